@@ -1,0 +1,55 @@
+# Every target does its own set-up on a fresh Debian 12 or Ubuntu machine; a second run finds it done.
+
+VENV := .venv
+PY := $(VENV)/bin/python
+PYTHON ?= $(firstword $(shell for p in python3 python3.11 python3.12 python3.13; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p; done) python3)
+JOBS ?= 2
+
+ARCH := $(shell uname -m)
+CROSS := $(if $(filter aarch64,$(ARCH)),gcc libc6-dev,gcc-aarch64-linux-gnu libc6-dev-arm64-cross) \
+	$(if $(filter riscv64,$(ARCH)),gcc libc6-dev,gcc-riscv64-linux-gnu libc6-dev-riscv64-cross) qemu-user
+X86 := $(if $(filter x86_64,$(ARCH)),gcc libc6-dev clang)
+
+help:
+	@echo 'make demo    translate a shipped x86-64 object to both targets, link it, run it, compare what it prints'
+	@echo 'make test    lint and all tests (JOBS=$(JOBS) at a time)'
+	@echo 'make lint    ruff and mypy'
+	@echo 'make clean   remove what these made, the virtual environment included'
+
+test: lint $(VENV)/.cross
+	$(PY) -m pytest -q -n $(JOBS)
+
+lint: $(VENV)/.installed
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+
+# Without the cross compilers (no right to install them) the demo links by ziglang, and says what it could not run.
+demo: $(VENV)/.installed
+	@.ci/apt $(CROSS) || echo 'going on without them'
+	$(PY) examples/demo.py
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'Python 3.11 or newer is needed' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || .ci/apt python3-venv
+	rm -rf $(VENV)
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+# torch comes first, so that a CPU build which pip has been told of (PIP_FIND_LINKS, PIP_EXTRA_INDEX_URL) is the one that stays.
+$(VENV)/.torch: $(VENV)/.made
+	$(PY) -m pip install --quiet torch==2.13.0 || $(PY) -m pip install --quiet 'torch>=2.5,<3'
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.torch pyproject.toml
+	$(PY) -m pip install --quiet -e '.[dev]'
+	@touch $@
+
+$(VENV)/.cross: $(VENV)/.made
+	.ci/apt $(sort $(CROSS) $(X86))
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache *.egg-info
+
+.PHONY: help test lint demo clean

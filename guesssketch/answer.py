@@ -1,0 +1,140 @@
+"""Answers to problems: ask the proposers in order, judge what they say, cut what nobody could answer whole."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+
+from solver.verdict import Proved, Tested
+
+from guesssketch.judge import Judgement, judge
+from guesssketch.problem import Problem, Proposer
+from guesssketch.questions import cut
+
+
+@dataclass(frozen=True)
+class Piece:
+    """The accepted translation of one piece of a block.
+
+    source, target: number of instructions on each side. verdict: ``proved`` or ``tested``; ``reason``: why only tested.
+    seconds: spent on judging the accepted candidate.
+    """
+
+    lines: tuple[str, ...]
+    proposer: str
+    verdict: str
+    reason: str
+    assumptions: tuple[str, ...]
+    approximations: tuple[str, ...]
+    source: int
+    target: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Pieces that run one after the other, or, in ``failures``, (instruction text, reason) of what has no translation."""
+
+    pieces: tuple[Piece, ...]
+    failures: tuple[tuple[str, str], ...] = ()
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+    @staticmethod
+    def from_json(text: str) -> Answer:
+        data = json.loads(text)
+        pieces = [{k: tuple(v) if isinstance(v, list) else v for k, v in piece.items()} for piece in data["pieces"]]
+        return Answer(tuple(Piece(**piece) for piece in pieces), tuple((t, r) for t, r in data["failures"]))
+
+
+@dataclass
+class _Node:
+    """A problem in the tree of cuts: answered by a judgement, or by its two halves."""
+
+    problem: Problem
+    judgement: Judgement | None = None
+    halves: tuple[_Node, _Node] | None = None
+    reason: str = "no candidate"
+
+
+def answer(problems: Sequence[Problem], proposers: Sequence[Proposer], done: Callable[[int], None] = lambda n: None) -> list[Answer]:
+    """One answer for each problem (all for one target).
+
+    The proposers are asked in order, each in one batch for all that is still open; a candidate that is not proved leaves its
+    problem open. What stays open is cut in two and asked again; a single instruction that cannot be proved may be tested.
+    ``done`` is called with the number of problems finished, as they finish.
+    """
+    roots = [_Node(p) for p in problems]
+    open_nodes = list(roots)
+    first = True
+    while open_nodes:
+        _ask(open_nodes, proposers)
+        if first:
+            done(sum(1 for node in open_nodes if node.judgement))
+            first = False
+        halves: list[_Node] = []
+        for node in open_nodes:
+            if node.judgement is None and len(node.problem.instructions) > 1:
+                one, two = cut(node.problem)
+                node.halves = _Node(one), _Node(two)
+                halves.extend(node.halves)
+        open_nodes = halves
+    done(sum(1 for node in roots if node.judgement is None))
+    return [_collect(node) for node in roots]
+
+
+def _ask(nodes: Sequence[_Node], proposers: Sequence[Proposer]) -> None:
+    """Try every proposer on ``nodes``, setting ``judgement`` where a candidate is accepted."""
+    for proposer in proposers:
+        rest = [node for node in nodes if node.judgement is None]
+        if not rest:
+            return
+        proposed = [list(candidates) for candidates in proposer.propose([node.problem for node in rest])]
+        for rank in range(max(map(len, proposed), default=0)):
+            asked = [(n, c[rank]) for n, c in zip(rest, proposed, strict=True) if n.judgement is None and rank < len(c)]
+            _judge([n for n, _ in asked], [c for _, c in asked], final=False)
+        last = [(n, c[0]) for n, c in zip(rest, proposed, strict=True) if n.judgement is None and c]
+        last = [(n, c) for n, c in last if proposer is proposers[-1] and len(n.problem.instructions) == 1]
+        _judge([n for n, _ in last], [c for _, c in last], final=True)
+
+
+def _judge(nodes: Sequence[_Node], candidates: Sequence, final: bool) -> None:
+    for node, judgement in zip(nodes, judge([n.problem for n in nodes], candidates, final=final), strict=True):
+        if isinstance(judgement.verdict, Proved | Tested):
+            node.judgement = judgement
+        else:
+            node.reason = str(judgement.verdict)
+
+
+def _collect(root: _Node) -> Answer:
+    pieces: list[Piece] = []
+    failures: list[tuple[str, str]] = []
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        if node.halves:
+            stack.extend(reversed(node.halves))
+        elif node.judgement:
+            pieces.append(_piece(node.problem, node.judgement))
+        else:
+            failures.append((node.problem.instructions[0].text, node.reason))
+    return Answer(() if failures else tuple(pieces), tuple(failures))
+
+
+def _piece(problem: Problem, judgement: Judgement) -> Piece:
+    verdict = judgement.verdict
+    assert judgement.code is not None and isinstance(verdict, Proved | Tested)
+    proved = isinstance(verdict, Proved)
+    return Piece(
+        lines=judgement.candidate.lines,
+        proposer=judgement.candidate.proposer,
+        verdict="proved" if proved else "tested",
+        reason="" if isinstance(verdict, Proved) else verdict.reason,
+        assumptions=verdict.assumptions if isinstance(verdict, Proved) else (),
+        approximations=verdict.approximations if isinstance(verdict, Proved) else (),
+        source=len(problem.instructions),
+        target=len(judgement.code.instructions),
+        seconds=round(judgement.seconds, 4),
+    )

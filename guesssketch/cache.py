@@ -1,0 +1,74 @@
+"""Proved translations remembered on disk: problem key -> answer, under one version of everything that judged it.
+
+SQLite keeps it whole under two processes and ``kill -9`` (write-ahead log, one transaction a batch). An entry of another
+version is simply not found. A cache that cannot be used is said once and then done without.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+from collections.abc import Iterable, Mapping
+from functools import cache as memoise
+from importlib.metadata import version
+from pathlib import Path
+
+from guesssketch.answer import Answer
+
+ENGINES = ("z3-solver", "unicorn", "pypcode", "capstone", "keystone-engine", "ziglang")
+_SOURCES = ("isa", "solver", "guesssketch/lowering", "guesssketch/answer.py", "guesssketch/judge.py", "guesssketch/assembler.py")
+_BATCH = 500  # SQLite's default limit of variables in a statement is 999
+
+
+def default_directory() -> Path:
+    """``$GUESSSKETCH_CACHE``, else ``$XDG_CACHE_HOME/guesssketch``, else ``~/.cache/guesssketch``."""
+    if chosen := os.environ.get("GUESSSKETCH_CACHE"):
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "guesssketch"
+
+
+@memoise
+def semantics_version() -> str:
+    """SHA-256 over the sources that decide an answer and the versions of the engines."""
+    root = Path(__file__).parent.parent
+    digest = hashlib.sha256(repr([(name, version(name)) for name in ENGINES]).encode())
+    for source in _SOURCES:
+        path = root / source
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            digest.update(file.relative_to(root).as_posix().encode() + file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+class Cache:
+    """``path``: the directory. ``variant``: which proposers were asked. Raises OSError or sqlite3.Error if it cannot be opened."""
+
+    def __init__(self, path: Path, variant: str) -> None:
+        path.mkdir(parents=True, exist_ok=True)
+        self._db = sqlite3.connect(path / "answers.sqlite", timeout=60, isolation_level=None)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=NORMAL")
+        self._db.execute("CREATE TABLE IF NOT EXISTS answers (key TEXT, version TEXT, answer TEXT, PRIMARY KEY (key, version))")
+        self._version = f"{semantics_version()} {variant}"
+
+    def get(self, keys: Iterable[str]) -> dict[str, Answer]:
+        wanted = list(dict.fromkeys(keys))
+        found: dict[str, Answer] = {}
+        for start in range(0, len(wanted), _BATCH):
+            batch = wanted[start : start + _BATCH]
+            marks = ",".join("?" * len(batch))
+            rows = self._db.execute(
+                f"SELECT key, answer FROM answers WHERE version = ? AND key IN ({marks})", (self._version, *batch)
+            )
+            found.update((key, Answer.from_json(text)) for key, text in rows)
+        return found
+
+    def put(self, answers: Mapping[str, Answer]) -> None:
+        """Remember ``answers``; failures are not remembered (a later version may do better)."""
+        rows = [(key, self._version, a.to_json()) for key, a in answers.items() if not a.failures]
+        self._db.execute("BEGIN IMMEDIATE")
+        self._db.executemany("INSERT OR REPLACE INTO answers VALUES (?, ?, ?)", rows)
+        self._db.execute("COMMIT")
+
+    def close(self) -> None:
+        self._db.close()

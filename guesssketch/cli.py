@@ -1,0 +1,155 @@
+"""The command line. Heavy libraries are imported inside the commands, so that ``--help`` is quick."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from guesssketch.errors import GuessSketchError, UsageError
+
+if TYPE_CHECKING:
+    from guesssketch.pipeline import Options
+
+TARGETS = ("aarch64", "riscv64")
+STAGES = ("cfg", "liveness", "source", "candidates", "proof")
+
+_inputs = click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+_target = click.option("--target", type=click.Choice(TARGETS), required=True, help="Instruction set to translate to.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="guesssketch")
+def main() -> None:
+    """Translate x86-64 object files to AArch64 and RISC-V, each basic block proved equal."""
+
+
+@main.command()
+@_inputs
+@_target
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path),
+              help="Output file for one input, directory for several.")  # fmt: skip
+@click.option("--emit", "kind", type=click.Choice(("obj", "asm")), default="obj", show_default=True, help="What to write.")
+@click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Write a JSON report of every block.")
+@click.option("--require", type=click.Choice(("proved", "tested")), default="tested", show_default=True,
+              help="Weakest verdict to let through.")  # fmt: skip
+@click.option("--proposers", default="lowering", show_default=True, help="Who is asked, in order, separated by commas.")
+@click.option("--prototypes", multiple=True, type=click.Path(path_type=Path, exists=True, dir_okay=False),
+              help="C declarations of external functions; may be repeated.")  # fmt: skip
+@click.option("-j", "--jobs", type=click.IntRange(min=1), help="Worker processes.  [default: one a core]")
+@click.option("--cache", type=click.Path(path_type=Path, file_okay=False), help="Directory of proved translations.")
+@click.option("--no-cache", is_flag=True, help="Neither read nor write proved translations.")
+def translate(files: Sequence[Path], target: str, output: Path, kind: Any, report: Path | None, require: Any,
+              proposers: str, prototypes: Sequence[Path], jobs: int | None, cache: Path | None, no_cache: bool) -> None:  # fmt: skip
+    """Translate x86-64 objects and archives together; they call each other directly."""
+    from rich.console import Console
+
+    from guesssketch import pipeline
+    from guesssketch.cache import default_directory
+
+    settings: dict[str, Any] = {"target": target, "require": require, "prototypes": tuple(prototypes)}
+    settings["proposers"] = _proposer_names(proposers)
+    settings["cache"] = None if no_cache else cache or default_directory()
+    if jobs:
+        settings["jobs"] = jobs
+    console = Console(stderr=True)
+    with _progress(console) as progress:
+        result = pipeline.translate(files, pipeline.Options(**settings, progress=progress))
+    written = pipeline.write(result, output, kind, target)
+    if report:
+        result.report.write(report)
+    result.report.print(Console())
+    click.echo(f"wrote {', '.join(map(str, written[:5]))}{' ...' if len(written) > 5 else ''}")
+
+
+def _proposer_names(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(","))
+    known = ("lowering",)
+    if unknown := [name for name in names if name not in known]:
+        raise UsageError(f"unknown proposer {unknown[0]!r}: choose from {', '.join(known)}")
+    return names
+
+
+class _progress:
+    """A progress bar on a terminal, silence elsewhere."""
+
+    def __init__(self, console: Any) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._bar = Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+                             console=console, transient=True, disable=not console.is_terminal)  # fmt: skip
+        self._tasks: dict[str, Any] = {}
+
+    def __enter__(self) -> Callable[[str, int, int], None]:
+        self._bar.start()
+        return self._update
+
+    def __exit__(self, *exc: object) -> None:
+        self._bar.stop()
+
+    def _update(self, stage: str, done: int, total: int) -> None:
+        if stage not in self._tasks:
+            self._tasks[stage] = self._bar.add_task(stage, total=total)
+        self._bar.update(self._tasks[stage], completed=done, total=total)
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--function", "name", help="Only this function.")
+@click.option("--stage", type=click.Choice(STAGES), default="cfg", show_default=True, help="What to print.")
+@click.option("--target", type=click.Choice(TARGETS), default="aarch64", show_default=True,
+              help="Instruction set for the last two stages.")  # fmt: skip
+def show(file: Path, name: str | None, stage: str, target: str) -> None:
+    """Print a stage of the pipeline as text."""
+    from guesssketch import stages
+
+    for line in stages.show(file, name, stage, target):
+        click.echo(line)
+
+
+@main.command()
+@click.argument("pair", type=click.Path(path_type=Path))
+def prove(pair: Path) -> None:
+    """Judge one source block and one target block, given in a text file (docs/pairs.md)."""
+    from guesssketch import pairs
+    from solver.verdict import Proved
+
+    verdict = pairs.prove_pair(pairs.parse(_text(pair), str(pair)))
+    click.echo(str(verdict))
+    if not isinstance(verdict, Proved):
+        sys.exit(1)
+
+
+def _text(path: Path) -> str:
+    from guesssketch.errors import InputError
+
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code: 0 all as required, 1 not proved as required, 2 usage, 3 input."""
+    try:
+        main.main(args=arguments, prog_name="guesssketch", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.Abort:
+        click.echo("interrupted", err=True)
+        return 130
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    except GuessSketchError as error:
+        click.echo(f"guesssketch: {error}", err=True)
+        return error.exit_code
+    except OSError as error:
+        click.echo(f"guesssketch: {error}", err=True)
+        return 3
+    return 0

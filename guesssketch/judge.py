@@ -1,0 +1,68 @@
+"""Candidates judged: assembled, run on states in Unicorn, then proved. The only door from a proposal to an answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from isa import aarch64, riscv64
+from isa.machine import Effect
+from isa.statemap import MAPS
+from isa.x86_64.lift import lift as lift_source
+from solver import gate
+from solver.emulate import agree
+from solver.equivalence import check
+from solver.verdict import Proved, Refuted, Tested, Unknown, Verdict
+
+from guesssketch.assembler import Assembled, AssemblyError, assemble
+from guesssketch.problem import Candidate, Problem
+
+LIFTS = {"aarch64": aarch64.lift.lift, "riscv64": riscv64.lift.lift}
+FILTER_STATES = 4  # states run before Z3 is asked: wrong candidates mostly die on the first
+TEST_STATES = 1000  # states behind a ``Tested`` verdict
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A verdict on one candidate. ``code``: its machine code, None if it has none. ``seconds``: time to judge it."""
+
+    candidate: Candidate
+    verdict: Verdict
+    code: Assembled | None
+    seconds: float
+
+
+def judge(problems: Sequence[Problem], candidates: Sequence[Candidate], *, final: bool = False) -> list[Judgement]:
+    """Judge ``candidates[i]`` for ``problems[i]`` (all for one target). ``final``: what cannot be proved may be tested."""
+    if not problems:
+        return []
+    assembled = assemble(problems[0].target, [c.lines for c in candidates])
+    return [_judge(p, c, code, final) for p, c, code in zip(problems, candidates, assembled, strict=True)]
+
+
+def _judge(problem: Problem, candidate: Candidate, code: Assembled | AssemblyError, final: bool) -> Judgement:
+    started = time.perf_counter()
+    if isinstance(code, AssemblyError):
+        return Judgement(candidate, Unknown(f"does not assemble: {code.message}"), None, 0.0)
+    verdict = verify(problem, code, final)
+    return Judgement(candidate, verdict, code, time.perf_counter() - started)
+
+
+def verify(problem: Problem, code: Assembled, final: bool = False) -> Verdict:
+    """The verdict on machine code as a translation of ``problem``."""
+    difference = agree(problem, code, states=FILTER_STATES)
+    if difference is not None:
+        return Refuted(difference)
+    source = lift_source(problem.instructions, problem.exit)
+    target = LIFTS[problem.target](code.instructions, code.size)
+    missing = _unvalidated(problem, source, code, target)
+    verdict: Verdict
+    if missing:
+        verdict = Unknown(f"not validated: {', '.join(missing)}")
+    else:
+        verdict = check(source, target, MAPS[problem.target], problem.live_in, problem.live_out, problem.exit, problem.symbols)
+    if isinstance(verdict, Proved | Refuted) or not final:
+        return verdict
+    difference = agree(problem, code, states=TEST_STATES)
+    return Tested(TEST_STATES, verdict.reason) if difference is None else Refuted(difference)

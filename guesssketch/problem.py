@@ -1,0 +1,81 @@
+"""What is asked of a proposer, and what it answers: the one interface between the pipeline and model, sketch, lowering.
+
+A *problem* is one x86-64 basic block (or a piece of one: the state map holds between any two instructions) with what is
+live at both ends. A *candidate* is target text. Nobody's candidate is trusted: the solver judges the assembled bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from isa.machine import Instruction
+
+Exit = Literal["fall", "branch", "indirect"]
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """A placeholder's nature: how the target may form the address of *symbol plus addend*.
+
+    name: ``S0``, ``S1``, ... in order of first use in the block. kind: ``local`` (pc-relative or absolute, defined in the
+    inputs), ``got`` (through the global offset table), ``tls`` (thread-local; the value is its offset from the thread pointer).
+    align: a power of two that is known to divide the address (1 if nothing is). low: the address is below 2**31
+    because the source says so with a 32-bit absolute relocation.
+    """
+
+    name: str
+    kind: Literal["local", "got", "tls"]
+    align: int = 1
+    low: bool = False
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A block to translate, free of names and places, so that equal problems can share one answer.
+
+    instructions: x86-64, offsets from 0, symbols replaced by placeholders. A direct jump at the end is left out; a
+    conditional one is kept, with its target displacement zeroed. The ``call``, ``ret`` or ``jmp`` of an indirect transfer is left
+    out too when direct, and kept when its operand must be computed (``exit`` is then ``indirect``).
+    exit: ``fall`` (one successor), ``branch`` (label ``taken`` or fall through), ``indirect`` (the address of where to go next
+    is put in the state map's ``branch_target``).
+    live_in, live_out: (cell or condition, number of low bits: 1, 8, 16, 32 or 64), sorted.
+    """
+
+    target: str
+    instructions: tuple[Instruction, ...]
+    exit: Exit
+    live_in: tuple[tuple[str, int], ...]
+    live_out: tuple[tuple[str, int], ...]
+    symbols: tuple[Symbol, ...]
+
+    @property
+    def key(self) -> str:
+        """SHA-256 over everything a translation may depend on (semantics versions are the cache's business)."""
+        text = repr((self.target, [(i.code, i.relocations) for i in self.instructions], self.exit, self.live_in,
+                     self.live_out, self.symbols))  # fmt: skip
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A proposed translation.
+
+    lines: target assembly, one instruction a line, labels as ``1:`` lines. Leaving to the branch's target is a branch to
+    ``taken``; leaving to the next block is falling off the end, or a branch to ``fall``. Symbols are the problem's
+    placeholders under the target's own operators (``:lo12:S0``, ``%pcrel_hi(S0)``).
+    proposer: ``lm``, ``sketch``, ``lowering`` or ``user``.
+    """
+
+    lines: tuple[str, ...]
+    proposer: str
+
+
+class Proposer(Protocol):
+    """Anything that answers problems. ``propose`` gives, for each problem, candidates from best to worst (maybe none)."""
+
+    name: str
+
+    def propose(self, problems: Sequence[Problem]) -> Iterable[Sequence[Candidate]]: ...

@@ -1,0 +1,57 @@
+"""Which function or block of the inputs an address belongs to: symbols resolved across the objects translated together."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from guesssketch.program import Function, Place, Program
+
+
+class FunctionId(NamedTuple):
+    """Index of the object in the program, and of the function in the object."""
+
+    object: int
+    function: int
+
+
+class BlockId(NamedTuple):
+    object: int
+    function: int
+    offset: int
+
+
+class Resolver:
+    """Resolves places of one program. Weak definitions are left to the linker: it may choose another."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self._starts: dict[tuple[int, int, int], FunctionId] = {}
+        self._globals: dict[str, tuple[int, int]] = {}
+        for number, functions in enumerate(program.functions):
+            for index, function in enumerate(functions):
+                self._starts[number, function.section, function.offset] = FunctionId(number, index)
+        for number, file in enumerate(program.objects):
+            for symbol in file.symbols:
+                if symbol.binding == "global" and symbol.is_defined:
+                    self._globals.setdefault(symbol.name, (number, symbol.index))
+
+    def definition(self, number: int, symbol_index: int) -> tuple[int, int] | None:
+        """(object, symbol) that defines this symbol for certain: itself if local or global, or another input's global."""
+        symbol = self.program.objects[number].symbols[symbol_index]
+        if symbol.is_defined:
+            return None if symbol.binding == "weak" else (number, symbol_index)
+        return self._globals.get(symbol.name)
+
+    def callee(self, number: int, place: Place) -> FunctionId | None:
+        """The function that starts at ``place`` seen from object ``number``, or None if it is outside (or weak)."""
+        found = self.definition(number, place.symbol)
+        if found is None:
+            return None
+        owner, index = found
+        symbol = self.program.objects[owner].symbols[index]
+        if symbol.section is None:
+            return None
+        return self._starts.get((owner, symbol.section, symbol.value + place.addend))
+
+    def function(self, at: FunctionId | BlockId) -> Function:
+        return self.program.functions[at.object][at.function]

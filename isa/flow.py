@@ -1,0 +1,177 @@
+"""Symbolic execution of a block's target code: registers and memory as terms, forward branches joined by ``ite``.
+
+``Machine`` is what the instruction semantics of AArch64 and RISC-V write to; ``run`` goes through the code in the order of
+its addresses. Since branches only go forward, that order meets every instruction after all its predecessors, so one
+pass is enough: paths that meet are joined cell by cell, and an access that only some paths make is guarded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+
+from isa import terms as t
+from isa.machine import TAKEN, Access, Effect, Instruction, Relocation, RelocKind
+from isa.terms import Term
+
+
+class Unmodelled(Exception):
+    """The instruction has no exact semantics here; ``run`` makes it opaque."""
+
+
+@dataclass(frozen=True)
+class Path:
+    """Where control may be: under the conjunction of ``conditions``, with ``cells`` changed so far."""
+
+    conditions: tuple[Term, ...]
+    cells: Mapping[str, Term]
+
+    @property
+    def guard(self) -> Term:
+        return reduce(t.and_, self.conditions, t.TRUE)
+
+
+def _either(a: tuple[Term, ...], b: tuple[Term, ...]) -> tuple[Term, ...]:
+    """The disjunction of two conjunctions."""
+    if not a or not b:
+        return ()
+    if len(b) == 1:
+        a, b = b, a
+    if len(a) == 1 and b[0] is t.not_(a[0]):  # p or (not p and q) is p or q
+        return _either(a, b[1:])
+    return (t.or_(reduce(t.and_, a), reduce(t.and_, b)),)
+
+
+class Machine:
+    """The state of one path through a block's code, and the accesses of all paths.
+
+    widths: the width of each cell. code, size: the block; a branch to ``size`` falls through, one to TAKEN is taken.
+    """
+
+    def __init__(self, widths: Mapping[str, int], code: Sequence[Instruction], size: int) -> None:
+        self.widths = widths
+        self.code = code
+        self.size = size
+        self.index = 0
+        self.cells: dict[str, Term] = {}
+        self.conditions: tuple[Term, ...] = ()
+        self.guard = t.TRUE
+        self.effect = Effect({}, t.memory())
+        self.falls = True  # whether control reaches the next instruction
+        self.waiting: dict[int, list[Path]] = {}
+        self._unused: list[Relocation] = []
+
+    def read(self, cell: str) -> Term:
+        found = self.cells.get(cell)
+        return t.var(cell, self.widths[cell]) if found is None else found
+
+    def write(self, cell: str, value: Term) -> None:
+        assert value.width == self.widths[cell], (cell, value.width)
+        self.cells[cell] = value
+
+    def load(self, address: Term, size: int) -> Term:
+        """``size`` bytes at ``address``, as 8*size bits."""
+        self.effect.loads.append(Access(address, size, self.guard))
+        return t.load(self.effect.memory, address, 8 * size)
+
+    def store(self, address: Term, value: Term) -> None:
+        self.effect.stores.append(Access(address, value.width // 8, self.guard))
+        if self.guard is not t.TRUE:
+            value = t.ite(self.guard, value, t.load(self.effect.memory, address, value.width))
+        self.effect.memory = t.store(self.effect.memory, address, value)
+
+    def relocation(self, *kinds: RelocKind) -> Relocation | None:
+        """The instruction's relocation of one of ``kinds``, hereby accounted for; one that nobody asks for is opaque."""
+        for relocation in self._unused:
+            if relocation.kind in kinds:
+                self._unused.remove(relocation)
+                return relocation
+        return None
+
+    def approximate(self, what: str) -> None:
+        self.effect.approximations.add(what)
+
+    def branch(self, distance: int, condition: Term | None = None) -> None:
+        """Go to ``distance`` bytes from this instruction, if ``condition`` (always if None)."""
+        here = self.code[self.index].offset
+        to = here + distance
+        if to <= here or (to not in (self.size, TAKEN) and all(i.offset != to for i in self.code)):
+            raise Unmodelled("branch out of the block or backward")
+        taken = self.conditions if condition is None else self.conditions + _literal(condition)
+        if condition is None or condition is t.TRUE:
+            self.falls = False
+        if condition is not t.FALSE:
+            self.waiting.setdefault(to, []).append(Path(taken, dict(self.cells)))
+        if self.falls and condition is not None:
+            self._enter(Path(self.conditions + _literal(t.not_(condition)), self.cells))
+
+    def join(self, paths: Sequence[Path]) -> Path:
+        """One path for several that exclude each other."""
+        return reduce(self._meet, paths)
+
+    def _meet(self, a: Path, b: Path) -> Path:
+        same = 0
+        while same < min(len(a.conditions), len(b.conditions)) and a.conditions[same] is b.conditions[same]:
+            same += 1
+        choose = reduce(t.and_, a.conditions[same:], t.TRUE)
+        cells = {}
+        for cell in a.cells.keys() | b.cells.keys():
+            initial = t.var(cell, self.widths[cell])
+            cells[cell] = t.ite(choose, a.cells.get(cell, initial), b.cells.get(cell, initial))
+        return Path(a.conditions[:same] + _either(a.conditions[same:], b.conditions[same:]), cells)
+
+    def _enter(self, path: Path) -> None:
+        self.conditions, self.cells, self.guard = path.conditions, dict(path.cells), path.guard
+
+    def arrive(self, index: int) -> bool:
+        """Start instruction ``index`` with all the paths that reach it; False if none does."""
+        self.index = index
+        instruction = self.code[index]
+        paths = self.waiting.pop(instruction.offset, [])
+        if self.falls:
+            paths.append(Path(self.conditions, self.cells))
+        if not paths:
+            return False
+        self.falls = True
+        self._enter(self.join(paths))
+        self._unused = list(instruction.relocations)
+        return True
+
+    def finish(self) -> Effect:
+        """The effect of all paths together; to be called after the last instruction."""
+        effect = self.effect
+        falling = self.waiting.pop(self.size, [])
+        if self.falls:
+            falling.append(Path(self.conditions, self.cells))
+        taken = self.waiting.pop(TAKEN, [])
+        if taken:
+            effect.condition = self.join(taken).guard
+        leaving = ([self.join(taken)] if taken else []) + ([self.join(falling)] if falling else [])
+        if leaving:
+            cells = self.join(leaving).cells
+            effect.cells = {c: v for c, v in sorted(cells.items()) if v is not t.var(c, self.widths[c])}
+        return effect
+
+    def settle(self) -> None:
+        """After an instruction's semantics: refuse relocations that nobody took."""
+        if self._unused:
+            raise Unmodelled(f"relocation {self._unused[0].kind}")
+
+
+def _literal(condition: Term) -> tuple[Term, ...]:
+    return () if condition is t.TRUE else (condition,)
+
+
+def run(machine: Machine, step: Callable[[Instruction], None], form: Callable[[Instruction], str]) -> Effect:
+    """Lift the machine's code: ``step`` gives one instruction's semantics, ``form`` its key for the gate."""
+    for index, instruction in enumerate(machine.code):
+        if not machine.arrive(index):
+            continue
+        machine.effect.forms.add(form(instruction))
+        try:
+            step(instruction)
+            machine.settle()
+        except Unmodelled as refusal:
+            machine.effect.opaque.append(f"{instruction.text}: {refusal}" if str(refusal) else instruction.text)
+    return machine.finish()

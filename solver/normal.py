@@ -1,0 +1,193 @@
+"""A normal form for terms, so that two ways to write the same thing become one hash-consed term and need no solver.
+
+Three things are normalised: sums (any nesting of ``add``, ``sub``, ``neg`` and products with constants becomes one sum, sorted),
+memory (a load skips the stores that it provably misses and takes the value of the one that it provably hits; stores to one
+base are sorted by offset), and the double-width divisions of x86-64. Every rule is an identity of the theory, for all
+inputs, and ``tests/isa/test_terms.py`` has Z3 check it; what is not recognised stays as it is.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from isa import terms as t
+from isa.terms import Term
+
+_MAX_ATOMS: Final = 12  # longer sums stay nested: a chain of n additions would otherwise grow to n*n/2 nodes
+_LINEAR: Final = frozenset({"add", "sub", "neg", "mul", "shl", "not"})
+_DIVISIONS: Final = frozenset({"udiv", "urem", "sdiv", "srem"})
+
+
+class Sum:
+    """A linear combination modulo 2**width: coefficients by atom, and a constant."""
+
+    __slots__ = ("coefficients", "constant", "key")
+
+    def __init__(self, coefficients: dict[Term, int], constant: int) -> None:
+        self.coefficients = coefficients
+        self.constant = constant
+        self.key = frozenset((a.id, c) for a, c in coefficients.items())
+
+
+class Normalizer:
+    """Normalises terms, remembering what it has done; one for both sides of a proof."""
+
+    def __init__(self) -> None:
+        self._done: dict[int, Term] = {}
+        self._sums: dict[int, Sum] = {}
+
+    def __call__(self, *roots: Term) -> list[Term]:
+        done = self._done
+        stack = [(root, False) for root in roots]
+        while stack:
+            term, ready = stack.pop()
+            if term.id in done:
+                continue
+            if not term.args:
+                done[term.id] = term
+            elif ready:
+                args = tuple(done[a.id] for a in term.args)
+                new = self._rule(term if args == term.args else t.rebuild(term, args))
+                done[term.id] = done[new.id] = new
+            else:
+                stack.append((term, True))
+                stack.extend((a, False) for a in term.args if a.id not in done)
+        return [done[root.id] for root in roots]
+
+    def sum(self, term: Term) -> Sum:
+        """``term``, already normal, as a linear combination."""
+        found = self._sums.get(term.id)
+        if found is None:
+            found = self._sums[term.id] = self._decompose(term)
+        return found
+
+    def _rule(self, term: Term) -> Term:
+        op = term.op
+        if op in ("add", "sub", "neg", "mul", "shl"):
+            if op in ("mul", "shl") and term.args[1].op != "const":
+                return term
+            return self._recompose(self.sum(term), term)
+        if op == "load":
+            return self._load(*term.args, width=term.width)
+        if op == "store":
+            return self._store(*term.args)
+        if op == "extract" and term.attr == 0 and term.args[0].op in _DIVISIONS:
+            return _narrow_division(term)
+        if op == "xor" and term.width == 1:
+            return self._signed_less(term)
+        return term
+
+    def _decompose(self, term: Term) -> Sum:
+        op, width = term.op, term.width
+        if op == "const":
+            return Sum({}, term.attr)
+        if op in _LINEAR:
+            total: dict[Term, int] = {}
+            constant = 0
+            for factor, part in _parts(term):
+                inner = self.sum(part) if factor is not None else Sum({}, 0)
+                for atom, c in inner.coefficients.items():
+                    total[atom] = (total.get(atom, 0) + (factor or 0) * c) & t.mask(width)
+                constant += (factor or 0) * inner.constant
+            total = {a: c for a, c in total.items() if c}
+            if _parts(term) and len(total) <= _MAX_ATOMS:
+                return Sum(total, (constant - (op == "not")) & t.mask(width))
+        return Sum({term: 1}, 0)
+
+    def _recompose(self, total: Sum, original: Term) -> Term:
+        """The sum as a term: positive atoms first, then negative ones, each by age; then the constant."""
+        width = original.width
+        if total.coefficients == {original: 1}:
+            return original
+        half = 1 << (width - 1)
+        positive = sorted((a.id, a, c) for a, c in total.coefficients.items() if c <= half)
+        negative = sorted((a.id, a, (1 << width) - c) for a, c in total.coefficients.items() if c > half)
+        result: Term | None = None
+        for _, atom, c in positive:
+            part = t.mul(atom, t.const(c, width))
+            result = part if result is None else t.add(result, part)
+        for _, atom, c in negative:
+            part = t.mul(atom, t.const(c, width))
+            result = t.neg(part) if result is None else t.sub(result, part)
+        constant = t.const(total.constant, width)
+        result = constant if result is None else t.add(result, constant)
+        self._sums[result.id] = total
+        return result
+
+    def distance(self, a: Term, b: Term) -> int | None:
+        """``a - b`` modulo 2**64 if it is the same in every state, for normal addresses."""
+        x, y = self.sum(a), self.sum(b)
+        return (x.constant - y.constant) & t.mask(64) if x.key == y.key else None
+
+    def _load(self, memory: Term, address: Term, width: int) -> Term:
+        size = width // 8
+        while memory.op == "store":
+            below, place, value = memory.args
+            gap = self.distance(address, place)
+            if gap is None:
+                break
+            if gap + size <= value.width // 8:
+                return t.extract(value, 8 * gap, width)
+            if not _disjoint(gap, size, value.width // 8):
+                break
+            memory = below
+        return t.load(memory, address, width)
+
+    def _store(self, memory: Term, address: Term, value: Term) -> Term:
+        if memory.op != "store":
+            return t.store(memory, address, value)
+        below, place, old = memory.args
+        gap = self.distance(address, place)
+        if gap is None:
+            return t.store(memory, address, value)
+        size, old_size = value.width // 8, old.width // 8
+        if (gap == 0 and size >= old_size) or (gap and (1 << 64) - gap + old_size <= size):
+            return self._store(below, address, value)  # the old bytes are all overwritten
+        if gap >> 63 and _disjoint(gap, size, old_size):
+            return t.store(self._store(below, address, value), place, old)
+        return t.store(memory, address, value)
+
+    def _signed_less(self, term: Term) -> Term:
+        """sign(a - b) xor overflow(a - b) is a < b, signed."""
+        for sign, overflow in (term.args, term.args[::-1]):
+            if overflow.op != "ssubo":
+                continue
+            a, b = overflow.args
+            difference = self._rule(t.sub(a, b))
+            if sign is t.compare("slt", difference, t.const(0, a.width)) or sign is t.extract(difference, a.width - 1, 1):
+                return t.compare("slt", a, b)
+        return term
+
+
+def _parts(term: Term) -> list[tuple[int, Term]]:
+    """The operands of a linear operation with their factors; empty if it is not linear."""
+    op, args = term.op, term.args
+    if op == "add":
+        return [(1, args[0]), (1, args[1])]
+    if op == "sub":
+        return [(1, args[0]), (-1, args[1])]
+    if op in ("neg", "not"):
+        return [(-1, args[0])]
+    if args[1].op != "const":
+        return []
+    factor = args[1].attr if op == "mul" else 1 << args[1].attr
+    return [(factor, args[0])]
+
+
+def _disjoint(gap: int, size: int, other: int) -> bool:
+    """Whether ``size`` bytes at distance ``gap`` (modulo 2**64) after a place miss the ``other`` bytes there."""
+    return gap >= other and gap + size <= 1 << 64
+
+
+def _narrow_division(term: Term) -> Term:
+    """The low bits of a division of extended operands are those of the narrow division (also by zero, as SMT-LIB has it)."""
+    division = term.args[0]
+    extension = "sext" if division.op in ("sdiv", "srem") else "zext"
+    width = max((a.args[0].width for a in division.args if a.op in ("zext", "sext")), default=division.width)
+    if not term.width <= width < division.width:
+        return term
+    narrow = [t.extract(a, 0, width) for a in division.args]
+    again = [t.sext(a, division.width) if extension == "sext" else t.zext(a, division.width) for a in narrow]
+    if any(a is not b for a, b in zip(division.args, again, strict=True)):
+        return term
+    return t.extract(t.binary(division.op, *narrow), 0, term.width)
