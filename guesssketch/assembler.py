@@ -3,7 +3,7 @@
 AArch64 instructions without symbols go through keystone, memoised by text; all else (RISC-V, relocations, what
 keystone does not know) goes through the clang inside the ``ziglang`` package, many blocks in one run. Candidates are
 hostile text: a line is a numeric label or one instruction of an allow-listed alphabet, never a directive, and names
-are only placeholders, ``taken``, ``fall`` and lower-case registers.
+are only placeholders (``S0``..., ``guard``), ``taken``, ``fall`` and lower-case registers.
 
 Each block stands alone: ``taken`` is at its start + TAKEN, ``fall`` at the end of its code, labels are local to it.
 """
@@ -56,7 +56,8 @@ _INSTRUCTION: Final = {
 }
 _NAME: Final = re.compile(r"(?<![\w.])[A-Za-z_.$][\w.$]*")
 _LOWER: Final = re.compile(r"[a-z][a-z0-9_]*(\.\d{0,2}[bhsdq])?")
-_PLACEHOLDER: Final = re.compile(r"S\d{1,4}")
+_PLACEHOLDER: Final = re.compile(r"S\d{1,4}|guard")
+_MENTION: Final = re.compile(r"\b(?:S\d|guard\b)")
 _REFERENCE: Final = re.compile(r"(?<![\w.])(\d{1,6})([bf])(?!\w)")
 _TARGET: Final = re.compile(r"\b(taken|fall)\b")
 _MESSAGE: Final = re.compile(r"^[^\n:]*:(\d+):\d+: error: (.*)$", re.MULTILINE)
@@ -140,7 +141,7 @@ def _check(target: str, lines: Sequence[str]) -> AssemblyError | None:
 
 
 def _needs_names(lines: Sequence[str]) -> bool:
-    return any(_LABEL.fullmatch(line) or _TARGET.search(line) or re.search(r"\bS\d", line) for line in lines)
+    return any(_LABEL.fullmatch(line) or _TARGET.search(line) or _MENTION.search(line) for line in lines)
 
 
 # --- in process: keystone ---------------------------------------------------------------------------------------------
@@ -180,7 +181,7 @@ def _in_process(lines: tuple[str, ...]) -> bytes | None:
         text = line
         if _TARGET.search(line):
             text = _TARGET.sub(lambda m, at=here: f"#{(TAKEN if m[1] == 'taken' else size) - at}", line)  # type: ignore[misc]
-        elif _REFERENCE.search(line) or "S" in line:
+        elif _REFERENCE.search(line) or _MENTION.search(line):
             return None
         encoding = _keystone("aarch64", text)
         if encoding is None or len(encoding) != 4:

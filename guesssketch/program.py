@@ -6,7 +6,7 @@ Offsets are byte offsets inside a section of one object. Nothing here knows a ta
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from isa.machine import Instruction
 
@@ -140,6 +140,9 @@ class Trap:
     """``ud2``, ``hlt`` or ``int3``: stops the program. Also where control must not come (after a no-return call)."""
 
 
+MADE_UP: Final = 1 << 62
+"""Block offsets from here up belong to blocks without code."""
+
 Terminator = Fall | Jump | Branch | Call | TailCall | IndirectJump | Return | Trap
 
 
@@ -147,8 +150,10 @@ Terminator = Fall | Jump | Branch | Call | TailCall | IndirectJump | Return | Tr
 class Block:
     """A basic block.
 
-    offset: section offset of its first byte; blocks made up for conditional tail calls lie past the function's end, have no
-    instructions and a TailCall. instructions: all of them, terminator included, with offsets from the block's start; the
+    offset: names the block inside its function. It is the section offset of its first byte; for a block of a cold part in
+    another section (gcc's ``f.cold``), section index << 32 is added (``home`` takes it apart); blocks made up for conditional
+    tail calls and for control that runs off the end are numbered from MADE_UP, have no instructions and a TailCall or a Trap.
+    instructions: all of them, terminator included, with offsets from the block's start; the
     symbols of their relocations are placeholders ``S0``, ``S1``, ... in order of first use. places: placeholder -> address.
     """
 
@@ -156,6 +161,11 @@ class Block:
     instructions: tuple[Instruction, ...]
     terminator: Terminator
     places: dict[str, Place] = field(default_factory=dict)
+
+    @property
+    def home(self) -> tuple[int | None, int]:
+        """(section, offset in it) of the first byte; section None: the function's own."""
+        return self.offset >> 32 or None, self.offset & 0xFFFFFFFF
 
     @property
     def successors(self) -> tuple[int, ...]:
@@ -173,7 +183,7 @@ class Block:
 
 @dataclass(frozen=True)
 class JumpTable:
-    """A table of code offsets in data: ``count`` entries of ``width`` bytes from ``offset`` in section ``section``.
+    """A table of code offsets in data: an entry of ``width`` bytes for each target, from ``offset`` in section ``section``.
 
     relative: entry is target minus table start (4 bytes), else an absolute address (8 bytes).
     """
@@ -187,7 +197,11 @@ class JumpTable:
 
 @dataclass
 class Function:
-    """A function. ``names``: all symbols at its start (indices), aliases included. ``blocks``: by offset; the first is the entry."""
+    """A function. ``names``: all symbols at its start (indices), aliases included. ``blocks``: by offset, ascending.
+
+    size: bytes of its main part. parts: (section, offset, size) of the cold parts that belong to it besides.
+    tables: jump tables found in data; a target is a block's offset, one for each entry, repeats included.
+    """
 
     name: str
     section: int
@@ -196,6 +210,7 @@ class Function:
     names: tuple[int, ...]
     blocks: dict[int, Block]
     tables: tuple[JumpTable, ...] = ()
+    parts: tuple[tuple[int, int, int], ...] = ()
 
     @property
     def entry(self) -> Block:

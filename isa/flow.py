@@ -62,6 +62,11 @@ class Machine:
         self.waiting: dict[int, list[Path]] = {}
         self._unused: list[Relocation] = []
 
+    @property
+    def word(self) -> int:
+        """The encoding of the current instruction."""
+        return int.from_bytes(self.code[self.index].code, "little")
+
     def read(self, cell: str) -> Term:
         found = self.cells.get(cell)
         return t.var(cell, self.widths[cell]) if found is None else found
@@ -108,7 +113,7 @@ class Machine:
 
     def join(self, paths: Sequence[Path]) -> Path:
         """One path for several that exclude each other."""
-        return reduce(self._meet, paths)
+        return reduce(self._meet, reversed(paths))  # the latest first: its condition is the one most likely to cancel
 
     def _meet(self, a: Path, b: Path) -> Path:
         same = 0

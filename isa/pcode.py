@@ -6,7 +6,7 @@ How an instruction set uses it (``isa/<isa>/lift.py``):
 2. ``lifter = Lifter(isa)``, then ``lifter.step(instruction)`` for each instruction. The state moves on in
    ``lifter.state``; it is ``None`` when the instruction never falls through. Control that leaves elsewhere is given as a
    list of ``Exit`` (an offset from the start of the code, or a term for an indirect transfer, with the state that leaves).
-   ``merge`` joins states where paths meet; ``isa.paths`` does so for code with internal forward branches.
+   ``merge`` joins states where paths meet.
 3. ``lifter.effect()`` packs what was collected.
 
 An *override* gives an instruction's semantics directly, where p-code is wrong or silent: ``Isa.overrides`` maps a mnemonic to
@@ -127,6 +127,7 @@ class Lifter:
         self._patch: Mapping[int, Term] = {}
         self._patched: set[int] = set()
         self._undefined = 0
+        self._first_load = 0  # of the present instruction
         self._words, self._flags, self._fixed = isa.layout.words, isa.layout.flags, isa.layout.constants
         self._widths = {name: 1 for name in isa.layout.flags.values()}
 
@@ -153,8 +154,10 @@ class Lifter:
         return conjunction(self.now.guard)
 
     def load(self, address: Term, size: int) -> Term:
-        """``size`` bytes of memory, recorded as an access."""
-        self.loads.append(Access(address, size, self.guard()))
+        """``size`` bytes of memory, recorded as an access (once, where p-code reads an operand again)."""
+        access = Access(address, size, self.guard())
+        if access not in self.loads[self._first_load :]:
+            self.loads.append(access)
         return t.load(self.now.memory, address, 8 * size)
 
     def store(self, address: Term, value: Term) -> None:
@@ -273,6 +276,7 @@ class Lifter:
         """Execute the instruction by its p-code, without overrides; see the module docstring for ``code`` and ``patch``."""
         self._patch, self._patched = patch or {}, set()
         self._temporaries.clear()
+        self._first_load = len(self.loads)
         try:
             ops = translate(self.isa.language, code or instruction.code)
         except (pypcode.LowlevelError, ValueError) as error:

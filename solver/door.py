@@ -26,7 +26,6 @@ from isa.terms import Term
 Ast = int  # the address of a Z3 term; also of sorts, declarations, parameters, solvers
 
 _SIGNIFICAND: Final = {16: 10, 32: 23, 64: 52, 80: 63, 128: 112}  # stored bits of each IEEE format, by width
-_ROUNDING: Final = {"rne": "rne", "rtz": "rtz", "rtp": "rtp", "rtn": "rtn", "rna": "rna", None: "rne"}
 _BINARY: Final = {"add": "bvadd", "sub": "bvsub", "mul": "bvmul", "udiv": "bvudiv", "urem": "bvurem", "sdiv": "bvsdiv",
                   "srem": "bvsrem", "and": "bvand", "or": "bvor", "xor": "bvxor", "shl": "bvshl", "lshr": "bvlshr",
                   "ashr": "bvashr"}  # fmt: skip
@@ -139,9 +138,11 @@ _numeral_text = _bind("get_numeral_string", ctypes.c_char_p, _P, _P)
 _errors: list[str] = []
 
 
-@_ERROR_HANDLER
-def _on_error(context: int, code: int) -> None:
+def _record_error(context: int, code: int) -> None:
     _errors.append(_error_text(context, code).decode(errors="replace"))
+
+
+_on_error = _ERROR_HANDLER(_record_error)
 
 
 _config = _mk_config()
@@ -233,7 +234,8 @@ class _Encoder:
         if op == "uaddo":
             return int(_mk_binary["ult"](c, _mk_binary["add"](c, a, b), a))
         result = _mk_binary["add" if op == "saddo" else "sub"](c, a, b)
-        other = result if op == "saddo" else a  # a sum overflows if it differs in sign from both, a difference if a does from b and it
+        other = result if op == "saddo" else a
+        # A sum overflows if its sign differs from both operands', a difference if a's sign differs from b's and from its own.
         signs = _mk_binary["and"](c, _mk_binary["xor"](c, a, result), _mk_binary["xor"](c, b, other))
         return int(_mk_binary["slt"](c, signs, self.number(0, width)))
 
@@ -358,7 +360,7 @@ class _Encoder:
         return int(_mk_app(c, declaration, len(operands), (_P * len(operands))(*operands)))
 
     def _exact_float(self, term: Term, operands: list[Ast]) -> Ast:
-        c, op, args, rounding = self.context, term.op, term.args, _fpa_rounding[_ROUNDING[term.attr]](self.context)
+        c, op, args, rounding = self.context, term.op, term.args, _fpa_rounding[term.attr or "rne"](self.context)
 
         def sort(width: int) -> Ast:
             stored = _SIGNIFICAND[width]
@@ -397,8 +399,8 @@ def solve(assertions: Sequence[Term], rlimit: int, *, exact_floats: bool = False
 
 def _ask(encoder: _Encoder, assertions: Sequence[Term], rlimit: int) -> Answer:
     c = encoder.context
-    logic = "QF_FPBV" if encoder.exact_floats else "QF_AUFBV" if encoder.has_memory or encoder.has_functions else "QF_BV"
-    solver = _mk_solver(c, _mk_symbol(c, (b"QF_AUFBV" if logic == "QF_FPBV" else logic.encode())))
+    pure = not (encoder.has_memory or encoder.has_functions or encoder.exact_floats)
+    solver = _mk_solver(c, _mk_symbol(c, b"QF_BV" if pure else b"QF_AUFBV"))
     _solver_inc(c, solver)
     params = _mk_params(c)
     _params_inc(c, params)

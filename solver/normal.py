@@ -2,20 +2,22 @@
 
 Three things are normalised: sums (any nesting of ``add``, ``sub``, ``neg`` and products with constants becomes one sum, sorted),
 memory (a load skips the stores that it provably misses and takes the value of the one that it provably hits; stores to one
-base are sorted by offset), and the double-width divisions of x86-64. Every rule is an identity of the theory, for all
+base are sorted by offset), and divisions of extended operands. Every rule is an identity of the theory, for all
 inputs, and ``tests/isa/test_terms.py`` has Z3 check it; what is not recognised stays as it is.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from isa import terms as t
 from isa.terms import Term
+from solver import compare_rules
 
 _MAX_ATOMS: Final = 12  # longer sums stay nested: a chain of n additions would otherwise grow to n*n/2 nodes
 _LINEAR: Final = frozenset({"add", "sub", "neg", "mul", "shl", "not"})
-_DIVISIONS: Final = frozenset({"udiv", "urem", "sdiv", "srem"})
+_DIVISIONS: Final = frozenset({"udiv", "sdiv"})  # remainders are written with these
 
 
 class Sum:
@@ -67,38 +69,71 @@ class Normalizer:
             if op in ("mul", "shl") and term.args[1].op != "const":
                 return term
             return self._recompose(self.sum(term), term)
+        if op in ("urem", "srem"):  # a - b * (a / b): true by zero too, where SMT-LIB has a rem 0 = a
+            a, b = term.args
+            quotient = t.binary("udiv" if op == "urem" else "sdiv", a, b)
+            return self._rule(t.sub(a, self._rule(t.mul(b, quotient))))
         if op == "load":
-            return self._load(*term.args, width=term.width)
+            return self._load(term.args[0], term.args[1], term.width)
         if op == "store":
             return self._store(*term.args)
         if op == "extract" and term.attr == 0 and term.args[0].op in _DIVISIONS:
             return _narrow_division(term)
-        if op == "xor" and term.width == 1:
-            return self._signed_less(term)
+        if term.width == 1:
+            return self._condition(term)
         return term
 
+    def _condition(self, term: Term) -> Term:
+        op, args = term.op, term.args
+        if op == "eq":
+            return self._equal(*args)
+        if op == "xor":
+            return _signed_less(term, lambda a, b: self._rule(t.sub(a, b)))
+        return compare_rules.rule(term)
+
+    def _equal(self, a: Term, b: Term) -> Term:
+        """Both sides as one sum, its terms sorted to the sides so that the oldest atom stands positive on the left."""
+        term = compare_rules.narrow("eq", a, b)
+        if term.op != "eq" or not any(x.op in _LINEAR for x in term.args):
+            return term
+        width = term.args[0].width
+        difference = self.sum(self._rule(t.sub(*term.args)))
+        if not difference.coefficients:
+            return t.const(difference.constant == 0, 1)
+        half, oldest = 1 << (width - 1), min(difference.coefficients, key=lambda atom: atom.id)
+        sign = 1 if difference.coefficients[oldest] <= half else -1
+        left, right = Sum({}, 0), Sum({}, -sign * difference.constant & t.mask(width))
+        for atom, coefficient in difference.coefficients.items():
+            c = sign * coefficient & t.mask(width)
+            (left if c <= half else right).coefficients[atom] = c if c <= half else (1 << width) - c
+        return t.eq(self._build(left, width), self._build(right, width))
+
     def _decompose(self, term: Term) -> Sum:
-        op, width = term.op, term.width
-        if op == "const":
+        width = term.width
+        if term.op == "const":
             return Sum({}, term.attr)
-        if op in _LINEAR:
-            total: dict[Term, int] = {}
-            constant = 0
-            for factor, part in _parts(term):
-                inner = self.sum(part) if factor is not None else Sum({}, 0)
-                for atom, c in inner.coefficients.items():
-                    total[atom] = (total.get(atom, 0) + (factor or 0) * c) & t.mask(width)
-                constant += (factor or 0) * inner.constant
-            total = {a: c for a, c in total.items() if c}
-            if _parts(term) and len(total) <= _MAX_ATOMS:
-                return Sum(total, (constant - (op == "not")) & t.mask(width))
-        return Sum({term: 1}, 0)
+        parts = _parts(term)
+        if not parts:
+            return Sum({term: 1}, 0)
+        total: dict[Term, int] = {}
+        constant = -1 if term.op == "not" else 0
+        for factor, part in parts:
+            inner = self.sum(_without_lost_bits(part, factor))
+            constant += factor * inner.constant
+            for atom, coefficient in inner.coefficients.items():
+                total[atom] = (total.get(atom, 0) + factor * coefficient) & t.mask(width)
+        total = {atom: coefficient for atom, coefficient in total.items() if coefficient}
+        return Sum(total, constant & t.mask(width)) if len(total) <= _MAX_ATOMS else Sum({term: 1}, 0)
 
     def _recompose(self, total: Sum, original: Term) -> Term:
-        """The sum as a term: positive atoms first, then negative ones, each by age; then the constant."""
-        width = original.width
         if total.coefficients == {original: 1}:
             return original
+        result = self._build(total, original.width)
+        self._sums[result.id] = total
+        return result
+
+    def _build(self, total: Sum, width: int) -> Term:
+        """The sum as a term: positive atoms first, then negative ones, each by age; then the constant."""
         half = 1 << (width - 1)
         positive = sorted((a.id, a, c) for a, c in total.coefficients.items() if c <= half)
         negative = sorted((a.id, a, (1 << width) - c) for a, c in total.coefficients.items() if c > half)
@@ -110,9 +145,7 @@ class Normalizer:
             part = t.mul(atom, t.const(c, width))
             result = t.neg(part) if result is None else t.sub(result, part)
         constant = t.const(total.constant, width)
-        result = constant if result is None else t.add(result, constant)
-        self._sums[result.id] = total
-        return result
+        return constant if result is None else t.add(result, constant)
 
     def distance(self, a: Term, b: Term) -> int | None:
         """``a - b`` modulo 2**64 if it is the same in every state, for normal addresses."""
@@ -147,31 +180,37 @@ class Normalizer:
             return t.store(self._store(below, address, value), place, old)
         return t.store(memory, address, value)
 
-    def _signed_less(self, term: Term) -> Term:
-        """sign(a - b) xor overflow(a - b) is a < b, signed."""
-        for sign, overflow in (term.args, term.args[::-1]):
-            if overflow.op != "ssubo":
-                continue
-            a, b = overflow.args
-            difference = self._rule(t.sub(a, b))
-            if sign is t.compare("slt", difference, t.const(0, a.width)) or sign is t.extract(difference, a.width - 1, 1):
-                return t.compare("slt", a, b)
-        return term
-
 
 def _parts(term: Term) -> list[tuple[int, Term]]:
-    """The operands of a linear operation with their factors; empty if it is not linear."""
+    """The operands of a linear operation with their factors (``not`` a is -a - 1); empty if it is not linear."""
     op, args = term.op, term.args
+    if op not in _LINEAR:
+        return []
     if op == "add":
         return [(1, args[0]), (1, args[1])]
     if op == "sub":
         return [(1, args[0]), (-1, args[1])]
     if op in ("neg", "not"):
         return [(-1, args[0])]
-    if args[1].op != "const":
+    if args[1].op != "const" or (op == "shl" and args[1].attr >= term.width):
         return []
     factor = args[1].attr if op == "mul" else 1 << args[1].attr
     return [(factor, args[0])]
+
+
+def _without_lost_bits(part: Term, factor: int) -> Term:
+    """``part``, to be multiplied by ``factor``, with what only changes bits that the product shifts out taken off."""
+    width = part.width
+    kept = width - (factor & -factor).bit_length() + 1
+    if kept >= width:
+        return part
+    if part.op == "and" and part.args[1].op == "const" and part.args[1].attr & t.mask(kept) == t.mask(kept):
+        return part.args[0]
+    if part.op in ("zext", "sext") and part.args[0].op == "extract" and part.args[0].attr == 0:
+        low, whole = part.args[0].width, part.args[0].args[0]
+        if low >= kept and whole.width >= width:
+            return t.extract(whole, 0, width)
+    return part
 
 
 def _disjoint(gap: int, size: int, other: int) -> bool:
@@ -182,12 +221,21 @@ def _disjoint(gap: int, size: int, other: int) -> bool:
 def _narrow_division(term: Term) -> Term:
     """The low bits of a division of extended operands are those of the narrow division (also by zero, as SMT-LIB has it)."""
     division = term.args[0]
-    extension = "sext" if division.op in ("sdiv", "srem") else "zext"
+    extend = t.sext if division.op == "sdiv" else t.zext
     width = max((a.args[0].width for a in division.args if a.op in ("zext", "sext")), default=division.width)
     if not term.width <= width < division.width:
         return term
     narrow = [t.extract(a, 0, width) for a in division.args]
-    again = [t.sext(a, division.width) if extension == "sext" else t.zext(a, division.width) for a in narrow]
-    if any(a is not b for a, b in zip(division.args, again, strict=True)):
+    if any(a is not extend(b, division.width) for a, b in zip(division.args, narrow, strict=True)):
         return term
     return t.extract(t.binary(division.op, *narrow), 0, term.width)
+
+
+def _signed_less(term: Term, subtract: Callable[[Term, Term], Term]) -> Term:
+    """sign(a - b) xor overflow(a - b) is a < b, signed."""
+    for sign, overflow in (term.args, term.args[::-1]):
+        if overflow.op == "ssubo":
+            a, b = overflow.args
+            if sign is t.extract(subtract(a, b), a.width - 1, 1):
+                return compare_rules.rule(t.slt(a, b))
+    return term

@@ -1,4 +1,4 @@
-"""What the solver says about a piece of target code: a value with four cases, of which only the first two are ever emitted."""
+"""What the solver says about target code: a value with four cases, of which only the first two are ever emitted."""
 
 from __future__ import annotations
 

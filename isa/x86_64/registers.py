@@ -24,5 +24,5 @@ OFFSETS: Final = {name: offset for offset, name in _WORDS.items()}
 LAYOUT: Final = Layout(
     words=_WORDS,
     flags={0x200: "cf", 0x202: "pf", 0x206: "zf", 0x207: "sf", 0x20B: "of"},
-    constants={},
+    constants={0x208: 0},  # trap, interrupt and direction flag
 )

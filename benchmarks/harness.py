@@ -1,0 +1,190 @@
+"""What the benchmarks share: targets, running commands, calling the translator, results that survive a restart."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import shutil
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+CACHE = ROOT / ".cache" / "benchmarks"
+
+
+@dataclass(frozen=True)
+class Target:
+    """A target as the cross tools call it; ``libraries`` is where its C library lies for a dynamic program."""
+
+    name: str
+    compiler: str
+    emulator: str
+    libraries: str
+
+    def link(self, objects: Sequence[Path], program: Path, *flags: str) -> None:
+        run([self.compiler, *objects, *flags, "-o", program], timeout=120)
+
+    def command(self, program: Path, *options: str) -> list[str]:
+        """How to run ``program`` here; ``options`` are the emulator's."""
+        return [self.emulator, "-L", self.libraries, *options, str(program)]
+
+
+TARGETS = {
+    "aarch64": Target("aarch64", "aarch64-linux-gnu-gcc", "qemu-aarch64", "/usr/aarch64-linux-gnu"),
+    "riscv64": Target("riscv64", "riscv64-linux-gnu-gcc", "qemu-riscv64", "/usr/riscv64-linux-gnu"),
+}
+
+
+class FailedError(Exception):
+    """A command that failed; ``status`` is its exit status, None when it ran out of time."""
+
+    def __init__(self, what: str, status: int | None = None) -> None:
+        self.status = status
+        super().__init__(what)
+
+
+def require(*commands: str) -> None:
+    """Stop the program, naming them, if any of the outside commands is not installed."""
+    missing = [command for command in commands if shutil.which(command) is None]
+    if missing:
+        sys.exit(f"not installed: {', '.join(missing)}")
+
+
+def run(
+    command: Sequence[str | Path],
+    *,
+    timeout: float,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: Path | None = None,
+    stdout: Path | None = None,
+) -> str:
+    """Run a command to its end; gives its standard output ("" if that went to the file ``stdout``).
+
+    Raises:
+        FailedError: it exited with another status than 0, by a signal, or took more than ``timeout`` seconds.
+    """
+    words = [str(word) for word in command]
+    shown = " ".join(words[:3]) + (" ..." if len(words) > 3 else "")
+    with contextlib.ExitStack() as files:
+        source = files.enter_context(stdin.open("rb")) if stdin else subprocess.DEVNULL
+        sink = files.enter_context(stdout.open("wb")) if stdout else subprocess.PIPE
+        try:
+            done = subprocess.run(
+                words, cwd=cwd, env=env, stdin=source, stdout=sink, stderr=subprocess.PIPE, timeout=timeout, check=False
+            )
+        except subprocess.TimeoutExpired:
+            raise FailedError(f"{shown}: more than {timeout:.0f} s") from None
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip()
+        raise FailedError(f"{shown}: exit {done.returncode}: {said[-2000:]}", done.returncode)
+    return done.stdout.decode(errors="replace") if done.stdout else ""
+
+
+@dataclass(frozen=True)
+class Translation:
+    """What the report said. ``tested``: how many blocks, by reason; ``proofs``: the seconds of each proved block."""
+
+    seconds: float
+    blocks: int
+    proved: int
+    tested: Counter[str]
+    proposers: Counter[str]
+    proofs: tuple[float, ...]
+
+
+def translate(
+    objects: Sequence[Path], target: str, output: Path, *options: str, jobs: int = 1, timeout: float = 3600
+) -> Translation:
+    """Translate ``objects`` together into the folder ``output``, which also gets ``report.json``.
+
+    Raises:
+        FailedError: as `run`; status 3 is a refusal.
+    """
+    shutil.rmtree(output, ignore_errors=True)
+    output.mkdir(parents=True)
+    report = output / "report.json"
+    destination = output if len(objects) > 1 else output / objects[0].name
+    began = time.monotonic()
+    run(
+        [sys.executable, "-m", "guesssketch", "translate", *objects, "--target", target, "-o", destination,
+         "--report", report, "-j", str(jobs), *options],
+        timeout=timeout, cwd=ROOT,
+    )  # fmt: skip
+    seconds = time.monotonic() - began
+    blocks: list[dict[str, Any]] = json.loads(report.read_text(encoding="utf-8"))["blocks"]
+    proved = [block for block in blocks if block["verdict"] == "proved"]
+    return Translation(
+        seconds=seconds,
+        blocks=len(blocks),
+        proved=len(proved),
+        tested=Counter(str(block["reason"]) for block in blocks if block["verdict"] == "tested"),
+        proposers=Counter(str(block["proposer"]) for block in blocks),
+        proofs=tuple(float(block["seconds"]) for block in proved),
+    )
+
+
+class Results:
+    """Results by key in one JSON file, rewritten whole and atomically after each; safe for several threads."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self.entries: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+    def put(self, key: str, entry: dict[str, Any]) -> None:
+        with self._lock:
+            self.entries[key] = entry
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            beside = self._path.with_suffix(".new")
+            beside.write_text(json.dumps(self.entries, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+            os.replace(beside, self._path)
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """A Markdown table, so that it can be pasted into a document as it stands."""
+    text = [[str(cell) for cell in row] for row in rows]
+    widths = [max(len(row[i]) for row in [list(header), *text]) for i in range(len(header))]
+    for row in [list(header), ["-" * width for width in widths], *text]:
+        print("| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |")
+
+
+def mixed_data(path: Path, size: int) -> Path:
+    """Write ``size`` bytes, the same each time: prose, records of numbers, noise and long runs, in turns of 64 KiB."""
+    if path.exists() and path.stat().st_size == size:
+        return path
+    rng = random.Random(20240501)
+    words = ["".join(rng.choices("etaoinshrdlucmfw", k=rng.randint(1, 9))) for _ in range(4000)]
+    weights = [1 / (rank + 1) for rank in range(len(words))]
+    chunk = 1 << 16
+
+    def prose() -> bytes:
+        return " ".join(rng.choices(words, weights, k=chunk // 3)).encode()
+
+    def records() -> bytes:
+        start = rng.randrange(1 << 20)
+        return b"".join(struct.pack("<IhHd", start + i, i % 97 - 48, 7 * i & 0xFFFF, i / 8) for i in range(chunk // 16))
+
+    def noise() -> bytes:
+        return rng.randbytes(chunk)
+
+    def runs() -> bytes:
+        return b"".join(bytes([rng.randrange(4)]) * rng.randint(1, 2000) for _ in range(chunk // 900))
+
+    data = bytearray()
+    kinds = (prose, records, noise, runs)
+    while len(data) < size:
+        data += kinds[len(data) // chunk % len(kinds)]().ljust(chunk, b"\n")[:chunk]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data[:size])
+    return path

@@ -1,0 +1,86 @@
+"""Translate shipped x86-64 objects to both targets, link them, run them under qemu-user, and compare what they print.
+
+``python examples/demo.py [NAME...]`` (default: three of them). Where the cross compilers are missing, ziglang's linker
+and its musl libc stand in; where qemu-user is missing, the programs are linked and not run.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+OUTPUT = ROOT / "build" / "demo"
+DEFAULT = ("callback.O2", "varargs.O2", "switch.O0")
+TARGETS = ("aarch64", "riscv64")
+
+
+def shown(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def run(command: Sequence[str], printed: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Show the command as a user would type it, then run it from the root of the repository."""
+    print("$", shlex.join(printed), flush=True)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def linker(target: str) -> list[str]:
+    compiler = f"{target}-linux-gnu-gcc"
+    if shutil.which(compiler):
+        return [compiler, "-static"]
+    return [sys.executable, "-m", "ziglang", "cc", "-target", f"{target}-linux-musl", "-static"]
+
+
+def demonstrate(name: str, target: str) -> bool:
+    """One object to one target; whether every step that could be taken here went well."""
+    source = HERE / "objects" / f"{name}.o"
+    compiled, program, report = (OUTPUT / f"{name}.{target}{suffix}" for suffix in (".o", "", ".json"))
+    arguments = ["translate", shown(source), "--target", target, "-o", shown(compiled), "--report", shown(report)]
+    done = run([sys.executable, "-m", "guesssketch", *arguments], ["guesssketch", *arguments])
+    print(done.stdout + done.stderr, end="")
+    if done.returncode:
+        return False
+
+    tool = linker(target)
+    link = [*tool, shown(compiled), "-o", shown(program)]
+    done = run(link, ["python", *link[1:]] if tool[0] == sys.executable else link)
+    if done.returncode:
+        print(done.stderr, end="")
+        return False
+
+    emulator = f"qemu-{target}"
+    if not shutil.which(emulator):
+        print(f"linked, not run: {emulator} is not installed (Debian: qemu-user)\n")
+        return True
+    done = run([emulator, shown(program)], [emulator, shown(program)])
+    print(done.stdout + done.stderr, end="")
+    expected = (HERE / f"{name.split('.')[0]}.expected").read_text(encoding="utf-8")
+    right = done.returncode == 0 and done.stdout == expected
+    verdicts = [block["verdict"] for block in json.loads(report.read_text(encoding="utf-8"))["blocks"]]
+    proved, tested = verdicts.count("proved"), verdicts.count("tested")
+    print(f"-- {'the same as on x86-64' if right else 'NOT what x86-64 prints'}; {len(verdicts)} blocks, {proved} proved, "
+          f"{tested} tested; each: {shown(report)}\n")  # fmt: skip
+    return right
+
+
+def main() -> int:
+    names = sys.argv[1:] or list(DEFAULT)
+    if unknown := [name for name in names if not (HERE / "objects" / f"{name}.o").exists()]:
+        print(f"no such object in examples/objects: {', '.join(unknown)} (NAME.O0 or NAME.O2)", file=sys.stderr)
+        return 2
+    OUTPUT.mkdir(parents=True, exist_ok=True)
+    results = {f"{name} -> {target}": demonstrate(name, target) for name in names for target in TARGETS}
+    for what, right in results.items():
+        print(f"{'ok    ' if right else 'FAILED'} {what}")
+    return 0 if all(results.values()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,297 @@
+"""What lies where in one object's code: instructions, the regions of its functions, and who refers to what.
+
+A *region* is the code of one function symbol. gcc splits a function ``f`` into two (``f`` and ``f.cold``), which jump into each
+other's middle with any register live: such a cold region becomes part of the *body* of ``f``.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Final
+
+from guesssketch.decode import PC_RELATIVE, RELOCATIONS, Decoded, disassembler, is_padding, sweep
+from guesssketch.program import ElfSymbol, ObjectFile, Place, RawRelocation
+
+Spot = tuple[int, int]  # section, offset in it
+
+_COLD: Final = re.compile(r"(.+)\.cold(\.\d+)?$")
+_UNWIND: Final = (".eh_frame", ".sframe")  # allocated, speak of code, but are made anew for the target
+_NUMBER: Final = re.compile(r"-?(0x)?[0-9a-f]+$")
+
+
+@dataclass
+class Region:
+    """Code of the symbols ``names`` that start at ``offset``, up to ``end`` (exclusive)."""
+
+    section: int
+    offset: int
+    end: int
+    names: tuple[int, ...]
+    data_uses: list[Spot] = field(default_factory=list)  # data that its instructions refer to
+    code_uses: list[tuple[Decoded, Spot]] = field(default_factory=list)  # `lea`, `mov $label`: addresses of code
+    outgoing: list[Spot] = field(default_factory=list)  # direct jumps to other regions
+
+
+@dataclass
+class Body:
+    """A function: its main region and cold parts."""
+
+    name: str
+    main: Region
+    parts: list[Region] = field(default_factory=list)
+
+    def number(self, spot: Spot) -> int:
+        """The block offset (``program.Block.offset``) of ``spot``."""
+        section, offset = spot
+        return offset if section == self.main.section else section << 32 | offset
+
+    def spot(self, number: int) -> Spot:
+        return number >> 32 or self.main.section, number & 0xFFFFFFFF
+
+    @property
+    def regions(self) -> list[Region]:
+        return [self.main, *self.parts]
+
+
+class CodeMap:
+    """Built once per object. ``problems`` collects what has no translation, worded for ``Untranslatable``."""
+
+    def __init__(self, file: ObjectFile) -> None:
+        self.file = file
+        self.problems: list[str] = []
+        self.code: dict[int, list[Decoded]] = {}
+        self.index: dict[int, dict[int, int]] = {}  # section -> offset -> position in ``code``
+        self.regions: dict[int, list[Region]] = {}
+        self.leaders: dict[int, set[int]] = defaultdict(set)
+        self.labels: set[Spot] = set()  # addresses of code in the middle of a function, taken by data or code
+        self.called: set[Spot] = set()
+        self._starts: dict[int, list[int]] = {}
+        self._section_symbols = {s.section: s.index for s in file.symbols if s.type == "section" and s.section is not None}
+        for section in file.sections:
+            if section.is_code and section.is_allocated and section.data:
+                self.code[section.index] = list(sweep(section))
+                self.index[section.index] = {ins.offset: n for n, ins in enumerate(self.code[section.index])}
+                self.regions[section.index] = self._find_regions(section.index)
+                self._starts[section.index] = [region.offset for region in self.regions[section.index]]
+        for regions in self.regions.values():
+            for region in regions:
+                self._scan(region)
+        self._scan_data()
+        self.bodies = self._find_bodies()
+        self.owners = {(r.section, r.offset): body for body in self.bodies for r in body.regions}
+
+    # -- addresses
+
+    def resolve(self, symbol: int, addend: int) -> Spot | None:
+        """Where symbol plus addend lies, if the symbol is defined in a section of this object."""
+        entry = self.file.symbols[symbol]
+        return None if entry.section is None else (entry.section, entry.value + addend)
+
+    def place_of(self, spot: Spot) -> Place:
+        """``spot`` as a place: a function's symbol at its start, else the section's symbol, else the nearest function's."""
+        section, offset = spot
+        region = self.region_at(spot)
+        if region is not None and (region.offset == offset or section not in self._section_symbols):
+            return Place(region.names[0], offset - region.offset)
+        return Place(self._section_symbols[section], offset)
+
+    def operand(self, ins: Decoded, relocation: RawRelocation) -> Place:
+        """The address that a relocated field speaks of, corrected for the distance to the end of the instruction."""
+        kind, _ = RELOCATIONS[relocation.type]
+        correction = ins.end - relocation.offset if kind in PC_RELATIVE else 0
+        return Place(relocation.symbol, relocation.addend + correction)
+
+    def region_at(self, spot: Spot) -> Region | None:
+        starts = self._starts.get(spot[0], [])
+        position = bisect_right(starts, spot[1]) - 1
+        if position < 0:
+            return None
+        region = self.regions[spot[0]][position]
+        return region if spot[1] < region.end else None
+
+    def body_at(self, spot: Spot) -> Body | None:
+        region = self.region_at(spot)
+        return None if region is None else self.owners[region.section, region.offset]
+
+    def is_instruction(self, spot: Spot) -> bool:
+        return spot[1] in self.index.get(spot[0], {})
+
+    def destination(self, section: int, ins: Decoded) -> Place | Spot | None:
+        """Of a direct transfer: a spot here, or a place of another object or of a symbol to keep by name; else None."""
+        if ins.target is not None:
+            return section, ins.target
+        if not ins.relocations or ins.relocations[-1].type not in RELOCATIONS:
+            return None
+        place = self.operand(ins, ins.relocations[-1])
+        kind, _ = RELOCATIONS[ins.relocations[-1].type]
+        if ins.is_indirect:  # `call *f@GOTPCREL(%rip)` is a call of f
+            return place if kind == "got" and place.addend == 0 else None
+        symbol = self.file.symbols[place.symbol]
+        spot = self.resolve(place.symbol, place.addend)
+        return spot if spot is not None and symbol.binding == "local" else place
+
+    def where(self, spot: Spot) -> str:
+        """``object: symbol+0xoffset`` for messages."""
+        region = self.region_at(spot)
+        base, offset = self.file.sections[spot[0]].name, spot[1]
+        if region is not None:
+            base, offset = self.file.symbols[region.names[0]].name, spot[1] - region.offset
+        return f"{self.file.name}: {base}+{offset:#x}"
+
+    def complain(self, spot: Spot, why: str) -> None:
+        position = self.index.get(spot[0], {}).get(spot[1])
+        text = "" if position is None else f"{self.code[spot[0]][position].text}: "
+        self.problems.append(f"{self.where(spot)}: {text}{why}")
+
+    # -- building
+
+    def _find_regions(self, section: int) -> list[Region]:
+        starts: dict[int, list[ElfSymbol]] = defaultdict(list)
+        for symbol in self.file.symbols:
+            if symbol.section == section:
+                if symbol.type == "function" or (symbol.type == "notype" and symbol.binding != "local" and symbol.name):
+                    starts[symbol.value].append(symbol)
+                elif symbol.type in ("object", "tls"):
+                    self.problems.append(f"{self.file.name}: {symbol.name}: inline data: an object in a code section")
+        data = self.file.sections[section].data
+        order = sorted(start for start in starts if start < len(data))
+        regions: list[Region] = []
+        covered = 0
+        for start, following in zip(order, [*order[1:], len(data)], strict=True):
+            self._check_gap(section, covered, start)
+            size = max(symbol.size for symbol in starts[start])
+            covered = min(start + size, following) if size else following
+            names = sorted(starts[start], key=lambda s: (s.type != "function", s.binding == "local", s.binding == "weak", s.index))
+            regions.append(Region(section, start, covered, tuple(symbol.index for symbol in names)))
+        self._check_gap(section, covered, len(data))
+        return regions
+
+    def _check_gap(self, section: int, start: int, end: int) -> None:
+        home = self.file.sections[section]
+        if start < end and not is_padding(home.data[start:end]):
+            where = f"{self.file.name}: {home.name}+{start:#x}"
+            self.problems.append(f"{where}: inline data or unknown code: {end - start} bytes that belong to no function symbol")
+
+    def instructions(self, region: Region) -> list[Decoded]:
+        code, index = self.code[region.section], self.index[region.section]
+        first = index.get(region.offset)
+        if first is None:
+            self.problems.append(f"{self.where((region.section, region.offset))}: the function starts inside an instruction")
+            return []
+        last = index.get(region.end, len(code))
+        while last > first and code[last - 1].offset >= region.end:
+            last -= 1
+        return code[first:last]
+
+    def _scan(self, region: Region) -> None:
+        leaders = self.leaders[region.section]
+        leaders.add(region.offset)
+        for ins in self.instructions(region):
+            if ins.flow != "plain":
+                leaders.add(ins.end)
+                if ins.flow == "string":
+                    leaders.add(ins.offset)
+                target = self.destination(region.section, ins)
+                if isinstance(target, Place):
+                    target = self.resolve(target.symbol, target.addend)
+                if target is not None:
+                    self.leaders[target[0]].add(target[1])
+                    if ins.flow == "call":
+                        self.called.add(target)
+                    elif self.region_at(target) is not region:
+                        region.outgoing.append(target)
+            if ins.relocations or "rip" in ins.operands:
+                self._scan_operands(region, ins)
+
+    def _scan_operands(self, region: Region, ins: Decoded) -> None:
+        for spot, is_address in self._references(region.section, ins):
+            if spot[0] not in self.code:
+                region.data_uses.append(spot)
+            elif is_address:
+                region.code_uses.append((ins, spot))
+                self._take(spot)
+            elif not ins.is_indirect:
+                self.complain((region.section, ins.offset), "reads or writes inline data in a code section")
+
+    def _references(self, section: int, ins: Decoded) -> list[tuple[Spot, bool]]:
+        """(spot, whether its address is the value rather than its content) of each operand that lies in this object."""
+        if ins.flow in ("jump", "branch", "call") and not ins.is_indirect:
+            return []
+        found: list[tuple[Spot, bool]] = []
+        for relocation in ins.relocations:
+            kind, width = RELOCATIONS.get(relocation.type, ("", 0))
+            if kind in ("pc", "abs32", "abs32s", "abs64"):
+                place = self.operand(ins, relocation)
+                spot = self.resolve(place.symbol, place.addend)
+                immediate = kind != "pc" and relocation.offset + width == ins.end
+                immediate = immediate and "[" not in ins.operands.rsplit(",", 1)[-1]
+                immediate = immediate and _NUMBER.match(ins.operands.rsplit(", ", 1)[-1]) is not None
+                if spot is not None:
+                    found.append((spot, ins.mnemonic == "lea" or immediate))
+        displacement = self.local_displacement(section, ins)
+        if displacement is not None:
+            found.append(((section, displacement[0]), ins.mnemonic == "lea"))
+        return found
+
+    def local_displacement(self, section: int, ins: Decoded) -> tuple[int, int] | None:
+        """(offset in this section that a rip-relative operand without relocation means, position of its field)."""
+        if "rip" not in ins.operands:
+            return None
+        code = self.file.sections[section].data[ins.offset : ins.end]
+        detail = next(disassembler(detail=True).disasm(code, ins.offset))
+        field_at = detail.disp_offset
+        if any(relocation.offset == ins.offset + field_at for relocation in ins.relocations):
+            return None
+        return ins.end + detail.disp, field_at
+
+    def _take(self, spot: Spot) -> None:
+        region = self.region_at(spot)
+        if region is not None and region.offset != spot[1]:
+            self.labels.add(spot)
+            self.leaders[spot[0]].add(spot[1])
+
+    def _scan_data(self) -> None:
+        for section in self.file.sections:
+            if section.name.startswith(".gcc_except_table"):
+                self.problems.append(f"{self.file.name}: {section.name}: exception handlers have no translation")
+            if not section.is_allocated or section.index in self.code or section.name.startswith(_UNWIND):
+                continue
+            for relocation in section.relocations:
+                if relocation.type in (1, 10, 11):
+                    spot = self.resolve(relocation.symbol, relocation.addend)
+                    if spot is not None and spot[0] in self.code:
+                        self._take(spot)
+
+    def _find_bodies(self) -> list[Body]:
+        everything = [region for regions in self.regions.values() for region in regions]
+        cold = {(r.section, r.offset): r for r in everything if self._is_cold(r)}
+        bodies = [
+            Body(self.file.symbols[r.names[0]].name, r) for r in everything if (r.section, r.offset) not in cold
+        ]
+        mains = {(body.main.section, body.main.offset): body for body in bodies}
+        partners: dict[Spot, list[Spot]] = defaultdict(list)  # cold part -> regions it shares jumps with
+        for region in everything:
+            for spot in region.outgoing:
+                other = self.region_at(spot)
+                if other is not None:
+                    partners[other.section, other.offset].append((region.section, region.offset))
+                    partners[region.section, region.offset].append((other.section, other.offset))
+        for start, part in cold.items():
+            candidates = [mains[spot] for spot in dict.fromkeys(partners[start]) if spot in mains]
+            if not candidates:
+                stems = {match[1] for n in part.names if (match := _COLD.match(self.file.symbols[n].name))}
+                candidates = [body for body in bodies if body.name in stems]
+            if len(candidates) == 1:
+                candidates[0].parts.append(part)
+            else:
+                bodies.append(Body(self.file.symbols[part.names[0]].name, part))
+        bodies.sort(key=lambda body: (body.main.section, body.main.offset))
+        return bodies
+
+    def _is_cold(self, region: Region) -> bool:
+        symbols = [self.file.symbols[name] for name in region.names]
+        named = all(symbol.binding == "local" and _COLD.match(symbol.name) for symbol in symbols)
+        return named and (region.section, region.offset) not in self.called

@@ -1,0 +1,415 @@
+"""Function signatures out of C headers: preprocessed by zig's clang, parsed by pycparser, laid out by the psABI's rules.
+
+Structs get their layout for the preprocessing target (all three are LP64 with natural alignment), because the size and the
+members of one passed by value decide where it travels, and because a struct that two targets lay out differently cannot
+be handed from translated code to the library by pointer.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from pycparser import c_ast, c_parser
+
+from guesssketch.assembler import zig
+from guesssketch.errors import ToolError, UsageError
+from guesssketch.prototypes import POINTER, VOID, Signature, Type, scalar, struct
+
+SOURCE: Final = "x86_64"
+TARGETS: Final = ("aarch64", "riscv64")
+LIBRARY_HEADERS: Final = """assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdarg stdbool
+    stddef stdint stdio stdlib string strings time uchar wchar wctype aio arpa/inet cpio dirent dlfcn fcntl fmtmsg
+    fnmatch ftw glob grp iconv langinfo libgen monetary mqueue net/if netdb netinet/in netinet/tcp nl_types poll pthread pwd
+    regex sched search semaphore spawn sys/ipc sys/mman sys/msg sys/resource sys/select sys/sem sys/shm sys/socket sys/stat
+    sys/statvfs sys/time sys/times sys/types sys/uio sys/un sys/utsname sys/wait syslog tar termios unistd utime utmpx
+    wordexp alloca byteswap endian err error execinfo features getopt ifaddrs link malloc memory mntent paths printf
+    pty resolv shadow sys/epoll sys/eventfd sys/file sys/inotify sys/ioctl sys/mount sys/param sys/prctl sys/ptrace
+    sys/random sys/sendfile sys/signalfd sys/stat sys/statfs sys/sysinfo sys/syscall sys/timerfd sys/timex sys/xattr
+    ucontext ulimit values argz envz fts obstack sys/auxv sys/personality sys/vfs sys/fsuid sys/klog sys/reboot
+    sys/swap sys/quota libintl argp aliases crypt gshadow mcheck netinet/ether net/ethernet rpc/netdb stdio_ext
+    threads utmp wait""".split()
+
+_SPELLINGS: Final = {
+    "__restrict": "", "__restrict__": "", "__extension__": "", "__inline": "inline", "__inline__": "inline", "__const": "const",
+    "__signed__": "signed", "__signed": "signed", "__volatile__": "volatile", "_Float128": "long double", "__float128": "long double",
+    "_Float64x": "long double", "_Float32": "float", "_Float32x": "double", "_Float64": "double", "__builtin_va_list": "__va_list",
+    "__alignof__": "_Alignof", "_Noreturn": "", "__complex__": "_Complex", "_Nonnull": "", "_Nullable": "", "__thread": "",
+    "__int128_t": "__int128", "__uint128_t": "__int128",
+}  # fmt: skip
+_RESPELLED: Final = re.compile(r"typedef (.* )?(float|double) ;")  # glibc's own typedef of a name in _SPELLINGS
+_PACKED: Final = "__packed_marker"
+_WORDS: Final = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|\w+|\.\.\.|<<|>>|[<>=!]=|&&|\|\||[^\s\w]')
+
+
+def preprocess(text: str, machine: str, options: tuple[str, ...] = (), library: str = "gnu") -> str:
+    """``text`` after ``zig cc -E`` for ``machine``. Raises ToolError with clang's message."""
+    with tempfile.TemporaryDirectory(prefix="guesssketch-") as folder:
+        source = Path(folder, "all.c")
+        source.write_text(text)
+        command = [zig(), "cc", "-E", "-P", "-target", f"{machine}-linux-{library}", *options, str(source)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise ToolError(done.stderr.strip()[:2000])
+    return done.stdout
+
+
+# --- text that pycparser takes ----------------------------------------------------------------------------------------
+
+
+def _close(words: list[str], start: int) -> int:
+    """Index behind the bracket that closes the one at ``start``."""
+    depth = 0
+    for index in range(start, len(words)):
+        depth += (words[index] in "({[") - (words[index] in ")}]")
+        if depth == 0:
+            return index + 1
+    return len(words)
+
+
+def _declarations(words: list[str]) -> Iterator[tuple[list[str], str | None]]:
+    """Top-level declarations without extensions and function bodies, each with the name that an asm label gives it."""
+    current: list[str] = []
+    label: str | None = None
+    index = 0
+    while index < len(words):
+        word = words[index]
+        if word in ("__attribute__", "__attribute", "__asm__", "__asm", "asm", "__declspec"):
+            end = _close(words, index + 1)
+            inner = words[index + 1 : end]
+            if "asm" in word:
+                label = "".join(w[1:-1] for w in inner if w.startswith('"')) or None
+            elif any("packed" in w for w in inner) and current and current[-1] == "}":
+                current[-1:] = ["char", _PACKED, ";", "}"]
+            index = end
+            continue
+        if word == "{" and current and current[-1] == ")":
+            yield [*current, ";"], label
+            current, label, index = [], None, _close(words, index)
+            continue
+        if word == "{":
+            end = _close(words, index)
+            current.append("{")
+            for inner_words, _ in _declarations([*words[index + 1 : end - 1], ";"]):
+                current += inner_words
+            if current[-1] == ";" and words[end - 2] not in (";", "{"):
+                current.pop()  # the ``;`` added for an enumerator list
+            current.append("}")
+            index = end
+            continue
+        word = _SPELLINGS.get(word, word)
+        if word:
+            current.append(word)
+        index += 1
+        if word == ";":
+            if len(current) > 1:
+                yield current, label
+            current, label = [], None
+
+
+def _clean(text: str) -> str:
+    lines = ["typedef struct __va_list_tag *__va_list;"]
+    for words, label in _declarations(_WORDS.findall(text)):
+        lines.append(" ".join(words))
+        if label and words[-2:] == [")", ";"]:
+            depth = 0
+            for index in range(len(words) - 2, 0, -1):
+                depth += (words[index] == ")") - (words[index] == "(")
+                if depth == 0:
+                    lines.append(" ".join([*words[: index - 1], label, *words[index:]]))
+                    break
+    return "\n".join(line for line in lines if not re.search(r"__typeof__|_ZGV", line) and not _RESPELLED.fullmatch(line))
+
+
+def _parse(text: str) -> Any:
+    """The syntax tree, without declarations in dialects that the parser does not know (they stay undeclared)."""
+    lines = text.split("\n")
+    while True:
+        try:
+            return c_parser.CParser().parse("\n".join(lines))
+        except c_parser.ParseError as error:
+            place = re.match(r"[^:]*:(\d+):", str(error))
+            if place is None:
+                raise
+            lines[int(place[1]) - 1] = ""
+
+
+# --- types ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Layout:
+    """A C type: what calls need of it, its alignment, its shape as text (names included), and the structs behind its pointers."""
+
+    type: Type
+    align: int
+    shape: str
+    pointees: frozenset[str] = frozenset()
+
+
+@dataclass
+class _Unit:
+    """One parsed translation unit."""
+
+    typedefs: dict[str, Any] = field(default_factory=dict)
+    tags: dict[str, Any] = field(default_factory=dict)
+    constants: dict[str, int] = field(default_factory=dict)
+    functions: dict[str, Any] = field(default_factory=dict)
+    layouts: dict[str, _Layout | None] = field(default_factory=dict)
+
+    def read(self, text: str) -> None:
+        for node in _parse(_clean(text)).ext:
+            if isinstance(node, c_ast.Typedef):
+                self.typedefs[node.name] = node.type
+            elif isinstance(node, c_ast.Decl) and isinstance(node.type, c_ast.FuncDecl):
+                self.functions[node.name] = node.type
+            self._collect(node)
+
+    def _collect(self, node: Any) -> None:
+        if isinstance(node, c_ast.Struct | c_ast.Union) and node.decls and node.name:
+            self.tags[node.name] = node
+        if isinstance(node, c_ast.Enum) and node.values:
+            value = 0
+            for item in node.values.enumerators:
+                value = self._value(item.value) if item.value else value
+                self.constants[item.name] = value
+                value += 1
+        for child in node:
+            self._collect(child)
+
+    def signature(self, node: Any) -> Signature:
+        return self._signature(node)[0]
+
+    def pointees(self, node: Any) -> frozenset[str]:
+        """Names of the structs that the library may reach through the arguments or the result."""
+        seen: set[str] = set()
+        pending = list(self._signature(node)[1])
+        while pending:
+            name = pending.pop()
+            if name not in seen:
+                seen.add(name)
+                layout = self._tag(name)
+                pending.extend(layout.pointees if layout else ())
+        return frozenset(seen)
+
+    def shape(self, name: str) -> str:
+        layout = self._tag(name)
+        return layout.shape if layout else "opaque"
+
+    def _signature(self, node: Any) -> tuple[Signature, frozenset[str]]:
+        parameters: list[Type] = []
+        pointees: frozenset[str] = frozenset()
+        variadic = False
+        for parameter in node.args.params if node.args else ():
+            if isinstance(parameter, c_ast.EllipsisParam):
+                variadic = True
+                continue
+            layout = self._of(parameter.type, parameter=True)
+            if layout.type != VOID:
+                parameters.append(layout.type)
+                pointees |= layout.pointees
+        result = self._of(node.type)
+        return Signature(result.type, tuple(parameters), variadic), pointees | result.pointees
+
+    def _of(self, node: Any, parameter: bool = False) -> _Layout:
+        if isinstance(node, c_ast.TypeDecl):
+            return self._of(node.type, parameter)
+        if isinstance(node, c_ast.PtrDecl | c_ast.FuncDecl) or (parameter and isinstance(node, c_ast.ArrayDecl)):
+            return self._pointer(node if isinstance(node, c_ast.FuncDecl) else node.type)
+        if isinstance(node, c_ast.ArrayDecl):
+            element = self._of(node.type)
+            count = self._value(node.dim) if node.dim else 0
+            members = [(i * element.type.size, element.type) for i in range(min(count, 5))]  # more than fit in registers
+            return _Layout(Type("struct", count * element.type.size, struct(0, members).members), element.align,
+                           f"{count}*{element.shape}", element.pointees)  # fmt: skip
+        if isinstance(node, c_ast.Struct | c_ast.Union):
+            layout = self._tag(node.name) if node.name and not node.decls else self._record(node)
+            return layout or _Layout(VOID, 1, "opaque")
+        if isinstance(node, c_ast.Enum):
+            return _Layout(scalar("u32"), 4, "4")
+        names = [n for n in node.names if n not in ("const", "volatile", "inline")]
+        if names == ["__va_list"]:
+            return _Layout(scalar("va_list"), 8, "va_list")
+        if len(names) == 1 and names[0] in self.typedefs:
+            inner = self.typedefs[names[0]]
+            if parameter and isinstance(inner, c_ast.ArrayDecl):
+                return self._pointer(inner.type)
+            return self._of(inner, parameter)
+        return _arithmetic(names)
+
+    def _pointer(self, node: Any) -> _Layout:
+        while isinstance(node, c_ast.TypeDecl) and isinstance(node.type, c_ast.IdentifierType):
+            if node.type.names[0] not in self.typedefs:
+                break
+            node = self.typedefs[node.type.names[0]]
+        if isinstance(node, c_ast.FuncDecl):
+            signature, pointees = self._signature(node)
+            return _Layout(Type("ptr", 8, function=signature), 8, "ptr", pointees)
+        inner = node.type if isinstance(node, c_ast.TypeDecl | c_ast.ArrayDecl) else None
+        if isinstance(inner, c_ast.TypeDecl):
+            inner = inner.type
+        if isinstance(inner, c_ast.Struct | c_ast.Union):
+            name = inner.name or f"anonymous at {id(inner)}"
+            if inner.decls:
+                self.tags.setdefault(name, inner)
+            if not inner.name:
+                return _Layout(POINTER, 8, "ptr", self._anonymous(inner))
+            return _Layout(POINTER, 8, "ptr", frozenset({name}))
+        return _Layout(POINTER, 8, "ptr")
+
+    def _anonymous(self, node: Any) -> frozenset[str]:
+        """An unnamed struct is known by the typedef that names it, on every target alike."""
+        for name, definition in self.typedefs.items():
+            if isinstance(definition, c_ast.TypeDecl) and definition.type is node:
+                self.tags.setdefault(name, node)
+                return frozenset({name})
+        return frozenset()
+
+    def _tag(self, name: str) -> _Layout | None:
+        if name not in self.layouts:
+            self.layouts[name] = None  # a pointer to itself inside
+            if name in self.tags:
+                self.layouts[name] = self._record(self.tags[name])
+        return self.layouts[name]
+
+    def _record(self, node: Any) -> _Layout:
+        """Layout by the psABI: members at the next multiple of their alignment, bit-fields inside units of their type."""
+        union = isinstance(node, c_ast.Union)
+        packed = any(d.name == _PACKED for d in node.decls or () if isinstance(d, c_ast.Decl))
+        bit, size, align = 0, 0, 1
+        members: list[tuple[int, Type]] = []
+        shapes: list[str] = []
+        pointees: frozenset[str] = frozenset()
+        for decl in node.decls or ():
+            if not isinstance(decl, c_ast.Decl) or decl.name == _PACKED:
+                continue
+            inner = self._of(decl.type)
+            unit = 1 if packed else inner.align
+            bit = 0 if union else bit
+            if decl.bitsize is None:
+                bit = -(-bit // (8 * unit)) * 8 * unit
+                offset = bit // 8
+                bit += inner.type.size * 8
+            else:
+                width = self._value(decl.bitsize)
+                if width == 0 or bit // (8 * inner.type.size) != (bit + width - 1) // (8 * inner.type.size):
+                    bit = -(-bit // (8 * unit)) * 8 * unit
+                offset = bit // (8 * inner.type.size) * inner.type.size
+                bit += width
+            align = max(align, unit)
+            size = max(size, (bit + 7) // 8)
+            members.append((offset, inner.type))
+            shapes.append(f"{bit}:{decl.name}:{inner.shape}")
+            pointees |= inner.pointees
+        size = -(-size // align) * align
+        return _Layout(struct(size, members), align, f"{size}[{','.join(shapes)}]", pointees)
+
+    def _value(self, node: Any) -> int:
+        """A constant expression. Raises UsageError for one that headers have no business with."""
+        if isinstance(node, c_ast.Constant):
+            text = node.value.rstrip("uUlL")
+            return ord(text[1]) if node.type == "char" else int(text, 8 if text[0] == "0" and text.isdigit() else 0)
+        if isinstance(node, c_ast.ID) and node.name in self.constants:
+            return self.constants[node.name]
+        if isinstance(node, c_ast.Cast):
+            return self._value(node.expr)
+        if isinstance(node, c_ast.TernaryOp):
+            return self._value(node.iftrue if self._value(node.cond) else node.iffalse)
+        if isinstance(node, c_ast.UnaryOp):
+            if node.op in ("sizeof", "_Alignof"):
+                layout = self._of(node.expr.type)
+                return layout.type.size if node.op == "sizeof" else layout.align
+            value = self._value(node.expr)
+            return {"-": -value, "~": ~value, "!": int(not value), "+": value}[node.op]
+        if isinstance(node, c_ast.BinaryOp):
+            a, b = self._value(node.left), self._value(node.right)
+            return int({"+": a + b, "-": a - b, "*": a * b, "/": a // b if b else 0, "%": a % b if b else 0,
+                        "<<": a << max(b, 0) if b < 64 else 0, ">>": a >> max(b, 0), "|": a | b, "&": a & b, "^": a ^ b, "<": a < b,
+                        ">": a > b, "<=": a <= b, ">=": a >= b, "==": a == b, "!=": a != b, "&&": bool(a and b),
+                        "||": bool(a or b)}[node.op])  # fmt: skip
+        raise UsageError(f"constant expression not understood: {type(node).__name__}")
+
+
+def _arithmetic(names: list[str]) -> _Layout:
+    if "_Complex" in names:
+        part = _arithmetic([n for n in names if n != "_Complex"])
+        size = part.type.size
+        return _Layout(struct(2 * size, [(0, part.type), (size, part.type)]), part.align, f"2*{part.shape}")
+    sign = "u" if "unsigned" in names else "i"
+    if "void" in names:
+        code = "void"
+    elif "double" in names:
+        code = "f80" if "long" in names else "f64"
+    elif "float" in names:
+        code = "f32"
+    elif "_Bool" in names:
+        code = "u8"
+    elif "char" in names:
+        code = f"{sign}8"
+    elif "short" in names:
+        code = f"{sign}16"
+    elif "__int128" in names:
+        code = f"{sign}128".replace("u", "i")
+    else:
+        code = f"{sign}64" if "long" in names else f"{sign}32"
+    kind = scalar(code)
+    return _Layout(kind, max(kind.size, 1), code if kind.is_float or code == "f80" else str(kind.size))
+
+
+# --- what others ask for ----------------------------------------------------------------------------------------------
+
+
+def declared(path: Path) -> dict[str, Signature]:
+    """The functions that a header declares. Raises UsageError if it cannot be preprocessed or parsed."""
+    try:
+        unit = _Unit()
+        unit.read(preprocess(f'#include "{path.resolve()}"\n', SOURCE, ("-D_GNU_SOURCE",)))
+        return {name: unit.signature(node) for name, node in unit.functions.items()}
+    except (ToolError, c_parser.ParseError) as error:
+        raise UsageError(f"{path}: {error}") from error
+
+
+_PASSES: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
+    ("gnu.2.36", ("-D_GNU_SOURCE",)),
+    ("gnu.2.36", ("-D_GNU_SOURCE", "-O2", "-D_FORTIFY_SOURCE=3")),
+    ("gnu.2.36", ("-D_GNU_SOURCE", "-D_FILE_OFFSET_BITS=64")),
+    ("gnu.2.36", ("-std=c99", "-D_POSIX_C_SOURCE=200809L")),
+    ("gnu", ("-D_GNU_SOURCE",)),
+    ("musl", ("-D_GNU_SOURCE",)),
+)  # fmt: skip
+
+
+def _unit(machine: str, library: str, options: tuple[str, ...]) -> _Unit:
+    unit = _Unit()
+    lines = [f"#if __has_include(<{name}.h>)\n#include <{name}.h>\n#endif\n" for name in dict.fromkeys(LIBRARY_HEADERS)]
+    unit.read(preprocess("".join(lines), machine, options, library))
+    return unit
+
+
+def library_text() -> str:
+    """``data/prototypes.json``: deterministic for one version of ziglang."""
+    signatures: dict[str, str] = {}
+    layouts: dict[str, dict[str, list[str]]] = {}
+    for library, options in _PASSES:
+        unit = _unit(SOURCE, library, options)
+        for name, node in unit.functions.items():
+            signatures.setdefault(name, str(unit.signature(node)))
+        if library == "musl":
+            continue
+        for target in TARGETS:
+            other = _unit(target, library, options)
+            for name, node in unit.functions.items():
+                if name not in other.functions:
+                    continue
+                structs = unit.pointees(node) | other.pointees(other.functions[name])
+                differ = sorted(s for s in structs if unit.shape(s) != other.shape(s))
+                if differ:
+                    layouts.setdefault(name, {})[target] = differ
+    data = {"signatures": dict(sorted(signatures.items())), "layouts": dict(sorted(layouts.items()))}
+    return json.dumps(data, indent=0, separators=(",", ":")) + "\n"

@@ -1,0 +1,75 @@
+"""The engineered proposer: x86-64 block -> terms -> LLVM IR -> LLVM's own back end -> target text.
+
+Inputs and outputs are pinned to the state map, so LLVM may do as it likes in between; see ``docs/design.md``. A block
+that LLVM cannot do inside the rules (spills, a library call, no registers left) gets no candidate: the pipeline cuts it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from guesssketch.lowering.backend import Style, compile_ir
+from guesssketch.lowering.expressions import Unsupported
+from guesssketch.lowering.ir import function_text
+from guesssketch.lowering.text import Unusable, candidate_lines, split_functions
+from guesssketch.problem import Candidate, Problem
+from isa.machine import Effect
+from isa.x86_64.lift import lift
+
+BATCH: Final = 300  # functions in one run of LLVM
+
+
+class Lowering:
+    """``style``: ``best`` for the fewest instructions, ``canonical`` for source order and one way to write each thing."""
+
+    name = "lowering"
+
+    def __init__(self, target: str, style: Style = "best") -> None:
+        self.target = target
+        self.style: Style = style
+
+    def propose(self, problems: Sequence[Problem]) -> Iterator[Sequence[Candidate]]:
+        """At most one candidate a problem, in order. Raises ToolError if LLVM cannot be run."""
+        for start in range(0, len(problems), BATCH):
+            batch = problems[start : start + BATCH]
+            effects = {n: lift(p.instructions, p.exit) for n, p in enumerate(batch)}
+            lowered = self.lower(batch, effects)
+            for number in range(len(batch)):
+                lines = lowered.get(number)
+                yield () if lines is None else (Candidate(lines, self.name),)
+
+    def lower(self, problems: Sequence[Problem], effects: Mapping[int, Effect]) -> dict[int, tuple[str, ...]]:
+        """Candidate lines by index into ``problems``; an index is missing where there is no usable lowering."""
+        results: dict[int, tuple[str, ...]] = {}
+        for strict in (False, True):  # the second time in source order, which needs fewer registers
+            functions: dict[int, str] = {}
+            for number, problem in enumerate(problems):
+                if number in results or effects[number].opaque:
+                    continue
+                try:
+                    functions[number] = function_text(f"f{number}", effects[number], problem, strict)
+                except Unsupported:
+                    continue
+            results |= self._compiled(functions, "canonical" if strict else self.style)
+        return results
+
+    def _compiled(self, functions: Mapping[int, str], style: Style) -> dict[int, tuple[str, ...]]:
+        """Lines by number; a module that LLVM does not survive is halved until the culprit is alone."""
+        if not functions:
+            return {}
+        assembly = compile_ir("\n".join(functions.values()), self.target, style)
+        if assembly is None:
+            if len(functions) == 1:
+                return {}
+            numbers = list(functions)
+            halves = numbers[: len(numbers) // 2], numbers[len(numbers) // 2 :]
+            first, second = ({n: functions[n] for n in half} for half in halves)
+            return self._compiled(first, style) | self._compiled(second, style)
+        results: dict[int, tuple[str, ...]] = {}
+        for name, raw in split_functions(assembly).items():
+            try:
+                results[int(name[1:])] = candidate_lines(name, raw, self.target)
+            except Unusable:
+                continue
+        return results

@@ -1,0 +1,359 @@
+"""The expression part of ``ir``: one SSA value for each term, floats as bitcasts, no fast-math and no contraction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from guesssketch.lowering.pins import BOOLEANS, Pin
+from guesssketch.problem import Problem, Symbol
+from isa.terms import BINARY, FLOAT_BINARY, FLOAT_COMPARE, Term, mask, signed
+
+_PREDICATES: Final = {"eq": "eq", "ult": "ult", "ule": "ule", "slt": "slt", "sle": "sle"}
+_FLOAT_PREDICATES: Final = {"feq": "oeq", "flt": "olt", "fle": "ole"}
+_FLOAT_TYPES: Final = {32: "float", 64: "double"}
+_ROUND: Final = {"rne": "roundeven", "rtz": "trunc", "rtp": "ceil", "rtn": "floor", "rna": "round"}
+
+
+class Unsupported(Exception):
+    """A block with no lowering; the text says what is in the way."""
+
+
+class Expressions:
+    """Emits IR for terms, each once. ``lines``: the function's body so far; ``globals``: declarations it needs;
+    ``kept``: values of vector registers that only pass through."""
+
+    def __init__(self, function: str, problem: Problem, strict: bool, ordered_symbols: frozenset[str]) -> None:
+        self.lines: list[str] = []
+        self.globals: list[str] = []
+        self.kept: dict[str, str] = {}
+        self._function = function
+        self._problem = problem
+        self._strict = strict
+        self._ordered = ordered_symbols
+        self._symbols = {s.name: s for s in problem.symbols}
+        self._values: dict[int, str] = {}
+        self._floats: dict[int, str] = {}
+        self._homes: dict[str, str] = {}
+        self._vectors: dict[str, str] = {}
+        self._thread_pointer: str | None = None
+
+    # --- entry and exit ----------------------------------------------------------------------------------------------
+
+    def bind_inputs(self, mark: str, pins: Sequence[Pin], kept: Sequence[str]) -> None:
+        """The entry marker: defines every pinned register, and each of ``kept`` (vector registers, low halves)."""
+        registers = [(pin.register, pin.type) for pin in pins] + [(register, "double") for register in kept]
+        if not registers:
+            return
+        types = [kind for _, kind in registers]
+        result = types[0] if len(types) == 1 else "{ " + ", ".join(types) + " }"
+        constraints = ",".join(f"={{{register}}}" for register, _ in registers)
+        entry = self._new(f'call {result} asm sideeffect "{mark}", "{constraints}"()')
+        values = [entry] if len(types) == 1 else [
+            self._new(f"extractvalue {result} {entry}, {n}") for n in range(len(types))]  # fmt: skip
+        for pin, value in zip(pins, values, strict=False):
+            if pin.type == "<2 x i64>":
+                for lane, cell in enumerate(pin.cells):
+                    self._homes[cell] = self._new(f"extractelement <2 x i64> {value}, i64 {lane}")
+                    self._vectors[cell] = value
+            else:
+                self._homes[pin.cells[0]] = self._as_int(value, pin.type)
+                if pin.type == "double":
+                    self._vectors[pin.cells[0]] = value
+        self.kept = dict(zip(kept, values[len(pins) :], strict=True))
+
+    def _as_int(self, value: str, kind: str) -> str:
+        return self._new(f"bitcast double {value} to i64") if kind == "double" else value
+
+    def output(self, pin: Pin, cells: Mapping[str, Term]) -> tuple[str, str, str]:
+        """(register, type, value) for an exit marker."""
+        if pin.type == "<2 x i64>":
+            vector = "poison"
+            for lane, cell in enumerate(pin.cells):
+                if cell in cells:
+                    value = self._hidden(cells[cell], 64)
+                    vector = self._new(f"insertelement <2 x i64> {vector}, i64 {value}, i64 {lane}")
+            return pin.register, pin.type, vector
+        cell = pin.cells[0]
+        term = cells[cell]
+        if cell in BOOLEANS:
+            value = self._homes[cell] if term.op == "var" and term.attr == cell else self._extend(term, "zext", 64)
+            return pin.register, pin.type, value
+        if pin.type in ("float", "double"):
+            width = 32 if pin.type == "float" else 64
+            if term.width == width and term.id in self._floats:
+                return pin.register, pin.type, self._floats[term.id]
+            return pin.register, pin.type, self._new(f"bitcast i{width} {self._hidden(term, width)} to {pin.type}")
+        return pin.register, pin.type, self.value(term)
+
+    def _hidden(self, term: Term, width: int) -> str:
+        """The value widened to ``width``; a constant goes through an empty assembly, or LLVM would load it from a pool."""
+        value = self._extend(term, "zext", width)
+        if term.op != "const" or term.attr == 0:
+            return value
+        return self._new(f'call i{width} asm "", "=r,0"(i{width} {value})')
+
+    # --- memory ------------------------------------------------------------------------------------------------------
+
+    def _pointer(self, address: Term) -> tuple[str, str]:
+        """(``volatile `` or nothing, pointer)."""
+        pointer = self._new(f"inttoptr i64 {self.value(address)} to ptr")
+        return "volatile " if self._ordered and _summands(address) & self._ordered else "", pointer
+
+    def store(self, term: Term) -> None:
+        _, address, value = term.args
+        volatile, pointer = self._pointer(address)
+        if value.id in self._floats:
+            kind, operand = _FLOAT_TYPES[value.width], self._floats[value.id]
+        else:
+            kind, operand = f"i{value.width}", self.value(value)
+        self.lines.append(f"store {volatile}{kind} {operand}, ptr {pointer}, align 1")
+
+    def guarded(self, guard: Term, accesses: Sequence[Term]) -> None:
+        """Make ``accesses`` only if ``guard``; the loads among them give 0 otherwise."""
+        self.lines += [f"br i1 {self.value(guard)}, label %do, label %join", "do:"]
+        values, floats = dict(self._values), dict(self._floats)
+        for term in accesses:
+            if term.op == "store":
+                self.store(term)
+            else:
+                self.value(term)
+        loaded = {term.id: (self._values[term.id], term.width) for term in accesses if term.op == "load"}
+        self.lines += ["br label %join", "join:"]
+        self._values, self._floats = values, floats
+        for number, (value, width) in loaded.items():
+            self._values[number] = self._new(f"phi i{width} [ {value}, %do ], [ 0, %entry ]")
+
+    # --- values ------------------------------------------------------------------------------------------------------
+
+    def value(self, term: Term) -> str:
+        """The operand for ``term`` as ``i<width>``."""
+        if term.op == "const":
+            return str(bool(term.attr)).lower() if term.width == 1 else str(signed(term.attr, term.width))
+        known = self._values.get(term.id)
+        if known is None:
+            known = self._values[term.id] = self._emit(term)
+        return known
+
+    def _new(self, text: str) -> str:
+        name = f"%v{len(self.lines)}"
+        self.lines.append(f"{name} = {text}")
+        return name
+
+    def _emit(self, term: Term) -> str:
+        op, w = term.op, term.width
+        kind = f"i{w}"
+        if op == "var":
+            return self._variable(term)
+        if op == "undef":
+            return self._new(f"freeze {kind} poison")
+        if op == "load":
+            volatile, pointer = self._pointer(term.args[1])
+            return self._new(f"load {volatile}{kind}, ptr {pointer}, align 1")
+        if op in ("shl", "lshr", "ashr"):
+            return self._shift(term)
+        if op in BINARY:
+            a, b = term.args
+            return self._new(f"{op} {kind} {self.value(a)}, {self.value(b)}")
+        if op in ("zext", "sext"):
+            return self._extend(term.args[0], op, w)
+        if op == "extract":
+            return self._extract(term)
+        if op == "concat":
+            return self._concat(term)
+        if op == "ite":
+            condition, a, b = term.args
+            return self._select(term, condition, a, b)
+        if op == "not":
+            return self._new(f"xor {kind} {self.value(term.args[0])}, -1")
+        if op == "neg":
+            return self._new(f"sub {kind} 0, {self.value(term.args[0])}")
+        if op == "popcount":
+            return self._new(f"call {kind} @llvm.ctpop.{kind}({kind} {self.value(term.args[0])})")
+        if op == "clz":
+            return self._new(f"call {kind} @llvm.ctlz.{kind}({kind} {self.value(term.args[0])}, i1 false)")
+        if op in _PREDICATES:
+            a, b = term.args
+            return self._new(f"icmp {_PREDICATES[op]} i{a.width} {self.value(a)}, {self.value(b)}")
+        if op in ("uaddo", "saddo", "ssubo"):
+            return self._overflow(term)
+        return self._float(term)
+
+    def _select(self, term: Term, condition: Term, a: Term, b: Term) -> str:
+        c = self.value(condition)
+        if a.id in self._floats and b.id in self._floats:
+            kind = _FLOAT_TYPES[term.width]
+            return self._from_float(term, f"select i1 {c}, {kind} {self._floats[a.id]}, {kind} {self._floats[b.id]}")
+        return self._new(f"select i1 {c}, i{term.width} {self.value(a)}, i{term.width} {self.value(b)}")
+
+    def _variable(self, term: Term) -> str:
+        name = term.attr
+        if name in self._homes:
+            home = self._homes[name]
+            return self._new(f"icmp ne i64 {home}, 0") if term.width == 1 else home
+        if name in self._symbols:
+            return self._symbol(self._symbols[name])
+        if name == "fs_base":
+            return self._thread()
+        raise Unsupported(f"no home for {name}")
+
+    def _thread(self) -> str:
+        if self._thread_pointer is None:
+            if self._problem.target == "riscv64":  # ghccc has no thread-local storage there
+                self._thread_pointer = self._new('call i64 asm "mv $0, tp", "=r"()')
+            else:
+                pointer = self._new("call ptr @llvm.thread.pointer()")
+                self._thread_pointer = self._new(f"ptrtoint ptr {pointer} to i64")
+        return self._thread_pointer
+
+    def _symbol(self, symbol: Symbol) -> str:
+        place = f"@{self._function}.{symbol.name}"
+        executable = any(r.symbol == symbol.name and r.kind == "tpoff" for i in self._problem.instructions for r in i.relocations)
+        if symbol.kind == "tls" and self._problem.target == "riscv64":
+            name = f"{self._function}.{symbol.name}"
+            text = f"lui $0, %tprel_hi({name})\\0Aaddi $0, $0, %tprel_lo({name})" if executable else f"la.tls.ie $0, {name}"
+            return self._new(f'call i64 asm "{text}", "=r"()')
+        if symbol.kind == "tls":
+            model = "localexec" if executable else "initialexec"
+            self.globals.append(f"{place} = external thread_local({model}) global i8")
+            address = self._new(f"ptrtoint ptr {place} to i64")
+            return self._new(f"sub i64 {address}, {self._thread()}")
+        linkage = "extern_weak" if symbol.kind == "got" else "external dso_local"
+        self.globals.append(f"{place} = {linkage} global i8, align {symbol.align}")
+        address = self._new(f"ptrtoint ptr {place} to i64")
+        return self._new(f'call i64 asm "", "=r,0"(i64 {address})') if self._strict else address
+
+    def _extend(self, a: Term, op: str, width: int) -> str:
+        if a.width == width:
+            return self.value(a)
+        if a.op == "var" and a.width == 1 and op == "zext" and a.attr in self._homes:
+            home = self._homes[a.attr]  # holds 0 or 1
+            return home if width == 64 else self._new(f"trunc i64 {home} to i{width}")
+        if a.op == "const":
+            return str(a.attr if op == "zext" else signed(a.attr, a.width))
+        return self._new(f"{op} i{a.width} {self.value(a)} to i{width}")
+
+    def _extract(self, term: Term) -> str:
+        (a,), low, w = term.args, term.attr, term.width
+        if a.op == "var" and a.attr in self._vectors and w in (8, 16, 32) and low % w == 0:
+            if self._problem.target == "aarch64":
+                return self._lane(a.attr, low, w)
+        value = self.value(a)
+        if low:
+            value = self._new(f"lshr i{a.width} {value}, {low}")
+        return self._new(f"trunc i{a.width} {value} to i{w}")
+
+    def _lane(self, cell: str, low: int, width: int) -> str:
+        """A lane of an input vector register, without passing through a general register."""
+        vector = self._vectors[cell]
+        both = cell[:-2] + "hi" in self._vectors
+        lanes = (128 if both else 64) // width
+        kind = f"<{lanes} x i{width}>"
+        cast = self._new(f"bitcast {'<2 x i64>' if both else 'double'} {vector} to {kind}")
+        first = 64 // width if cell.endswith("hi") else 0
+        return self._new(f"extractelement {kind} {cast}, i64 {first + low // width}")
+
+    def _concat(self, term: Term) -> str:
+        w, position, total = term.width, 0, ""
+        for part in reversed(term.args):
+            value = self._extend(part, "zext", w)
+            if position:
+                value = self._new(f"shl i{w} {value}, {position}")
+            total = self._new(f"or disjoint i{w} {total}, {value}") if total else value
+            position += part.width
+        return total
+
+    def _shift(self, term: Term) -> str:
+        a, n = term.args
+        op, w, limit = term.op, term.width, upper_bound(n)
+        if limit < w:
+            return self._new(f"{op} i{w} {self.value(a)}, {self.value(n)}")
+        wide = 32 if limit < 32 and w < 32 else 64 if limit < 64 and w < 64 else 0
+        if wide:
+            extended = self._extend(a, "sext" if op == "ashr" else "zext", wide)
+            amount = self._extend(n, "zext", wide)
+            return self._new(f"trunc i{wide} {self._new(f'{op} i{wide} {extended}, {amount}')} to i{w}")
+        amount = self.value(n)
+        inside = self._new(f"icmp ult i{w} {amount}, {w}")
+        if op == "ashr":
+            cut = self._new(f"select i1 {inside}, i{w} {amount}, i{w} {w - 1}")
+            return self._new(f"ashr i{w} {self.value(a)}, {cut}")
+        cut = self._new(f"select i1 {inside}, i{w} {amount}, i{w} 0")
+        shifted = self._new(f"{op} i{w} {self.value(a)}, {cut}")
+        return self._new(f"select i1 {inside}, i{w} {shifted}, i{w} 0")
+
+    def _overflow(self, term: Term) -> str:
+        a, b = term.args
+        kind = f"i{a.width}"
+        name = {"uaddo": "uadd", "saddo": "sadd", "ssubo": "ssub"}[term.op]
+        arguments = f"{kind} {self.value(a)}, {kind} {self.value(b)}"
+        pair = self._new(f"call {{ {kind}, i1 }} @llvm.{name}.with.overflow.{kind}({arguments})")
+        return self._new(f"extractvalue {{ {kind}, i1 }} {pair}, 1")
+
+    # --- floats ------------------------------------------------------------------------------------------------------
+
+    def _as_float(self, term: Term) -> str:
+        known = self._floats.get(term.id)
+        if known is None:
+            kind = _FLOAT_TYPES.get(term.width)
+            if kind is None:
+                raise Unsupported(f"{term.width}-bit float")
+            known = self._floats[term.id] = self._new(f"bitcast i{term.width} {self._hidden(term, term.width)} to {kind}")
+        return known
+
+    def _from_float(self, term: Term, text: str) -> str:
+        value = self._new(text)
+        self._floats[term.id] = value
+        return self._new(f"bitcast {_FLOAT_TYPES[term.width]} {value} to i{term.width}")
+
+    def _float(self, term: Term) -> str:
+        op, w = term.op, term.width
+        if op in FLOAT_COMPARE or op == "fnan":
+            kind = _FLOAT_TYPES.get(term.args[0].width, "")
+            operands = [self._as_float(a) for a in term.args]
+            predicate = "uno" if op == "fnan" else _FLOAT_PREDICATES[op]
+            return self._new(f"fcmp {predicate} {kind} {operands[0]}, {operands[-1]}")
+        if op in ("f2s", "f2u"):
+            source = term.args[0]
+            value, kind = self._as_float(source), _FLOAT_TYPES[source.width]
+            if term.attr not in (None, "rtz"):
+                value = self._new(f"call {kind} @llvm.{_ROUND[term.attr]}.f{source.width}({kind} {value})")
+            integer = self._new(f"{'fptosi' if op == 'f2s' else 'fptoui'} {kind} {value} to i{w}")
+            return self._new(f"freeze i{w} {integer}")
+        result = _FLOAT_TYPES.get(w)
+        if result is None:
+            raise Unsupported(f"{op} to {w} bits")
+        if op in ("s2f", "u2f"):
+            a = term.args[0]
+            return self._from_float(term, f"{'sitofp' if op == 's2f' else 'uitofp'} i{a.width} {self.value(a)} to {result}")
+        operands = [self._as_float(a) for a in term.args]
+        if op in FLOAT_BINARY:
+            return self._from_float(term, f"{op} {result} {operands[0]}, {operands[1]}")
+        if op == "f2f":
+            source = _FLOAT_TYPES[term.args[0].width]
+            return self._from_float(term, f"{'fpext' if w == 64 else 'fptrunc'} {source} {operands[0]} to {result}")
+        name = {"fsqrt": "sqrt", "fma": "fma", "fround": _ROUND.get(term.attr, "")}.get(op)
+        if not name:
+            raise Unsupported(op)
+        return self._from_float(term, f"call {result} @llvm.{name}.f{w}({', '.join(f'{result} {x}' for x in operands)})")
+
+
+def _summands(address: Term) -> frozenset[str]:
+    if address.op == "add":
+        return _summands(address.args[0]) | _summands(address.args[1])
+    return frozenset((address.attr,)) if address.op == "var" else frozenset()
+
+
+def upper_bound(term: Term) -> int:
+    """A number that the unsigned value of ``term`` never exceeds."""
+    if term.op == "const":
+        return int(term.attr)
+    if term.op == "and":
+        return min(upper_bound(a) for a in term.args)
+    if term.op == "zext":
+        return upper_bound(term.args[0])
+    if term.op == "extract" and term.attr == 0:
+        return min(mask(term.width), upper_bound(term.args[0]))
+    if term.op == "ite":
+        return max(upper_bound(a) for a in term.args[1:])
+    return mask(term.width)

@@ -1,0 +1,213 @@
+"""Terms -> LLVM IR text: one function a block, its inputs and outputs pinned to the state map."""
+
+from __future__ import annotations
+
+import heapq
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from guesssketch.lowering.expressions import Expressions, Unsupported
+from guesssketch.lowering.pins import BOOLEANS, Pin, entry_pins, exit_pins
+from guesssketch.lowering.simplify import simplify
+from guesssketch.problem import Problem
+from isa import terms as t
+from isa.machine import Effect
+from isa.statemap import MAPS, cell_term
+from isa.terms import MEMORY, Term
+
+FALL_MARK: Final = "gs.fall"
+TAKEN_MARK: Final = "gs.taken"
+HINT_MARK: Final = "gs.out"  # before a branch: has values put where both exits want them; the exits are what is binding
+_COMMENT: Final = {"aarch64": "//", "riscv64": "#"}
+_SYMBOL: Final = re.compile(r"S\d+")
+
+
+@dataclass(frozen=True)
+class Roots:
+    """What a block must compute: each live-out cell or condition cut to its live bits, where it goes, and memory.
+
+    guard: the condition under which the accesses to ``guarded`` (address, bytes) and the stores of a conditional memory
+    are made; None if every access is made always.
+    """
+
+    cells: dict[str, Term]
+    memory: Term
+    condition: Term | None
+    target: Term | None
+    guard: Term | None
+    guarded: frozenset[tuple[Term, int]]
+
+    @property
+    def terms(self) -> list[Term]:
+        extra = [x for x in (self.condition, self.target, self.guard) if x is not None]
+        return [self.memory, *self.cells.values(), *extra]
+
+
+def roots_of(effect: Effect, problem: Problem) -> Roots:
+    """The live part of ``effect``, simplified. A live-out cell that the block does not change stays a plain variable."""
+    cells: dict[str, Term] = {}
+    flags = {t.var(name, 1): value for name, value in effect.cells.items() if name in BOOLEANS}
+    for name, width in problem.live_out:
+        if name in BOOLEANS:
+            cells[name] = t.substitute([cell_term(name)], flags)[0]
+        else:
+            value = effect.cells.get(name, t.var(name, 64))
+            cells[name] = value if value is t.var(name, 64) else t.extract(value, 0, width)
+    accesses = [x for x in (*effect.loads, *effect.stores) if x.guard is not t.TRUE]
+    guards = {x.guard for x in accesses}
+    if len(guards) > 1:
+        raise Unsupported("accesses under several conditions")
+    optional = [effect.condition, effect.target, next(iter(guards), None)]
+    raw = [effect.memory, *cells.values(), *(x.address for x in accesses), *(x for x in optional if x is not None)]
+    low = {s.name for s in problem.symbols if s.low}
+    done = iter(simplify(raw, [name for name, _ in problem.live_in], low))
+    memory = next(done)
+    cells = {name: next(done) for name in cells}
+    guarded = frozenset((next(done), x.size) for x in accesses)
+    condition, target, guard = (None if x is None else next(done) for x in optional)
+    return Roots(cells, memory, condition, target, guard, guarded)
+
+
+def function_text(name: str, effect: Effect, problem: Problem, strict: bool = False) -> str:
+    """The LLVM function of one block, with the globals that it needs.
+
+    strict: keep LLVM from folding into symbol addresses and from using callee-saved vector registers; slower code, for
+    when the plain form came out unusable. Raises Unsupported for what has no lowering.
+    """
+    state = MAPS[problem.target]
+    roots = roots_of(effect, problem)
+    order = _schedule(roots)
+    reads = {x.attr for x in order if x.op == "var" and x.width and x.attr in state.homes}
+    through = {cell for cell, value in roots.cells.items() if value is _variable(cell)}
+    widths = {cell: 64 if cell in through else bits for cell, bits in problem.live_out}
+    inputs = entry_pins(state, reads | through)
+    outputs = exit_pins(state, widths)
+    emitter = Expressions(name, problem, strict, _shared_symbols(order))
+    comment = _COMMENT[problem.target]
+    kept = [f"v{n}" for n in range(8, 16)] if strict and problem.target == "aarch64" and _has_floats(inputs, outputs) else []
+    emitter.bind_inputs(f"{comment}gs.entry", inputs, kept)
+    _emit_body(emitter, roots, order)
+    operands = [emitter.output(pin, roots.cells) for pin in outputs]
+    if roots.target is not None:
+        operands.append((state.branch_target, "i64", emitter.value(roots.target)))
+    operands += [(register, "double", emitter.kept[register]) for register in kept]
+    lines = emitter.lines
+    if roots.condition is None:
+        lines += [_mark(comment + FALL_MARK, operands), "ret void"]
+    else:
+        condition = emitter.value(roots.condition)
+        lines += [_mark(comment + HINT_MARK, operands), f"br i1 {condition}, label %taken, label %fall",
+                  "fall:", _mark(comment + FALL_MARK, operands), "ret void",
+                  "taken:", _mark(comment + TAKEN_MARK, operands), "ret void"]  # fmt: skip
+    body = "\n".join(lines)
+    return "\n".join([*emitter.globals, f"define ghccc void @{name}() nounwind {{", "entry:", body, "}", ""])
+
+
+def _emit_body(emitter: Expressions, roots: Roots, order: Sequence[Term]) -> None:
+    """Accesses, cells and what they need, in order; the rest of the terms come where they are first used."""
+    wanted = {term.id for term in roots.terms}
+    inside = _inside(roots, order)
+    tainted = {term.id for term in inside}
+    for term in order:
+        if tainted.intersection(a.id for a in term.args):
+            tainted.add(term.id)
+        if term.id in tainted or term.width == MEMORY and term.op != "store":
+            continue
+        if term.op == "store":
+            emitter.store(term)
+        elif term.op == "load" or term.id in wanted:
+            emitter.value(term)
+    if inside:
+        assert roots.guard is not None
+        emitter.guarded(roots.guard, inside)
+
+
+def _inside(roots: Roots, order: Sequence[Term]) -> list[Term]:
+    """The accesses that are made only if the guard holds, in order."""
+    if roots.guard is None:
+        return []
+    stores: set[int] = set()
+    if roots.memory.op == "ite":
+        condition, then, other = roots.memory.args
+        if condition is t.not_(roots.guard):
+            then, other = other, then
+        elif condition is not roots.guard:
+            raise Unsupported("memory under another condition")
+        while then is not other:
+            if then.op != "store":
+                raise Unsupported("memory that forks")
+            stores.add(then.id)
+            then = then.args[0]
+    elif roots.memory.op != "var":
+        raise Unsupported("loads alone under a condition")
+    return [x for x in order if x.id in stores or x.op == "load" and (x.args[1], x.width // 8) in roots.guarded]
+
+
+def _variable(cell: str) -> Term:
+    return t.var(cell, 1 if cell in BOOLEANS else 64)
+
+
+def _has_floats(*pins: Sequence[Pin]) -> bool:
+    return any(not pin.type.startswith("i") for group in pins for pin in group)
+
+
+def _mark(text: str, operands: Sequence[tuple[str, str, str]]) -> str:
+    constraints = ",".join(f"{{{register}}}" for register, _, _ in operands)
+    arguments = ", ".join(f"{kind} {value}" for _, kind, value in operands)
+    return f'call void asm sideeffect "{text}", "{constraints}"({arguments})'
+
+
+def _schedule(roots: Roots) -> list[Term]:
+    """All terms under the roots, arguments first, loads before the store that overwrites their memory, and otherwise in
+    order of creation, which is the order of the source."""
+    terms = list(t.walk(*roots.terms))
+    chain: dict[int, Term] = {}
+    for term in terms:
+        if term.op == "store" and chain.setdefault(term.args[0].id, term) is not term:
+            raise Unsupported("memory that forks")
+        if term.op in ("load", "store") and term.args[0].op not in ("store", "var"):
+            raise Unsupported(f"memory {term.args[0].op}")
+    waiting: dict[int, int] = {}
+    users: dict[int, list[Term]] = {}
+    for term in terms:
+        needs = {a.id for a in term.args}
+        for need in needs:
+            users.setdefault(need, []).append(term)
+        waiting[term.id] = waiting.get(term.id, 0) + len(needs)
+        if term.op == "load" and (after := chain.get(term.args[0].id)):
+            users.setdefault(term.id, []).append(after)
+            waiting[after.id] = waiting.get(after.id, 0) + 1
+    by_id = {term.id: term for term in terms}
+    ready = [term.id for term in terms if not waiting[term.id]]
+    heapq.heapify(ready)
+    order: list[Term] = []
+    while ready:
+        term = by_id[heapq.heappop(ready)]
+        order.append(term)
+        for user in users.get(term.id, ()):
+            waiting[user.id] -= 1
+            if not waiting[user.id]:
+                heapq.heappush(ready, user.id)
+    return order
+
+
+def _shared_symbols(order: Sequence[Term]) -> frozenset[str]:
+    """Symbols through which memory is accessed in a block that uses several of them and stores: LLVM would take them for
+    distinct objects, while two placeholders may be parts of one."""
+    found: set[str] = set()
+    stores = False
+    for term in order:
+        if term.op in ("load", "store"):
+            found |= base_symbols(term.args[1])
+            stores = stores or term.op == "store"
+    return frozenset(found) if stores and len(found) > 1 else frozenset()
+
+
+def base_symbols(address: Term) -> set[str]:
+    """The placeholders among the summands of an address."""
+    if address.op == "add":
+        return base_symbols(address.args[0]) | base_symbols(address.args[1])
+    return {address.attr} if address.op == "var" and _SYMBOL.fullmatch(address.attr) else set()
+

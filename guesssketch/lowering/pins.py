@@ -1,0 +1,56 @@
+"""How cells enter and leave a block's LLVM function: values pinned to registers by empty inline assembly.
+
+The marker at the entry defines every register that is read or must survive; a marker at each exit uses all that is live
+out. LLVM is free with every other register, and what it may hoist above the entry marker cannot touch a pinned one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from isa.statemap import CONDITIONS, FLAGS, StateMap
+
+BOOLEANS = frozenset((*FLAGS, *CONDITIONS))
+
+
+@dataclass(frozen=True)
+class Pin:
+    """One register at a marker. ``cells``: the x86-64 cell it holds, or both halves of a vector, low first."""
+
+    register: str
+    type: str
+    cells: tuple[str, ...]
+
+
+def _float_register(home: str) -> str:
+    return home.split(".")[0].lstrip("vf")
+
+
+def entry_pins(state: StateMap, cells: Collection[str]) -> list[Pin]:
+    """Pins that bring ``cells`` (x86-64 cells and conditions) in, as i64, double or <2 x i64>."""
+    return _pins(state, {cell: 64 for cell in cells}, narrow=False)
+
+
+def exit_pins(state: StateMap, widths: Mapping[str, int]) -> list[Pin]:
+    """Pins that take ``widths`` (cell or condition -> live bits) out; dead upper bits are not in the type."""
+    return _pins(state, widths, narrow=True)
+
+
+def _pins(state: StateMap, widths: Mapping[str, int], narrow: bool) -> list[Pin]:
+    pins: list[Pin] = []
+    for cell in sorted(widths):
+        home = state.homes[cell]
+        if not cell.startswith("xmm"):
+            bits = widths[cell] if narrow and cell not in BOOLEANS else 64
+            pins.append(Pin(home, f"i{bits}", (cell,)))
+            continue
+        number, half = _float_register(home), cell[-2:]
+        single = narrow and widths[cell] <= 32
+        if state.target == "riscv64":
+            pins.append(Pin(f"f{number}", "float" if single else "double", (cell,)))
+        elif half == "hi":
+            pins.append(Pin(f"v{number}", "<2 x i64>", (cell[:-2] + "lo", cell)))
+        elif cell[:-2] + "hi" not in widths:
+            pins.append(Pin(f"{'s' if single else 'd'}{number}", "float" if single else "double", (cell,)))
+    return pins

@@ -1,0 +1,31 @@
+"""AArch64 code to terms, from the encoding bits. What no row of the table knows is opaque, never skipped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from isa.aarch64 import fp, integer, memory, vector, vector_fp, vector_move
+from isa.aarch64.state import A64, TABLE
+from isa.flow import Unmodelled, run
+from isa.forms import aarch64_form
+from isa.machine import Effect, Instruction
+
+SEMANTICS = (integer, memory, fp, vector, vector_fp, vector_move)  # importing them fills TABLE
+
+
+def lift(code: Sequence[Instruction], size: int) -> Effect:
+    """The effect of ``size`` bytes of assembled code over ``var("x0", 64)``, ``var("v3.lo", 64)``, ``var("n", 1)``, ....
+
+    Never raises for an instruction: what has no semantics here is named in ``Effect.opaque``. Rounding is to nearest
+    even and flush-to-zero is off, as on entry to a C program.
+    """
+    machine = A64(code, size)
+
+    def step(instruction: Instruction) -> None:
+        found = TABLE.decode(int.from_bytes(instruction.code, "little")) if len(instruction.code) == 4 else None
+        if found is None:
+            raise Unmodelled()
+        handler, fields = found
+        handler(machine, **fields)
+
+    return run(machine, step, lambda instruction: aarch64_form(instruction.text))

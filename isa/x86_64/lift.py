@@ -1,0 +1,102 @@
+"""x86-64 code -> its effect, as terms.
+
+Semantics: p-code, with the overrides of ``semantics`` (integer), ``strings`` and ``vectors`` where p-code is wrong, silent or
+opaque. Assumptions: the direction flag is 0; MXCSR has its default (round to nearest, exceptions masked, no
+flush to zero); memory operands that must be aligned are; AF is never live.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Literal
+
+from isa import terms as t
+from isa.forms import x86_form
+from isa.machine import Access, Effect, Instruction
+from isa.pcode import Isa
+from isa.terms import Term
+from isa.x86_64 import semantics, strings, vectors
+from isa.x86_64.lifter import X86Lifter, escaped_slots
+from isa.x86_64.registers import LAYOUT
+
+Exit = Literal["fall", "branch", "indirect"]
+
+ISA: Final = Isa("x86_64", "x86:LE:64:default", LAYOUT, {}, form=x86_form)
+_OVERRIDES: Final = {**semantics.OVERRIDES, **vectors.OVERRIDES}
+_PREFIXES: Final = {"lock": semantics.locked, **strings.PREFIXES}
+
+
+def lift(instructions: Sequence[Instruction], exit: Exit) -> Effect:
+    """The effect of a source block whose last instruction decides ``exit`` (see ``guesssketch.problem``)."""
+    lifter = X86Lifter(ISA, _OVERRIDES, _PREFIXES)
+    body = instructions if exit == "fall" else instructions[:-1]
+    for instruction in body:
+        if lifter.step(instruction) or lifter.state is None or lifter.condition is not None:
+            lifter.refuse(f"control leaves in the middle of a block: {instruction.text}")
+            return lifter.effect()
+    condition, target = None, None
+    if exit == "branch":
+        condition = _branch(lifter, instructions[-1])
+    elif exit == "indirect":
+        target = _indirect(lifter, instructions[-1])
+    effect = lifter.effect()
+    effect.condition, effect.target = condition, target
+    _finish(effect, instructions)
+    return effect
+
+
+def _branch(lifter: X86Lifter, last: Instruction) -> Term:
+    """The condition under which ``last``, a conditional jump or a ``rep`` string instruction, goes to ``taken``."""
+    code = last.code
+    if len(code) >= 2 and 0x70 <= code[-2] <= 0x7F and len(code) <= 3:
+        code = code[:-1] + b"\x20"  # any displacement but 0, which p-code takes for falling through
+    elif len(code) >= 6 and code[-6] == 0x0F and code[-5] & 0xF0 == 0x80:
+        code = code[:-4] + b"\x20\0\0\0"
+    else:
+        lifter.step(last)
+        if lifter.condition is None:
+            lifter.refuse(f"not a conditional branch: {last.text}")
+        return lifter.condition or t.FALSE
+    lifter.forms.add(x86_form(last))
+    exits = lifter.pcode(Instruction(last.offset, code, last.text))
+    if len(exits) != 1 or lifter.state is None:
+        lifter.refuse(f"not a conditional branch: {last.text}")
+        return t.FALSE
+    condition = exits[0].state.guard[-1]
+    lifter.state.guard = ()
+    return condition
+
+
+def _indirect(lifter: X86Lifter, last: Instruction) -> Term:
+    """Where the indirect ``call`` or ``jmp`` goes. The return address is not pushed: stitching does that."""
+    decoded = lifter.decoded(last)
+    lifter.forms.add(x86_form(last))
+    if decoded.mnemonic not in ("call", "jmp") or len(decoded.operands) != 1 or decoded.operands[0].kind == "imm":
+        lifter.refuse(f"not an indirect transfer: {last.text}")
+        return lifter.undef("target", 64)
+    return lifter.get(last, decoded.operands[0], 64)
+
+
+def _finish(effect: Effect, instructions: Sequence[Instruction]) -> None:
+    """Widen low symbols back to their placeholders, and refuse what escaped the treatment of relocations."""
+    roots = [*effect.cells.values(), effect.memory, *effect.faults]
+    roots += [x for access in (*effect.loads, *effect.stores) for x in (access.address, access.guard)]
+    roots += [x for x in (effect.condition, effect.target) if x is not None]
+    effect.opaque += [f"{slot}: its address is taken" for slot in escaped_slots(roots)]
+    low = {r.symbol for i in instructions for r in i.relocations if r.kind in ("abs32", "abs32s")}
+    if not low:
+        return
+    narrow = {name: t.extract(t.var(name, 64), 0, 32) for name in low}
+    replace = {extend(narrow[name], 64): t.var(name, 64) for name in low for extend in (t.zext, t.sext)}
+
+    def widen(terms: list[Term]) -> list[Term]:
+        return t.substitute(terms, replace)
+
+    def accesses(old: list[Access]) -> list[Access]:
+        return [Access(*widen([a.address]), a.size, *widen([a.guard])) for a in old]
+
+    effect.cells = dict(zip(effect.cells, widen(list(effect.cells.values())), strict=True))
+    effect.memory, effect.faults = widen([effect.memory])[0], widen(effect.faults)
+    effect.loads, effect.stores = accesses(effect.loads), accesses(effect.stores)
+    effect.condition = widen([effect.condition])[0] if effect.condition is not None else None
+    effect.target = widen([effect.target])[0] if effect.target is not None else None

@@ -1,0 +1,92 @@
+from guesssketch.assembler import assemble_x86
+from guesssketch.liveness import Live, before, body, exit_of
+from guesssketch.problem import Problem
+from guesssketch.program import Block, Branch, Call, Jump, Return
+from guesssketch.questions import cut
+from isa.x86_64.lift import lift
+
+
+def live_before(text: str, live_out: Live) -> Live:
+    return before(lift(assemble_x86(text), "fall"), live_out)
+
+
+def test_a_32_bit_move_reads_half_of_its_source() -> None:
+    assert live_before("mov eax, edi", {"rax": 64}) == {"rdi": 32}
+
+
+def test_a_store_keeps_its_operands_live() -> None:
+    assert live_before("mov word ptr [rdi + 8], si", {}) == {"rdi": 64, "rsi": 16}
+
+
+def test_a_dead_result_reads_nothing() -> None:
+    assert live_before("add eax, ecx", {"rdx": 32}) == {"rdx": 32}
+
+
+def test_the_high_byte_lies_in_the_low_16_bits() -> None:
+    assert live_before("mov al, ch", {"rax": 8}) == {"rcx": 16}
+
+
+def test_writing_a_part_keeps_the_rest_live() -> None:
+    assert live_before("mov al, cl", {"rax": 32}) == {"rax": 32, "rcx": 8}
+
+
+def test_a_compare_defines_the_condition() -> None:
+    assert live_before("cmp edi, esi", {"l": 1}) == {"rdi": 32, "rsi": 32}
+
+
+def test_inc_leaves_the_carry_of_below_or_equal() -> None:
+    assert live_before("inc eax", {"be": 1}) == {"rax": 32, "cf": 1}
+
+
+def test_a_set_reads_flags_as_one_condition() -> None:
+    assert live_before("setg al", {"rax": 8}) == {"le": 1}
+    assert live_before("seta al", {"rax": 8}) == {"be": 1}
+    assert live_before("setl al", {"rax": 8}) == {"l": 1}
+
+
+def test_what_cannot_be_lifted_reads_everything() -> None:
+    live = live_before("fld dword ptr [rdi]", {"rax": 8})
+    assert {"rax", "rbx", "xmm15.hi", "cf"} <= live.keys()
+
+
+def block(text: str, terminator: Branch | Call | Jump | Return) -> Block:
+    return Block(0, tuple(assemble_x86(text)), terminator)
+
+
+def test_direct_transfers_are_left_to_stitching() -> None:
+    assert len(body(block("mov eax, 1\nret", Return()))) == 1
+    assert len(body(block("mov eax, 1\njmp taken", Jump(64)))) == 1
+
+
+def test_a_conditional_jump_stays_without_its_displacement() -> None:
+    long, short = body(block("jne taken", Branch(64, 2)))[-1], body(block("jne taken", Branch(0x4000, 2)))[-1]
+    assert long.code == short.code and long.text == "jne taken"
+
+
+def test_an_indirect_call_becomes_the_jump_with_the_same_operand() -> None:
+    for operand in ("rax", "r13", "qword ptr [rdi + 8]", "qword ptr [r12 + rcx*8 + 0x100]"):
+        (jump,) = body(block(f"call {operand}", Call(None, 8)))
+        assert jump.text == f"jmp {operand}" and jump.code == assemble_x86(f"jmp {operand}")[0].code
+
+
+def problem(text: str, live_out: Live) -> Problem:
+    code = tuple(assemble_x86(text))
+    live_in = before(lift(code, "fall"), live_out)
+    return Problem("aarch64", code, "fall", tuple(live_in.items()), tuple(live_out.items()), ())
+
+
+def test_a_cut_meets_in_the_middle() -> None:
+    first, second = cut(problem("mov eax, edi\nadd eax, esi\nmov ecx, eax\nadd ecx, edx", {"rcx": 32}))
+    assert first.live_out == second.live_in == (("rax", 32), ("rdx", 32))
+    assert second.instructions[0].offset == 0
+
+
+def test_a_cut_avoids_live_flags() -> None:
+    first, second = cut(problem("mov eax, edi\ncmp esi, edx\nadc eax, 0", {"rax": 32}))
+    assert len(first.instructions) == 1 and not {"cf", "l"} & dict(second.live_in).keys()
+
+
+def test_exits_follow_terminators() -> None:
+    assert exit_of(block("jne taken", Branch(64, 2))) == "branch"
+    assert exit_of(block("call rax", Call(None, 8))) == "indirect"
+    assert exit_of(block("ret", Return())) == "fall"

@@ -1,0 +1,193 @@
+"""Z3 checks the trusted rewriting: what the constructors of ``isa.terms`` and the solver's normal form make of a term equals it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import pytest
+
+from isa import terms as t
+from isa.evaluate import evaluate
+from isa.terms import Term
+from solver.door import solve
+from solver.normal import Normalizer
+
+WIDTHS = (1, 2, 3, 4, 6)  # small, so that Z3 decides products and divisions too
+FLOATS = 16  # the smallest format, for exhaustive-like checks by Z3
+
+
+class Maker:
+    """Random small terms, each made twice: by the constructors, and raw (only interned, never simplified)."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+
+    def make(self, width: int, depth: int) -> tuple[Term, Term]:
+        """(simplified, raw)."""
+        pick = self.random
+        if depth == 0 or pick.random() < 0.1:
+            return self.leaf(width)
+        if width == 1 and pick.random() < 0.5:
+            return self.condition(depth)
+        rules: list[Callable[[int, int], tuple[Term, Term]]] = [self.binary, self.binary, self.unary, self.ite, self.slice]
+        if width > 1:
+            rules += [self.extension, self.concat, self.concat]
+        return pick.choice(rules)(width, depth - 1)
+
+    def leaf(self, width: int) -> tuple[Term, Term]:
+        pick = self.random
+        if pick.random() < 0.4:
+            value = pick.choice((0, 1, 2, 5, t.mask(width), 1 << (width - 1), t.mask(width - 1), pick.getrandbits(width)))
+            leaf = t.const(value, width)
+        else:
+            leaf = t.var(f"{pick.choice('ab')}{width}", width)
+        return leaf, leaf
+
+    def binary(self, width: int, depth: int) -> tuple[Term, Term]:
+        op = self.random.choice(sorted(t.BINARY))
+        (a, x), (b, y) = self.make(width, depth), self.make(width, depth)
+        return t.binary(op, a, b), t._make(op, width, (x, y))
+
+    def unary(self, width: int, depth: int) -> tuple[Term, Term]:
+        op = self.random.choice(("not", "neg", "popcount", "clz"))
+        a, x = self.make(width, depth)
+        return {"not": t.not_, "neg": t.neg, "popcount": t.popcount, "clz": t.clz}[op](a), t._make(op, width, (x,))
+
+    def ite(self, width: int, depth: int) -> tuple[Term, Term]:
+        (c, z), (a, x), (b, y) = self.make(1, depth), self.make(width, depth), self.make(width, depth)
+        return t.ite(c, a, b), t._make("ite", width, (z, x, y))
+
+    def slice(self, width: int, depth: int) -> tuple[Term, Term]:
+        wide = self.random.choice([w for w in WIDTHS if w >= width])
+        low = self.random.choice((0, wide - width, self.random.randint(0, wide - width)))
+        a, x = self.make(wide, depth)
+        return t.extract(a, low, width), t._make("extract", width, (x,), low)
+
+    def extension(self, width: int, depth: int) -> tuple[Term, Term]:
+        narrow = self.random.choice([w for w in WIDTHS if w <= width])
+        a, x = self.make(narrow, depth)
+        if self.random.random() < 0.5:
+            return t.zext(a, width), t._make("zext", width, (x,))
+        return t.sext(a, width), t._make("sext", width, (x,))
+
+    def concat(self, width: int, depth: int) -> tuple[Term, Term]:
+        high = self.random.randint(1, width - 1)
+        (a, x), (b, y) = self.make(high, depth), self.make(width - high, depth)
+        return t.concat(a, b), t._make("concat", width, (x, y))
+
+    def condition(self, depth: int) -> tuple[Term, Term]:
+        op, width = self.random.choice(sorted(t.COMPARE)), self.random.choice(WIDTHS)
+        (a, x), (b, y) = self.make(width, depth - 1), self.make(width, depth - 1)
+        return t.compare(op, a, b), t._make(op, 1, (x, y))
+
+
+def different(a: Term, b: Term) -> Term:
+    """``a`` != ``b``, not simplified."""
+    return t._make("not", 1, (t._make("eq", 1, (a, b)),))
+
+
+def assert_equal(pairs: list[tuple[Term, Term]]) -> None:
+    """Z3: no state makes one of the pairs differ."""
+    pairs = [(a, b) for a, b in pairs if a is not b]
+    if not pairs:
+        return
+    anywhere = t.FALSE
+    for a, b in pairs:
+        anywhere = t._make("or", 1, (anywhere, different(a, b)))
+    if solve([anywhere], 50_000_000).status == "unsat":
+        return
+    for a, b in pairs:  # name the culprit
+        assert solve([different(a, b)], 50_000_000).status == "unsat", f"{a}\n  is not\n{b}"
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_constructors_and_normal_form_keep_the_meaning(seed: int) -> None:
+    maker = Maker(seed)
+    made = [maker.make(maker.random.choice(WIDTHS), 4) for _ in range(60)]
+    normal = Normalizer()(*(simple for simple, _ in made))
+    assert_equal(made + [(n, raw) for n, (_, raw) in zip(normal, made, strict=True)])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_evaluation_agrees_with_z3(seed: int) -> None:
+    maker = Maker(1000 + seed)
+    pairs = []
+    for _ in range(60):
+        _, raw = maker.make(maker.random.choice(WIDTHS), 3)
+        state = {name: maker.random.getrandbits(v.width) for name, v in t.variables(raw).items()}
+        value = t.const(evaluate([raw], state, lambda _: 0)[0], raw.width)
+        fixed = t.substitute([raw], {t.var(n, t.variables(raw)[n].width): t.const(v, t.variables(raw)[n].width)
+                                     for n, v in state.items()})  # fmt: skip
+        pairs.append((fixed[0], value))
+        where = [t.eq(v, t.const(state[n], v.width)) for n, v in t.variables(raw).items()]
+        assert solve([*where, different(raw, value)], 50_000_000).status == "unsat", f"{raw} at {state}"
+    assert_equal(pairs)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_normal_memory_keeps_the_meaning(seed: int) -> None:
+    pick = random.Random(seed)
+    bases = [t.var("p", 64), t.var("q", 64)]
+    memory = raw = t.memory()
+    for n in range(6):
+        address = t.add(bases[pick.random() < 0.2], t.const(pick.randint(-6, 6), 64))
+        width = pick.choice((8, 16, 32))
+        value = t.var(f"v{n}", width)
+        memory, raw = t.store(memory, address, value), t._make("store", 0, (raw, address, value))
+    place = t.add(t.var("p", 64), t.const(pick.randint(-4, 4), 64))
+    loads = [(t.load(memory, place, width), t._make("load", width, (raw, place))) for width in (8, 16, 32)]
+    anywhere = t.var("any address", 64)
+    normal = Normalizer()(memory, *(a for a, _ in loads))
+    assert_equal([(t._make("load", 8, (normal[0], anywhere)), t._make("load", 8, (raw, anywhere)))])
+    assert_equal([(n, r) for n, (_, r) in zip(normal[1:], loads, strict=True)])
+
+
+@pytest.mark.parametrize("op", ["udiv", "urem", "sdiv", "srem"])
+def test_division_of_extended_operands(op: str) -> None:
+    a, b = t.var("a", 4), t.var("b", 4)
+    for extend in (t.zext, t.sext):
+        wide = t.extract(t.binary(op, extend(a, 8), extend(b, 8)), 0, 4)
+        (normal,) = Normalizer()(wide)
+        assert_equal([(normal, wide)])
+    extend = t.sext if op[0] == "s" else t.zext
+    (normal,) = Normalizer()(t.extract(t.binary("udiv" if op[0] == "u" else "sdiv", extend(a, 8), extend(b, 8)), 0, 4))
+    assert normal.width == 4 and normal.op in ("udiv", "sdiv")
+
+
+@pytest.mark.parametrize("op", ["feq", "flt", "fle", "fnan"])
+def test_float_comparisons_agree_with_the_theory(op: str) -> None:
+    """a < b and so on by bit-vector formulas, against their definition by Z3's exact subtraction-free theory."""
+    a, b = t.var("a", FLOATS), t.var("b", FLOATS)
+    args = (a,) if op == "fnan" else (a, b)
+    term = t.float_op(op, 1, *args)
+    pick = random.Random(1)
+    special = [0, 1 << 15, 0x7C00, 0xFC00, 0x7C01, 0xFE00, 1, 0x8001, 0x3C00, 0xBC00, 0x7BFF]
+    for _ in range(40):
+        x, y = (pick.choice([*special, pick.getrandbits(16)]) for _ in "ab")
+        value = evaluate([term], {"a": x, "b": y}, lambda _: 0)[0]
+        where = [t.eq(a, t.const(x, FLOATS)), t.eq(b, t.const(y, FLOATS))]
+        assert solve([*where, different(term, t.const(value, 1))], 10_000_000).status == "unsat", (hex(x), hex(y))
+
+
+@pytest.mark.parametrize("op", ["fadd", "fsub", "fmul", "fdiv", "fsqrt", "fma", "f2f", "s2f", "u2f", "f2s", "f2u", "fround"])
+def test_exact_floats_agree_with_evaluation(op: str) -> None:
+    pick = random.Random(op)
+    count = {"fsqrt": 1, "f2f": 1, "s2f": 1, "u2f": 1, "f2s": 1, "f2u": 1, "fround": 1, "fma": 3}.get(op, 2)
+    width = {"f2f": 32, "f2s": 8, "f2u": 8}.get(op, FLOATS)
+    for n in range(12):
+        rounding = t.ROUNDINGS[n % 5] if op in ("f2s", "f2u", "fround") else None
+        bits = [pick.choice((0, 1 << 15, 0x7C00, 0x0001, 0x3C00 + n, pick.getrandbits(16), 0x4000 | pick.getrandbits(10)))
+                for _ in range(count)]  # fmt: skip
+        if op in ("f2s", "f2u"):
+            bits = [0x3800 | pick.getrandbits(11) & 0x7FF]  # 0.5 up to 7.99: in range, with ties
+        term = t._make(op, width, tuple(t.const(x, 16) for x in bits), rounding)
+        value = evaluate([term], {}, lambda _: 0)[0]
+        same = different(term, t.const(value, width))
+        if width in (16, 32) and op not in ("f2s", "f2u") and evaluate([t.float_op("fnan", 1, t.const(value, width))], {}, _zero)[0]:
+            same = t.not_(t.float_op("fnan", 1, term))
+        assert solve([same], 20_000_000, exact_floats=True).status == "unsat", (op, [hex(x) for x in bits], rounding, hex(value))
+
+
+def _zero(_: int) -> int:
+    return 0
