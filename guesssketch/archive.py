@@ -1,6 +1,6 @@
 """Unix archives (``ar``) in GNU's form, as bytes: reading members, writing a new one with a symbol index.
 
-Format: System V ABI / GNU binutils ``ar(5)``: ``!<arch>\\n``, then members of a 60-byte header and data padded to 2 bytes.
+Format: System V ABI / GNU binutils ``ar(5)``: ``!<arch>\\n``, then members: 60-byte header, data padded to 2 bytes.
 Member ``/`` is the symbol index (big-endian count, offsets, names), ``//`` holds names longer than 15 characters.
 """
 
@@ -39,7 +39,7 @@ def read(data: bytes, name: str = "archive") -> list[tuple[str, bytes]]:
         size = _number(header[48:58], name)
         content = data[at + _HEADER : at + _HEADER + size]
         if len(content) < size:
-            raise InputError(f"{name}: truncated archive: a member at {at:#x} needs {size} bytes, {len(content)} are left")
+            raise InputError(f"{name}: truncated archive: {size} bytes at {at:#x}, of which {len(content)} are there")
         label = header[:16].rstrip()
         if label == b"//":
             long_names = content

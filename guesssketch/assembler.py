@@ -81,7 +81,7 @@ class AssemblyError:
 
 def zig() -> str:
     """Path of the ``zig`` binary, whose ``clang -cc1`` and ``clang -cc1as`` are LLVM with every target."""
-    import ziglang  # type: ignore[import-untyped]
+    import ziglang
 
     return str(Path(ziglang.__file__).parent / "zig")
 
@@ -179,8 +179,9 @@ def _in_process(lines: tuple[str, ...]) -> bytes | None:
             continue
         here = offsets[number]
         text = line
-        if _TARGET.search(line):
-            text = _TARGET.sub(lambda m, at=here: f"#{(TAKEN if m[1] == 'taken' else size) - at}", line)  # type: ignore[misc]
+        if match := _TARGET.search(line):
+            exit_offset = {"taken": TAKEN, "fall": size}[match[1]]
+            text = line[: match.start()] + f"#{exit_offset - here}" + line[match.end() :]
         elif _REFERENCE.search(line) or _MENTION.search(line):
             return None
         encoding = _keystone("aarch64", text)

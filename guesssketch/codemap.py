@@ -1,7 +1,7 @@
 """What lies where in one object's code: instructions, the regions of its functions, and who refers to what.
 
-A *region* is the code of one function symbol. gcc splits a function ``f`` into two (``f`` and ``f.cold``), which jump into each
-other's middle with any register live: such a cold region becomes part of the *body* of ``f``.
+A *region* is the code of one function symbol. gcc splits a function ``f`` into two (``f`` and ``f.cold``), which jump
+into each other's middle with any register live: such a cold region becomes part of the *body* of ``f``.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Final
 
-from guesssketch.decode import PC_RELATIVE, RELOCATIONS, Decoded, disassembler, is_padding, sweep
+from guesssketch.decode import ABSOLUTE, PC_RELATIVE, RELOCATIONS, Decoded, disassembler, is_padding, sweep
 from guesssketch.program import ElfSymbol, ObjectFile, Place, RawRelocation
 
 Spot = tuple[int, int]  # section, offset in it
 
 _COLD: Final = re.compile(r"(.+)\.cold(\.\d+)?$")
-_UNWIND: Final = (".eh_frame", ".sframe")  # allocated, speak of code, but are made anew for the target
+UNWIND: Final = (".eh_frame", ".sframe")  # allocated, speak of code, but are made anew for the target
 _NUMBER: Final = re.compile(r"-?(0x)?[0-9a-f]+$")
 
 
@@ -33,6 +33,7 @@ class Region:
     data_uses: list[Spot] = field(default_factory=list)  # data that its instructions refer to
     code_uses: list[tuple[Decoded, Spot]] = field(default_factory=list)  # `lea`, `mov $label`: addresses of code
     outgoing: list[Spot] = field(default_factory=list)  # direct jumps to other regions
+    labels: set[int] = field(default_factory=set)  # offsets in its middle whose address data or code takes
 
 
 @dataclass
@@ -66,15 +67,18 @@ class CodeMap:
         self.index: dict[int, dict[int, int]] = {}  # section -> offset -> position in ``code``
         self.regions: dict[int, list[Region]] = {}
         self.leaders: dict[int, set[int]] = defaultdict(set)
-        self.labels: set[Spot] = set()  # addresses of code in the middle of a function, taken by data or code
         self.called: set[Spot] = set()
         self._starts: dict[int, list[int]] = {}
-        self._section_symbols = {s.section: s.index for s in file.symbols if s.type == "section" and s.section is not None}
+        self._section_symbols = {
+            s.section: s.index for s in file.symbols if s.type == "section" and s.section is not None
+        }
         for section in file.sections:
             if section.is_code and section.is_allocated and section.data:
-                self.code[section.index] = list(sweep(section))
+                regions = self._find_regions(section.index)
+                self.regions[section.index] = regions
+                cuts = [cut for region in regions for cut in (region.offset, region.end)]
+                self.code[section.index] = list(sweep(section, cuts))
                 self.index[section.index] = {ins.offset: n for n, ins in enumerate(self.code[section.index])}
-                self.regions[section.index] = self._find_regions(section.index)
                 self._starts[section.index] = [region.offset for region in self.regions[section.index]]
         for regions in self.regions.values():
             for region in regions:
@@ -91,7 +95,7 @@ class CodeMap:
         return None if entry.section is None else (entry.section, entry.value + addend)
 
     def place_of(self, spot: Spot) -> Place:
-        """``spot`` as a place: a function's symbol at its start, else the section's symbol, else the nearest function's."""
+        """``spot`` as a place: by a function's symbol at its start, else the section's, else the nearest function's."""
         section, offset = spot
         region = self.region_at(spot)
         if region is not None and (region.offset == offset or section not in self._section_symbols):
@@ -141,6 +145,15 @@ class CodeMap:
             base, offset = self.file.symbols[region.names[0]].name, spot[1] - region.offset
         return f"{self.file.name}: {base}+{offset:#x}"
 
+    def function_after(self, region: Region) -> Spot | None:
+        """The function that control reaches if it runs on past the end of ``region`` (through padding)."""
+        position = bisect_right(self._starts[region.section], region.offset)
+        if position == len(self._starts[region.section]):
+            return None
+        following = self.regions[region.section][position]
+        spot = (following.section, following.offset)
+        return spot if self.owners[spot].main is following else None
+
     def complain(self, spot: Spot, why: str) -> None:
         position = self.index.get(spot[0], {}).get(spot[1])
         text = "" if position is None else f"{self.code[spot[0]][position].text}: "
@@ -158,13 +171,16 @@ class CodeMap:
                     self.problems.append(f"{self.file.name}: {symbol.name}: inline data: an object in a code section")
         data = self.file.sections[section].data
         order = sorted(start for start in starts if start < len(data))
+        ends = [*order[1:], len(data)]
         regions: list[Region] = []
         covered = 0
-        for start, following in zip(order, [*order[1:], len(data)], strict=True):
+        for start, following in zip(order, ends, strict=False):
             self._check_gap(section, covered, start)
             size = max(symbol.size for symbol in starts[start])
             covered = min(start + size, following) if size else following
-            names = sorted(starts[start], key=lambda s: (s.type != "function", s.binding == "local", s.binding == "weak", s.index))
+            names = sorted(
+                starts[start], key=lambda s: (s.type != "function", s.binding == "local", s.binding == "weak", s.index)
+            )
             regions.append(Region(section, start, covered, tuple(symbol.index for symbol in names)))
         self._check_gap(section, covered, len(data))
         return regions
@@ -173,18 +189,13 @@ class CodeMap:
         home = self.file.sections[section]
         if start < end and not is_padding(home.data[start:end]):
             where = f"{self.file.name}: {home.name}+{start:#x}"
-            self.problems.append(f"{where}: inline data or unknown code: {end - start} bytes that belong to no function symbol")
+            self.problems.append(
+                f"{where}: inline data or unknown code: {end - start} bytes that belong to no function symbol"
+            )
 
     def instructions(self, region: Region) -> list[Decoded]:
         code, index = self.code[region.section], self.index[region.section]
-        first = index.get(region.offset)
-        if first is None:
-            self.problems.append(f"{self.where((region.section, region.offset))}: the function starts inside an instruction")
-            return []
-        last = index.get(region.end, len(code))
-        while last > first and code[last - 1].offset >= region.end:
-            last -= 1
-        return code[first:last]
+        return code[index[region.offset] : index.get(region.end, len(code))]
 
     def _scan(self, region: Region) -> None:
         leaders = self.leaders[region.section]
@@ -238,29 +249,26 @@ class CodeMap:
 
     def local_displacement(self, section: int, ins: Decoded) -> tuple[int, int] | None:
         """(offset in this section that a rip-relative operand without relocation means, position of its field)."""
-        if "rip" not in ins.operands:
+        if "rip" not in ins.operands or any(relocation.type not in ABSOLUTE for relocation in ins.relocations):
             return None
         code = self.file.sections[section].data[ins.offset : ins.end]
         detail = next(disassembler(detail=True).disasm(code, ins.offset))
-        field_at = detail.disp_offset
-        if any(relocation.offset == ins.offset + field_at for relocation in ins.relocations):
-            return None
-        return ins.end + detail.disp, field_at
+        return ins.end + detail.disp, detail.disp_offset
 
     def _take(self, spot: Spot) -> None:
         region = self.region_at(spot)
         if region is not None and region.offset != spot[1]:
-            self.labels.add(spot)
+            region.labels.add(spot[1])
             self.leaders[spot[0]].add(spot[1])
 
     def _scan_data(self) -> None:
         for section in self.file.sections:
             if section.name.startswith(".gcc_except_table"):
                 self.problems.append(f"{self.file.name}: {section.name}: exception handlers have no translation")
-            if not section.is_allocated or section.index in self.code or section.name.startswith(_UNWIND):
+            if not section.is_allocated or section.index in self.code or section.name.startswith(UNWIND):
                 continue
             for relocation in section.relocations:
-                if relocation.type in (1, 10, 11):
+                if relocation.type in ABSOLUTE:
                     spot = self.resolve(relocation.symbol, relocation.addend)
                     if spot is not None and spot[0] in self.code:
                         self._take(spot)
@@ -268,9 +276,7 @@ class CodeMap:
     def _find_bodies(self) -> list[Body]:
         everything = [region for regions in self.regions.values() for region in regions]
         cold = {(r.section, r.offset): r for r in everything if self._is_cold(r)}
-        bodies = [
-            Body(self.file.symbols[r.names[0]].name, r) for r in everything if (r.section, r.offset) not in cold
-        ]
+        bodies = [Body(self.file.symbols[r.names[0]].name, r) for r in everything if (r.section, r.offset) not in cold]
         mains = {(body.main.section, body.main.offset): body for body in bodies}
         partners: dict[Spot, list[Spot]] = defaultdict(list)  # cold part -> regions it shares jumps with
         for region in everything:

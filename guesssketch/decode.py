@@ -1,4 +1,4 @@
-"""Decoding code sections: every instruction with its relocations, its part in control flow, and whether it has a translation.
+"""Decoding code sections: each instruction with its relocations, its part in control flow, whether it is translatable.
 
 A linear sweep is right for the code of compilers, which put no data between functions' instructions; bytes that do not
 decode become one-byte entries, which are an error only where control can reach them.
@@ -7,8 +7,9 @@ decode become one-byte entries, which are an error only where control can reach 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
+from itertools import chain, pairwise
 from typing import Final, Literal, NamedTuple
 
 import capstone
@@ -24,11 +25,13 @@ RELOCATIONS: Final[dict[int, tuple[RelocKind, int]]] = {
     22: ("gottpoff", 4), 23: ("tpoff", 4), 41: ("got", 4), 42: ("got", 4),
 }  # fmt: skip
 RELOCATION_NAMES: Final = {
-    1: "64", 2: "PC32", 3: "GOT32", 4: "PLT32", 9: "GOTPCREL", 10: "32", 11: "32S", 12: "16", 13: "PC16", 14: "8", 15: "PC8",
-    16: "DTPMOD64", 17: "DTPOFF64", 18: "TPOFF64", 19: "TLSGD", 20: "TLSLD", 21: "DTPOFF32", 22: "GOTTPOFF", 23: "TPOFF32",
-    24: "PC64", 25: "GOTOFF64", 26: "GOTPC32", 27: "GOT64", 28: "GOTPCREL64", 29: "GOTPC64", 31: "PLTOFF64", 32: "SIZE32",
-    33: "SIZE64", 34: "GOTPC32_TLSDESC", 35: "TLSDESC_CALL", 36: "TLSDESC", 41: "GOTPCRELX", 42: "REX_GOTPCRELX",
+    1: "64", 2: "PC32", 3: "GOT32", 4: "PLT32", 9: "GOTPCREL", 10: "32", 11: "32S", 12: "16", 13: "PC16", 14: "8",
+    15: "PC8", 16: "DTPMOD64", 17: "DTPOFF64", 18: "TPOFF64", 19: "TLSGD", 20: "TLSLD", 21: "DTPOFF32", 22: "GOTTPOFF",
+    23: "TPOFF32", 24: "PC64", 25: "GOTOFF64", 26: "GOTPC32", 27: "GOT64", 28: "GOTPCREL64", 29: "GOTPC64",
+    31: "PLTOFF64", 32: "SIZE32", 33: "SIZE64", 34: "GOTPC32_TLSDESC", 35: "TLSDESC_CALL", 36: "TLSDESC",
+    41: "GOTPCRELX", 42: "REX_GOTPCRELX",
 }  # fmt: skip
+ABSOLUTE: Final = (1, 10, 11)  # R_X86_64_64, 32, 32S
 PC_RELATIVE: Final = ("pc", "got", "gottpoff")  # kinds that count from the instruction's end
 
 _STRING: Final = re.compile(r"rep\w* (movs|stos|cmps|scas|lods)[bwdq]")
@@ -38,11 +41,12 @@ _SYSTEM: Final = {
     **dict.fromkeys(("syscall", "sysenter", "sysexit", "sysret", "int", "int1", "into", "iret", "iretd", "iretq"),
                     "enters the kernel by x86's own convention"),
     **dict.fromkeys(("retf", "retfq", "lcall", "ljmp"), "a far transfer"),
-    **dict.fromkeys(("in", "out", "insb", "insw", "insd", "outsb", "outsw", "outsd", "cli", "sti", "rdmsr", "wrmsr", "clts",
-                     "invd", "wbinvd", "lgdt", "lidt", "sgdt", "sidt", "lldt", "sldt", "ltr", "str", "lmsw", "smsw", "swapgs",
-                     "monitor", "mwait", "verr", "verw", "lar", "lsl"), "a system instruction"),
-    **dict.fromkeys(("cpuid", "rdtsc", "rdtscp", "rdpmc", "xgetbv", "xsetbv", "rdrand", "rdseed", "rdpid", "xbegin", "xend",
-                     "xabort", "xtest", "rdfsbase", "rdgsbase", "wrfsbase", "wrgsbase"), "speaks of the x86 processor itself"),
+    **dict.fromkeys(("in", "out", "insb", "insw", "insd", "outsb", "outsw", "outsd", "cli", "sti", "rdmsr", "wrmsr",
+                     "clts", "invd", "wbinvd", "lgdt", "lidt", "sgdt", "sidt", "lldt", "sldt", "ltr", "str", "lmsw",
+                     "smsw", "swapgs", "monitor", "mwait", "verr", "verw", "lar", "lsl"), "a system instruction"),
+    **dict.fromkeys(("cpuid", "rdtsc", "rdtscp", "rdpmc", "xgetbv", "xsetbv", "rdrand", "rdseed", "rdpid", "xbegin",
+                     "xend", "xabort", "xtest", "rdfsbase", "rdgsbase", "wrfsbase", "wrgsbase"),
+                    "speaks of the x86 processor itself"),
     **dict.fromkeys(("pushf", "pushfq", "popf", "popfq", "lahf", "sahf"), "flags as a word (AF is not modelled)"),
     **dict.fromkeys(("ldmxcsr", "stmxcsr", "fxsave", "fxsave64", "fxrstor", "fxrstor64", "xsave", "xsave64", "xsavec",
                      "xsavec64", "xsaves", "xsaves64", "xsaveopt", "xsaveopt64", "xrstor", "xrstor64"),
@@ -53,7 +57,7 @@ _SYSTEM: Final = {
 
 
 class Decoded(NamedTuple):
-    """One instruction at ``offset`` of its section. ``target``: offset of a direct jump or call that has no relocation."""
+    """One instruction at ``offset`` of its section. ``target``: of a direct jump or call without relocation."""
 
     offset: int
     size: int
@@ -74,7 +78,7 @@ class Decoded(NamedTuple):
     @property
     def is_indirect(self) -> bool:
         """A jump or call through a register or memory."""
-        return not self.operands.startswith("0x") and self.flow in ("jump", "call")
+        return self.flow in ("jump", "call") and not self.operands[0].isdigit()
 
 
 @cache
@@ -103,11 +107,13 @@ def _flow(mnemonic: str) -> FlowKind:
     return "string" if _STRING.match(mnemonic) else "plain"
 
 
-def sweep(section: Section) -> Iterator[Decoded]:
-    """Every instruction of ``section`` in order, from its first byte to its last."""
+def sweep(section: Section, cuts: Sequence[int]) -> Iterator[Decoded]:
+    """Every instruction of ``section`` in order, decoding begun anew at each of ``cuts`` (ascending offsets)."""
     relocations = section.relocations
     at, count = 0, len(relocations)
-    for offset, size, mnemonic, operands in disassembler().disasm_lite(section.data, 0):
+    bounds = sorted({0, *cuts, len(section.data)})
+    pieces = (disassembler().disasm_lite(section.data[a:b], a) for a, b in pairwise(bounds))
+    for offset, size, mnemonic, operands in chain.from_iterable(pieces):
         end = offset + size
         own: tuple[RawRelocation, ...] = ()
         while at < count and relocations[at].offset < end:
@@ -115,8 +121,8 @@ def sweep(section: Section) -> Iterator[Decoded]:
                 own += (relocations[at],)
             at += 1
         flow = _flow(mnemonic)
-        direct = flow in ("jump", "branch", "call") and operands.startswith("0x") and not own
-        target = int(operands, 16) if direct else None
+        direct = flow in ("jump", "branch", "call") and operands[0].isdigit() and not own
+        target = int(operands, 0) if direct else None
         yield Decoded(offset, size, mnemonic, operands, flow, target, own)
 
 

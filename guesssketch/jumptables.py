@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from guesssketch.codemap import Body, CodeMap, Spot
+from guesssketch.codemap import UNWIND, Body, CodeMap, Spot
 from guesssketch.program import JumpTable
 from guesssketch.slicing import Slice, Slicer
 
@@ -38,12 +38,12 @@ class Tables:
         self._runs: dict[tuple[int, int], list[JumpTable]] = defaultdict(list)  # main region's start -> absolute runs
         self._functions: set[Spot] = set()  # entries that hold a function's address
         for region in (region for regions in code.regions.values() for region in regions):
-            for section, offset in region.data_uses:
-                self._bases[section].append(offset)
+            for home, offset in region.data_uses:
+                self._bases[home].append(offset)
         for bases in self._bases.values():
             bases.sort()
         for section in code.file.sections:
-            if section.is_allocated and section.index not in code.code and section.name != ".eh_frame":
+            if section.is_allocated and section.index not in code.code and not section.name.startswith(UNWIND):
                 self._scan(section.index)
 
     def _scan(self, section: int) -> None:
@@ -76,6 +76,12 @@ class Tables:
             table = JumpTable(section, end - 8 * len(run), 8, False, tuple(run))
             self._runs[owner.main.section, owner.main.offset].append(table)
 
+    def unclaimed(self, tables: Iterable[JumpTable]) -> list[Spot]:
+        """Relative entries to the middle of functions that lie in none of ``tables``: nobody could keep them true."""
+        claimed = {(t.section, t.offset + t.width * n) for t in tables if t.relative for n in range(len(t.targets))}
+        starts = self.code.owners
+        return [entry for entry, (spot, _) in self._relative.items() if entry not in claimed and spot not in starts]
+
     def of(self, body: Body) -> list[JumpTable]:
         """All tables whose entries lie in ``body``: absolute runs, and the relative tables that it refers to."""
         found = list(self._runs.get((body.main.section, body.main.offset), []))
@@ -105,24 +111,29 @@ class Tables:
             offset += width
         return JumpTable(section, start[1], width, True, tuple(targets)) if targets else None
 
-    def resolve(self, body: Body, tables: Sequence[JumpTable], slicer: Slicer, jumps: Iterable[int]) -> dict[int, Resolution]:
-        """For each indirect jump of ``body`` (by its block's offset) where it may go."""
-        labels = sorted(body.number(spot) for spot in self.code.labels if self.code.body_at(spot) is body)
-        everything = tuple(dict.fromkeys([target for table in tables for target in table.targets] + labels))
+    def resolve(
+        self, tables: Sequence[JumpTable], labels: Sequence[int], slicer: Slicer, jumps: Iterable[int]
+    ) -> dict[int, Resolution]:
+        """Where each of ``jumps`` (blocks of one function) may go. ``labels``: its blocks whose address is taken."""
+        everything = tuple({target: None for table in tables for target in table.targets} | dict.fromkeys(labels))
         claimed: set[int] = set()
         result: dict[int, Resolution] = {}
         unknown: list[int] = []
         for number in jumps:
             found = slicer.jump(number)
             targets, missing = self._targets(tables, found)
-            if targets and found.complete and not missing:
+            if found.is_computed:
+                result[number] = Resolution(None, "jumps to a computed distance from a label")
+            elif targets and found.complete and not missing:
                 result[number] = Resolution(targets)
                 claimed.update(targets)
             elif everything and (targets or found.is_local):
                 result[number] = Resolution(everything)
             elif found.is_local:
-                result[number] = Resolution(None, "an indirect jump inside its function, but no table of targets is known")
-            elif found.complete and found.absolute <= self._functions:
+                result[number] = Resolution(
+                    None, "an indirect jump inside its function, but no table of targets is known"
+                )
+            elif found.complete and found.absolute and found.absolute <= self._functions:
                 result[number] = Resolution(None)
             else:
                 unknown.append(number)
@@ -165,6 +176,6 @@ def _entries(runs: Sequence[JumpTable], base: Spot, count: int) -> tuple[int, ..
     """The ``count`` entries from ``base`` on, if one run has them all."""
     for run in runs:
         first, odd = divmod(base[1] - run.offset, 8)
-        if not odd and 0 <= first and first + count <= len(run.targets):
+        if not odd and first >= 0 and first + count <= len(run.targets):
             return run.targets[first : first + count]
     return ()

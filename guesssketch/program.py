@@ -27,7 +27,7 @@ class RawRelocation:
 
 @dataclass
 class Section:
-    """An ELF section. ``data`` is empty for SHT_NOBITS, whose length is ``size``. ``group``: signature of its COMDAT group."""
+    """An ELF section. ``data`` is empty for SHT_NOBITS (length: ``size``). ``group``: signature of its COMDAT group."""
 
     index: int
     name: str
@@ -72,7 +72,7 @@ class ElfSymbol:
 
 @dataclass
 class ObjectFile:
-    """One x86-64 ET_REL file. ``name``: path, or ``archive.a(member.o)``. ``pic``: no absolute 32-bit relocation in it."""
+    """One x86-64 ET_REL file. ``name``: path, or ``archive.a(member.o)``. ``pic``: no 32-bit absolute relocation."""
 
     name: str
     sections: list[Section]
@@ -82,7 +82,7 @@ class ObjectFile:
 
 @dataclass(frozen=True)
 class Place:
-    """An address: symbol (index into the object's symbols) plus addend. For a section symbol the addend is the offset."""
+    """An address: symbol (index into the object's symbols) plus addend (of a section symbol: the offset)."""
 
     symbol: int
     addend: int
@@ -146,15 +146,29 @@ MADE_UP: Final = 1 << 62
 Terminator = Fall | Jump | Branch | Call | TailCall | IndirectJump | Return | Trap
 
 
+def successors(terminator: Terminator) -> tuple[int, ...]:
+    """Offsets of the blocks that control may go to next, inside the function."""
+    match terminator:
+        case Fall(next=target) | Jump(target=target):
+            return (target,)
+        case Branch(taken=taken, fall=fall):
+            return (taken, fall)
+        case Call(next=after):
+            return () if after is None else (after,)
+        case IndirectJump(targets=targets):
+            return targets
+    return ()
+
+
 @dataclass
 class Block:
     """A basic block.
 
-    offset: names the block inside its function. It is the section offset of its first byte; for a block of a cold part in
-    another section (gcc's ``f.cold``), section index << 32 is added (``home`` takes it apart); blocks made up for conditional
-    tail calls and for control that runs off the end are numbered from MADE_UP, have no instructions and a TailCall or a Trap.
-    instructions: all of them, terminator included, with offsets from the block's start; the
-    symbols of their relocations are placeholders ``S0``, ``S1``, ... in order of first use. places: placeholder -> address.
+    offset: names the block inside its function. It is the section offset of its first byte; for a block of a cold part
+    in another section (gcc's ``f.cold``), section index << 32 is added (``home`` takes it apart); blocks made up for
+    conditional tail calls and for control that runs off the end are numbered from MADE_UP, have no instructions and a
+    TailCall or a Trap. instructions: all of them, terminator included, with offsets from the block's start; the symbols
+    of their relocations are placeholders ``S0``, ``S1``, ... in order of first use. places: placeholder -> address.
     """
 
     offset: int
@@ -169,21 +183,12 @@ class Block:
 
     @property
     def successors(self) -> tuple[int, ...]:
-        match self.terminator:
-            case Fall(next=target) | Jump(target=target):
-                return (target,)
-            case Branch(taken=taken, fall=fall):
-                return (taken, fall)
-            case Call(next=after):
-                return () if after is None else (after,)
-            case IndirectJump(targets=targets):
-                return targets
-        return ()
+        return successors(self.terminator)
 
 
 @dataclass(frozen=True)
 class JumpTable:
-    """A table of code offsets in data: an entry of ``width`` bytes for each target, from ``offset`` in section ``section``.
+    """A table of code offsets in data: ``width`` bytes for each target, from ``offset`` in section ``section``.
 
     relative: entry is target minus table start (4 bytes), else an absolute address (8 bytes).
     """

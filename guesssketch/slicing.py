@@ -1,4 +1,4 @@
-"""Backward slices from indirect jumps: which constant addresses the jump's target was computed from, and the stack's depth.
+"""Backward slices from indirect jumps: the constant addresses that a target was computed from, and the stack's depth.
 
 Registers are followed as whole 64-bit families along all predecessors. What the slice does not understand makes it
 incomplete, never wrong.
@@ -22,7 +22,9 @@ _CALLER_SAVED: Final = ("rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r
 def _families() -> dict[str, str]:
     families: dict[str, str] = {}
     for letter in "abcd":
-        families |= dict.fromkeys((f"r{letter}x", f"e{letter}x", f"{letter}x", f"{letter}l", f"{letter}h"), f"r{letter}x")
+        families |= dict.fromkeys(
+            (f"r{letter}x", f"e{letter}x", f"{letter}x", f"{letter}l", f"{letter}h"), f"r{letter}x"
+        )
     for name in ("si", "di", "bp", "sp"):
         families |= dict.fromkeys((f"r{name}", f"e{name}", name, f"{name}l"), f"r{name}")
     for number in range(8, 16):
@@ -57,19 +59,21 @@ class Operation:
 class Slice:
     """Table starts (or near them, for absolute ones) that a jump's target comes from.
 
-    complete: nothing else can have contributed. is_local: for certain no tail call. bound: (table start, number of entries) of
-    an absolute table whose index the code compares just before.
+    complete: nothing else can have contributed. is_local: for certain no tail call. is_computed: something was
+    added to the address of code, which no table lists. bounds: table start -> number of
+    entries, for an absolute table whose index the code compares just before.
     """
 
     relative: set[Spot] = field(default_factory=set)
     absolute: set[Spot] = field(default_factory=set)
     complete: bool = True
     is_local: bool = False
+    is_computed: bool = False
     bounds: dict[Spot, int] = field(default_factory=dict)
 
 
 class Slicer:
-    """For one function: ``blocks`` maps block offset -> (section, instructions), ``successors`` block offset -> offsets."""
+    """For one function. ``blocks``: offset -> (section, instructions); ``successors``: offset -> offsets."""
 
     def __init__(
         self,
@@ -136,9 +140,16 @@ class Slicer:
             elif isinstance(side, tuple):
                 spots = {side}
             result.relative |= {spot for spot in spots if spot is not None}
+            result.is_computed |= any(spot is not None and spot[0] in self._code.code for spot in spots)
             tied = tied or (bool(spots) and None not in spots)
+            if isinstance(side, str) and self._is_widened(*at, _FAMILY[side]):
+                result.is_local = True
         result.complete = result.complete and tied
-        result.is_local = True
+
+    def _is_widened(self, number: int, position: int, register: str) -> bool:
+        """Whether ``register`` holds a sign-extended 32-bit value, as an entry of a relative table is."""
+        sites = self._definitions(number, position, register)
+        return any(at is not None and self._of(at[0])[at[1]].mnemonic in ("movsxd", "cdqe") for at in sites)
 
     def _load(self, result: Slice, number: int, position: int, memory: Memory) -> None:
         """The target is loaded from ``memory``: an entry of an absolute table, unless the address is a single one."""
@@ -182,9 +193,9 @@ class Slicer:
         return found
 
     def _bound(self, number: int, position: int, memory: Memory) -> int | None:
-        """Entries of an absolute table, if its index register was compared with a constant in this block's only predecessor.
+        """Entries of an absolute table whose index was compared with a constant in this block's only predecessor.
 
-        ``cmp index, n; ja elsewhere`` proves an index of 0 to n, and so that the address in the instruction is the table's start.
+        ``cmp index, n; ja elsewhere`` proves an index of 0 to n, so the instruction's address is the table's start.
         """
         register = memory.index if memory.base is None and memory.scale == 8 else None
         predecessors = self._predecessors[number]
@@ -208,7 +219,7 @@ class Slicer:
         return None
 
     def _definitions(self, number: int, position: int, register: str) -> Iterator[tuple[int, int] | None]:
-        """Where ``register`` got the value it has before instruction ``position``: (block, position), None for the entry."""
+        """Where ``register`` got its value before instruction ``position``: (block, position), None for the entry."""
         pending = [(number, position)]
         seen: set[int] = set()
         while pending:
@@ -249,6 +260,9 @@ class Slicer:
             spot = None if place is None else self._code.resolve(place.symbol, place.addend)
             if spot is not None:
                 spots[relocation.offset - ins.offset] = spot
+        local = self._code.local_displacement(section, ins)
+        if local is not None:
+            spots[local[1]] = (section, local[0])
         operands: list[str | int | Spot | Memory] = []
         for operand in detail.operands:
             if operand.type == x86_const.X86_OP_REG:

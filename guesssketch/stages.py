@@ -28,10 +28,10 @@ def show(path: Path, function: str | None, stage: str, target: str) -> Iterator[
     if function is not None and function not in names:
         raise UsageError(f"{path}: no function {function!r}; it has {', '.join(sorted(names)) or 'none'}")
     if stage == "cfg":
-        for functions in program.functions:
+        for number, functions in enumerate(program.functions):
             for f in functions:
                 if function in (None, f.name):
-                    yield cfg.show(f)
+                    yield cfg.show(program.objects[number], f)
         return
     resolver = Resolver(program)
     liveness = analyse(program, resolver, wall.Boundary(program, resolver, target, ()))

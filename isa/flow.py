@@ -1,7 +1,7 @@
 """Symbolic execution of a block's target code: registers and memory as terms, forward branches joined by ``ite``.
 
-``Machine`` is what the instruction semantics of AArch64 and RISC-V write to; ``run`` goes through the code in the order of
-its addresses. Since branches only go forward, that order meets every instruction after all its predecessors, so one
+``Machine`` is what the instruction semantics of AArch64 and RISC-V write to; ``run`` goes through the code in the order
+of its addresses. Since branches only go forward, that order meets every instruction after all its predecessors, so one
 pass is enough: paths that meet are joined cell by cell, and an access that only some paths make is guarded.
 """
 
@@ -87,7 +87,7 @@ class Machine:
         self.effect.memory = t.store(self.effect.memory, address, value)
 
     def relocation(self, *kinds: RelocKind) -> Relocation | None:
-        """The instruction's relocation of one of ``kinds``, hereby accounted for; one that nobody asks for is opaque."""
+        """The instruction's relocation of one of ``kinds``, now accounted for; one that nobody asks for is opaque."""
         for relocation in self._unused:
             if relocation.kind in kinds:
                 self._unused.remove(relocation)
@@ -113,7 +113,7 @@ class Machine:
 
     def join(self, paths: Sequence[Path]) -> Path:
         """One path for several that exclude each other."""
-        return reduce(self._meet, reversed(paths))  # the latest first: its condition is the one most likely to cancel
+        return reduce(self._meet, reversed(paths))  # the latest first: its condition is most likely to cancel
 
     def _meet(self, a: Path, b: Path) -> Path:
         same = 0

@@ -1,4 +1,4 @@
-"""Floating-point pieces that both targets need, as terms: exact conversions to integers, minimum and maximum, constants.
+"""Floating-point pieces that both targets need, as terms: conversions to integers, minimum and maximum, constants.
 
 The result of an arithmetic operation that is a NaN is *some* NaN here (``Effect.approximations`` says so); moves, sign
 operations, selections, minimum and maximum give the exact bits.

@@ -1,6 +1,6 @@
 """Decode tables: instruction encodings written as in the manuals, matched by mask and value.
 
-A pattern is read from the most significant bit: a run of ``0`` and ``1`` is fixed bits, ``name:n`` is a field of n bits.
+A pattern is read from the most significant bit: a run of ``0`` and ``1`` is fixed bits, ``name:n`` a field of n bits.
 ``"sf:1 0 0 100010 0 imm:12 rn:5 rd:5"`` is AArch64's ADD (immediate). The handler of a pattern gets each field as a
 keyword argument, and may refuse a reserved value with ``isa.flow.Unmodelled``.
 """
@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 Handler = TypeVar("Handler", bound=Callable[..., None])
 Decoded = tuple[Callable[..., None], dict[str, int]]
+Field = tuple[str, int, int]  # name, lowest bit, mask after the shift
 
 
 class Table:
@@ -19,7 +20,7 @@ class Table:
 
     def __init__(self, key: tuple[int, int]) -> None:
         self._key = key
-        self._buckets: list[list[tuple[int, int, tuple[tuple[str, int, int], ...], Any]]] = [[] for _ in range(1 << key[1])]
+        self._buckets: list[list[tuple[int, int, tuple[Field, ...], Any]]] = [[] for _ in range(1 << key[1])]
         self._known: dict[int, Decoded | None] = {}
 
     def row(self, *patterns: str, **fixed: int) -> Callable[[Handler], Handler]:
@@ -34,7 +35,7 @@ class Table:
 
     def add(self, pattern: str, handler: Callable[..., None], **fixed: int) -> None:
         mask = value = 0
-        fields: list[tuple[str, int, int]] = []
+        fields: list[Field] = []
         position = 32
         for part in pattern.split():
             name, colon, width = part.partition(":")
@@ -52,20 +53,28 @@ class Table:
             if bucket & part_mask == part_value:
                 self._buckets[bucket].append((mask, value, tuple(fields), (handler, fixed)))
 
-    def matches(self, word: int) -> list[Decoded]:
-        """Every row that matches; a test checks that there is never more than one."""
-        low, bits = self._key
+    def overlaps(self) -> list[tuple[Callable[..., None], Callable[..., None]]]:
+        """Handlers of rows that some word matches both of; there should be none, and ``decode`` refuses such a word."""
         return [
-            (handler, fixed | {name: word >> shift & ones for name, shift, ones in fields})
-            for mask, value, fields, (handler, fixed) in self._buckets[word >> low & ((1 << bits) - 1)]
-            if word & mask == value
+            (a[3][0], b[3][0])
+            for rows in self._buckets
+            for i, a in enumerate(rows)
+            for b in rows[:i]
+            if (a[1] ^ b[1]) & a[0] & b[0] == 0
         ]
+
+    def _find(self, word: int) -> Decoded | None:
+        low, bits = self._key
+        found = [row for row in self._buckets[word >> low & ((1 << bits) - 1)] if word & row[0] == row[1]]
+        if len(found) != 1:
+            return None
+        _, _, fields, (handler, fixed) = found[0]
+        return handler, fixed | {name: word >> shift & ones for name, shift, ones in fields}
 
     def decode(self, word: int) -> Decoded | None:
         """The handler of ``word`` and its arguments, or None if no row matches."""
         if word not in self._known:
             if len(self._known) > 1 << 16:
                 self._known.clear()
-            found = self.matches(word)
-            self._known[word] = found[0] if len(found) == 1 else None
+            self._known[word] = self._find(word)
         return self._known[word]

@@ -1,6 +1,6 @@
-"""P-code -> terms: walks instructions over a state of cells, for all three instruction sets.
+"""P-code -> terms: walks instructions over a state of cells. x86-64's semantics stand on it; any of pypcode's languages could.
 
-How an instruction set uses it (``isa/<isa>/lift.py``):
+How an instruction set uses it (``isa/x86_64/lift.py``):
 
 1. Describe the registers once, with a ``Layout``: p-code register offset -> cell, and an ``Isa`` around it.
 2. ``lifter = Lifter(isa)``, then ``lifter.step(instruction)`` for each instruction. The state moves on in
@@ -75,11 +75,10 @@ class State:
     """Machine state on one path. ``cells`` holds what was written; ``guard`` is the path's condition, a conjunction."""
 
     cells: dict[str, Term]
-    memory: Term
     guard: tuple[Term, ...] = ()
 
     def copy(self) -> State:
-        return State(dict(self.cells), self.memory, self.guard)
+        return State(dict(self.cells), self.guard)
 
 
 @dataclass(frozen=True)
@@ -108,7 +107,7 @@ def merge(a: State | None, b: State | None, width: Callable[[str], int]) -> Stat
     for name in {**a.cells, **b.cells}:
         initial = t.var(name, width(name))
         cells[name] = t.ite(rest_b, b.cells.get(name, initial), a.cells.get(name, initial))
-    return State(cells, t.ite(rest_b, b.memory, a.memory), guard)
+    return State(cells, guard)
 
 
 class Lifter:
@@ -116,7 +115,8 @@ class Lifter:
 
     def __init__(self, isa: Isa) -> None:
         self.isa = isa
-        self.state: State | None = State({}, t.memory())
+        self.state: State | None = State({})
+        self.memory = t.memory()  # of all paths: a store under a guard keeps what was there where the guard is false
         self.loads: list[Access] = []
         self.stores: list[Access] = []
         self.faults: list[Term] = []
@@ -128,6 +128,7 @@ class Lifter:
         self._patched: set[int] = set()
         self._undefined = 0
         self._first_load = 0  # of the present instruction
+        self._text = ""
         self._words, self._flags, self._fixed = isa.layout.words, isa.layout.flags, isa.layout.constants
         self._widths = {name: 1 for name in isa.layout.flags.values()}
 
@@ -158,11 +159,14 @@ class Lifter:
         access = Access(address, size, self.guard())
         if access not in self.loads[self._first_load :]:
             self.loads.append(access)
-        return t.load(self.now.memory, address, 8 * size)
+        return t.load(self.memory, address, 8 * size)
 
     def store(self, address: Term, value: Term) -> None:
-        self.stores.append(Access(address, value.width // 8, self.guard()))
-        self.now.memory = t.store(self.now.memory, address, value)
+        guard = self.guard()
+        self.stores.append(Access(address, value.width // 8, guard))
+        if guard is not t.TRUE:
+            value = t.ite(guard, value, t.load(self.memory, address, value.width))
+        self.memory = t.store(self.memory, address, value)
 
     def undef(self, why: str, width: int) -> Term:
         """A fresh unspecified value."""
@@ -180,9 +184,9 @@ class Lifter:
 
     def effect(self) -> Effect:
         """What was collected, with the present state as the final one."""
-        state = self.state or State({}, t.memory())
+        state = self.state or State({})
         cells = {n: v for n, v in state.cells.items() if v is not t.var(n, self.width(n))}
-        return Effect(cells, state.memory, self.loads, self.stores, None, None, self.faults, self.approximations,
+        return Effect(cells, self.memory, self.loads, self.stores, None, None, self.faults, self.approximations,
                       self.opaque, self.forms)  # fmt: skip
 
     # Byte ranges of the register space.
@@ -234,7 +238,8 @@ class Lifter:
         while at < offset + size:
             found = self._covering(space, at)
             if found is None:
-                self.refuse(f"{space} {_context(self.isa.language).getRegisterName(at, 1) or hex(at)} is not modelled")
+                name = _register_name(self.isa.language, at) if space == "register" else space
+                self.refuse(f"{name} is not modelled: {self._text}")
                 return self.undef(f"{space}[{offset:#x}]", 8 * size)
             start, term = found
             end = min(offset + size, start + term.width // 8)
@@ -276,7 +281,7 @@ class Lifter:
         """Execute the instruction by its p-code, without overrides; see the module docstring for ``code`` and ``patch``."""
         self._patch, self._patched = patch or {}, set()
         self._temporaries.clear()
-        self._first_load = len(self.loads)
+        self._first_load, self._text = len(self.loads), instruction.text
         try:
             ops = translate(self.isa.language, code or instruction.code)
         except (pypcode.LowlevelError, ValueError) as error:
@@ -386,6 +391,12 @@ class Lifter:
 @functools.cache
 def _context(language: str) -> pypcode.Context:
     return pypcode.Context(language)
+
+
+@functools.cache
+def _register_name(language: str, offset: int) -> str:
+    found = (name for name, place in _context(language).registers.items() if place.offset == offset)
+    return next(found, f"register {offset:#x}")
 
 
 @functools.lru_cache(maxsize=1 << 16)

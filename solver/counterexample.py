@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from isa import terms as t
-from isa.evaluate import evaluate
+from isa.evaluate import Program, evaluate
 from isa.terms import Term
-from solver.relation import Goal
+from solver.relation import ANY_ADDRESS, Goal
 
 _SHRINK_EVALUATIONS: Final = 200
 Memory = Callable[[int], int]
@@ -19,12 +19,13 @@ Memory = Callable[[int], int]
 
 @dataclass(frozen=True)
 class Difference:
-    """One result that differs: the source's value and the target's, ``bits`` wide."""
+    """One result that differs: the source's value and the target's, ``bits`` wide. place: address of a byte of memory."""
 
     what: str
     source: int
     code: int
     bits: int
+    place: int | None = None
 
 
 @dataclass(frozen=True)
@@ -39,13 +40,17 @@ class Counterexample:
     differences: tuple[Difference, ...]
 
     def __str__(self) -> str:
-        start = [f"{name.removeprefix('code.')}{' (target, unrelated)' if name.startswith('code.') else ''} = {value:#x}"
-                 for name, value in self.state]  # fmt: skip
+        start = [f"{_readable(name)} = {value:#x}" for name, value in self.state]
         start += [f"byte [{address:#x}] = {byte:#04x}" for address, byte in self.memory]
         lines = ["  from the state (all else 0)", *(f"    {line}" for line in start or ["all 0"])]
         for d in self.differences:
-            lines.append(f"  {d.what}: source {d.source:#x}, target {d.code:#x}")
+            what = d.what if d.place is None else f"{d.what} [{d.place:#x}]"
+            lines.append(f"  {what}: source {d.source:#x}, target {d.code:#x}")
         return "\n".join(lines)
+
+
+def _readable(name: str) -> str:
+    return f"{name.removeprefix('code.')} (on the target, anything)" if name.startswith("code.") else name
 
 
 def _byte(salt: int, address: int) -> int:
@@ -54,20 +59,24 @@ def _byte(salt: int, address: int) -> int:
 
 
 class Search:
-    """Concrete states of one proof. ``goals`` must hold where ``assumptions`` do; ``initial``: names for the reader."""
+    """Concrete states of one proof. ``goals`` must hold where ``assumptions`` do; ``initial``: names for the reader.
+
+    Raises ValueError if a term has no concrete meaning (``isa.evaluate``).
+    """
 
     def __init__(self, goals: Sequence[Goal], assumptions: Sequence[Term], initial: Mapping[str, Term]) -> None:
-        self._goals = [g for g in goals if g.source is not g.code]
-        self._assumptions = list(assumptions)
+        self._goals = list(goals)
         self._initial = initial
-        sides = [x for g in self._goals for x in (g.source, g.code)]
+        sides = [x for g in goals for x in (g.source, g.code)]
         self._widths = {n: v.width for n, v in t.variables(*sides, *assumptions, *initial.values()).items()}
-        self._places = [x for x in t.walk(*sides) if x.op == "store"]
-        self._loads = [x for x in t.walk(*sides) if x.op == "load"]
-        self._memory_pair = next(((g.source, g.code) for g in self._goals if g.source.width == t.MEMORY), None)
+        self._assumptions = Program(list(assumptions))
+        self._results = Program(sides)
+        accesses = [x for x in t.walk(*sides) if x.op in ("load", "store")]
+        self._places = Program([x.args[1] for x in accesses])
+        self._sizes = [(x.width or x.args[2].width) // 8 for x in accesses]
 
     def sample(self, count: int) -> Counterexample | None:
-        """Tries ``count`` states: all 0, all 1s, small numbers, and random ones; the same ones every time."""
+        """Tries ``count`` states: all 0, small numbers, and random ones; the same ones every time."""
         for env, memory in self._states(count):
             if self.differences(env, memory):
                 return self.shrink(env, memory)
@@ -78,7 +87,7 @@ class Search:
         return any(self.assumptions_hold(env, memory) for env, memory in self._states(count))
 
     def assumptions_hold(self, env: Mapping[str, int], memory: Memory) -> bool:
-        return all(evaluate(self._assumptions, self._complete(env), memory))
+        return all(self._assumptions.run(self._complete(env), memory))
 
     def confirm(self, env: Mapping[str, int], memory: Memory) -> Counterexample | None:
         """The counterexample that a model is, shrunk; None if both sides agree on it after all."""
@@ -93,33 +102,24 @@ class Search:
             source = random.Random(n)
             env = {}
             for name, width in self._widths.items():
-                small = source.choice((1, 2, 7, 16, 0x7F, 0x80, t.mask(width), 1 << (width - 1), source.getrandbits(31)))
-                env[name] = (0, small, source.getrandbits(width))[min(n, 2) if n < 3 else n % 2 + 1] & t.mask(width)
+                ones, top = t.mask(width), 1 << (width - 1)
+                small = source.choice((0, 1, 2, 7, 16, 0x7F, 0x80, ones, top, source.getrandbits(31))) & ones
+                env[name] = 0 if n == 0 else small if n % 2 else source.getrandbits(width)
             yield env, functools.partial(_byte, source.getrandbits(64) | 1 if n else 0)
 
     def differences(self, env: Mapping[str, int], memory: Memory) -> tuple[Difference, ...]:
         """What differs after this state; empty if it violates an assumption."""
-        values = [g for g in self._goals if g.source.width]
-        roots = [*self._assumptions, *(x for g in values for x in (g.source, g.code))]
-        roots += [x.args[1] for x in self._places]
-        results = evaluate(roots, env, memory)
-        if not all(results[: len(self._assumptions)]):
+        if not all(self._assumptions.run(env, memory)):
             return ()
-        rest = iter(results[len(self._assumptions) :])
-        pairs = [(g, next(rest), next(rest)) for g in values]
-        found = [Difference(g.what, a, b, g.source.width) for g, a, b in pairs if a != b]
-        if self._memory_pair:
-            found += self._memory_differences(self._memory_pair, list(rest), env, memory)
+        found: list[Difference] = []
+        results = self._results.run(env, memory)
+        for goal, a, b in zip(self._goals, results[::2], results[1::2], strict=True):
+            if goal.source.width == t.MEMORY:
+                bytes_ = ((x, a.get(x, memory(x)), b.get(x, memory(x))) for x in sorted({*a, *b}))
+                found += [Difference(goal.what, x, y, 8, place) for place, x, y in bytes_ if x != y]
+            elif a != b:
+                found.append(Difference(goal.what, a, b, goal.source.width))
         return tuple(found)
-
-    def _memory_differences(self, pair: tuple[Term, Term], starts: list[int], env: Mapping[str, int],
-                            memory: Memory) -> list[Difference]:  # fmt: skip
-        sizes = [x.args[2].width // 8 for x in self._places]
-        touched = sorted({(a + k) & t.mask(64) for a, size in zip(starts, sizes, strict=True) for k in range(size)})
-        loads = [t.load(m, t.const(a, 64), 8) for a in touched for m in pair]
-        bytes_ = iter(evaluate(loads, env, memory))
-        both = [(a, next(bytes_), next(bytes_)) for a in touched]
-        return [Difference(f"byte [{a:#x}]", x, y, 8) for a, x, y in both if x != y]
 
     def shrink(self, env: Mapping[str, int], memory: Memory) -> Counterexample:
         """A simpler state with a difference: each variable and byte made 0 or small where that keeps one."""
@@ -136,7 +136,7 @@ class Search:
             bytes_ = {}
         for name, width in self._widths.items():
             value = best[name]
-            for smaller in (0, 1, 2, 16, value & 0xFF, value & 0xFFFF, value & t.mask(32), 1 << (width - 1)):
+            for smaller in (0, 1, 2, 16, value & 0xFF, value & 0xFFFF, value & t.mask(32), 1 << 31, 1 << (width - 1)):
                 if smaller < value and differs(best | {name: smaller}, bytes_):
                     best[name] = smaller
                     break
@@ -146,19 +146,16 @@ class Search:
         return self._describe(best, bytes_)
 
     def _touched(self, env: Mapping[str, int], memory: Memory) -> list[int]:
-        accesses = [(x.args[1], x.width // 8) for x in self._loads]
-        accesses += [(x.args[1], x.args[2].width // 8) for x in self._places]
-        starts = evaluate([a for a, _ in accesses], env, memory)
-        return sorted({(a + k) & t.mask(64) for a, (_, size) in zip(starts, accesses, strict=True) for k in range(size)})
+        starts = zip(self._places.run(env, memory), self._sizes, strict=True)
+        return sorted({(a + k) & t.mask(64) for a, size in starts for k in range(size)})
 
     def _describe(self, env: Mapping[str, int], bytes_: Mapping[int, int]) -> Counterexample:
         def memory(address: int) -> int:
             return bytes_.get(address, 0)
 
-        named = {name: term for name, term in self._initial.items() if term.op != "var" or term.attr in env}
-        shown = dict(zip(named, evaluate(list(named.values()), env, memory), strict=True))
-        hidden = t.variables(*self._initial.values())
-        shown |= {name: value for name, value in env.items() if name not in hidden}
+        shown = dict(zip(self._initial, evaluate(list(self._initial.values()), env, memory), strict=True))
+        parts = t.variables(*self._initial.values())
+        shown |= {name: value for name, value in env.items() if name not in parts and name != ANY_ADDRESS}
         state = tuple((name, value) for name, value in shown.items() if value)
         used = set(self._touched(env, memory))
         content = tuple((a, b) for a, b in sorted(bytes_.items()) if b and a in used)

@@ -100,6 +100,7 @@ _mk_func = _bind("mk_func_decl", _P, _P, _P, _U, ctypes.POINTER(_P), _P)
 _mk_app = _bind("mk_app", _P, _P, _P, _U, ctypes.POINTER(_P))
 _mk_fpa_sort = _bind("mk_fpa_sort", _P, _P, _U, _U)
 _fpa_of_bits = _bind("mk_fpa_to_fp_bv", _P, _P, _P, _P)
+_fpa_is_nan = _bind("mk_fpa_is_nan", _P, _P, _P)
 _fpa_bits = _bind("mk_fpa_to_ieee_bv", _P, _P, _P)
 _fpa_rounding = {r: _bind("mk_fpa_" + r, _P, _P) for r in t.ROUNDINGS}
 _fpa_binary = {op: _bind("mk_fpa_" + op[1:], _P, _P, _P, _P, _P) for op in ("fadd", "fsub", "fmul", "fdiv")}
@@ -367,14 +368,20 @@ class _Encoder:
             return int(_mk_fpa_sort(c, width - stored - 1, stored + 1))
 
         if op in ("s2f", "u2f"):
-            return int(_fpa_bits(c, _fpa_convert[op](c, rounding, operands[0], sort(term.width))))
+            return self._ieee(_fpa_convert[op](c, rounding, operands[0], sort(term.width)), term.width)
         values = [_fpa_of_bits(c, bits, sort(a.width)) for bits, a in zip(operands, args, strict=True)]
         if op in _fpa_integer:
             return int(_fpa_integer[op](c, rounding, values[0], term.width))
         if op == "f2f":
-            return int(_fpa_bits(c, _fpa_convert[op](c, rounding, values[0], sort(term.width))))
+            return self._ieee(_fpa_convert[op](c, rounding, values[0], sort(term.width)), term.width)
         function = _fpa_binary.get(op) or {"fsqrt": _fpa_sqrt, "fma": _fpa_fma, "fround": _fpa_round}[op]
-        return int(_fpa_bits(c, function(c, rounding, *values)))
+        return self._ieee(function(c, rounding, *values), term.width)
+
+    def _ieee(self, value: Ast, width: int) -> Ast:
+        """The bits of a floating-point value; of a NaN the positive quiet one's, where Z3 leaves them open."""
+        c, stored = self.context, _SIGNIFICAND[width]
+        nan = self.number(t.mask(width - stored) << (stored - 1), width)
+        return int(_mk_ite(c, _fpa_is_nan(c, value), nan, _fpa_bits(c, value)))
 
 
 def solve(assertions: Sequence[Term], rlimit: int, *, exact_floats: bool = False, abstract_loads: bool = False) -> Answer:

@@ -18,7 +18,7 @@ from isa.terms import Term
 from solver import door
 from solver.counterexample import Counterexample, Search
 from solver.normal import Normalizer
-from solver.relation import Exit, Goal, Live, Relation, SymbolFacts, relate
+from solver.relation import ANY_ADDRESS, Exit, Goal, Live, Relation, SymbolFacts, relate
 from solver.verdict import Proved, Refuted, Unknown, Verdict
 
 RLIMIT: Final = 5_000_000  # one to two seconds of Z3 on a machine of 2023
@@ -45,7 +45,10 @@ def check(source: Effect, code: Effect, map: StateMap, live_in: Live, live_out: 
         return Unknown(f"not validated: form {', '.join(unchecked)}")
     relation = relate(source, code, map, live_in, live_out, exit, symbols)
     proof = _Proof(relation, rlimit)
-    failure = proof.decide()
+    try:
+        failure = proof.decide()
+    except ValueError as error:
+        return Unknown(f"no concrete meaning: {error}")
     if failure is not None:
         return failure
     seconds = time.perf_counter() - start
@@ -194,7 +197,7 @@ def _claim(goal: Goal) -> Term:
     """The goal as a term of width 1. Equal memories are those with equal bytes at one arbitrary address."""
     if goal.source.width != t.MEMORY:
         return t.eq(goal.source, goal.code)
-    place = t.var("any address", 64)
+    place = t.var(ANY_ADDRESS, 64)
     return t.eq(t.load(goal.source, place, 8), t.load(goal.code, place, 8))
 
 

@@ -77,11 +77,84 @@ class Normalizer:
             return self._load(term.args[0], term.args[1], term.width)
         if op == "store":
             return self._store(*term.args)
-        if op == "extract" and term.attr == 0 and term.args[0].op in _DIVISIONS:
-            return _narrow_division(term)
+        if op in ("lshr", "ashr") and term.args[1].op == "const" and term.args[1].attr < term.width:
+            kept = self._rule(t.extract(term.args[0], term.args[1].attr, term.width - term.args[1].attr))
+            return t.zext(kept, term.width) if op == "lshr" else t.sext(kept, term.width)
+        if op == "and" and term.width > 1 and term.args[1].op == "const":
+            return self._mask(term)
+        if op == "zext" and term.args[0].op in _LINEAR:
+            return self._extended_multiple(term)
+        if op == "concat":
+            return self._adjacent_loads(term)
+        if op == "extract":
+            return self._extract(term)
         if term.width == 1:
             return self._condition(term)
         return term
+
+    def _extract(self, term: Term) -> Term:
+        """Bits of an operation as an operation on fewer bits."""
+        (inner,), low, width = term.args, term.attr, term.width
+        if inner.op in _DIVISIONS and low == 0:
+            return _narrow_division(term)
+        if inner.op in ("and", "or", "xor"):
+            return self._again(t.binary(inner.op, *(t.extract(a, low, width) for a in inner.args)))
+        if inner.op == "shl" and low == 0:  # the upper bits of what is shifted up never matter
+            shifted = t.zext(t.extract(inner.args[0], 0, width), inner.width)
+            return term if shifted is inner.args[0] else self._again(t.extract(t.shl(shifted, inner.args[1]), 0, width))
+        if inner.op == "load":
+            first, last = low // 8, (low + width + 7) // 8
+            if last - first < inner.width // 8:
+                place = t.add(inner.args[1], t.const(first, 64))
+                return self._again(t.extract(t.load(inner.args[0], place, 8 * (last - first)), low - 8 * first, width))
+        if inner.op in _LINEAR and low and (quotient := self._quotient(inner, low)) is not None:
+            return self._again(t.extract(quotient, 0, width))
+        return term
+
+    def _again(self, term: Term) -> Term:
+        return self(term)[0]
+
+    def _quotient(self, multiple: Term, bits: int) -> Term | None:
+        """A sum of multiples of 2**bits, divided by that, ``bits`` narrower; None if it is not such a sum."""
+        total, width = self.sum(multiple), multiple.width - bits
+        if any(c & t.mask(bits) for c in (*total.coefficients.values(), total.constant)):
+            return None
+        quotient = t.const(total.constant >> bits, width)
+        for atom, c in total.coefficients.items():
+            quotient = t.add(quotient, t.mul(t.extract(atom, 0, width), t.const(c >> bits, width)))
+        return quotient
+
+    def _extended_multiple(self, term: Term) -> Term:
+        """zext(2**k * x) as 2**k * zext(x), where x is k bits narrower."""
+        multiple = term.args[0]
+        total = self.sum(multiple)
+        together = total.constant | (1 << multiple.width)
+        for c in total.coefficients.values():
+            together |= c
+        bits = (together & -together).bit_length() - 1
+        if not 0 < bits < multiple.width or (quotient := self._quotient(multiple, bits)) is None:
+            return term
+        return self._again(t.shl(t.zext(quotient, term.width), t.const(bits, term.width)))
+
+    def _mask(self, term: Term) -> Term:
+        """and with a constant, on the bits that it keeps."""
+        a, constant = term.args
+        bits = constant.attr.bit_length()
+        if bits == term.width:
+            return term
+        return t.zext(self._again(t.and_(t.extract(a, 0, bits), t.const(constant.attr, bits))), term.width)
+
+    def _adjacent_loads(self, term: Term) -> Term:
+        """A concatenation with loads of neighbouring bytes in it joined."""
+        parts = list(term.args[:1])
+        for part in term.args[1:]:
+            last = parts[-1]
+            if part.op == last.op == "load" and part.args[0] is last.args[0]:
+                if self.distance(last.args[1], part.args[1]) == part.width // 8:
+                    parts[-1] = t.load(part.args[0], part.args[1], last.width + part.width)
+                    continue
+            parts.append(part)
+        return term if len(parts) == len(term.args) else t.concat(*parts)
 
     def _condition(self, term: Term) -> Term:
         op, args = term.op, term.args
@@ -89,7 +162,25 @@ class Normalizer:
             return self._equal(*args)
         if op == "xor":
             return _signed_less(term, lambda a, b: self._rule(t.sub(a, b)))
-        return compare_rules.rule(term)
+        if op == "uaddo":
+            return self._settled(compare_rules.less("ult", self._rule(t.add(*args)), args[0]))
+        return self._settled(compare_rules.rule(term))
+
+    def _settled(self, condition: Term) -> Term:
+        """A condition that a rule has made, with the comparison of sums in it brought to its own normal form."""
+        op, args = condition.op, condition.args
+        if op == "not":
+            return t.not_(self._settled(args[0]))
+        if op == "eq":
+            return self._equal(*args)
+        return self._carry(condition) if op == "ult" and args[0].op in _LINEAR else condition
+
+    def _carry(self, less: Term) -> Term:
+        """total < part: whether part + (total - part) carries, which is the same for either summand; the simpler one stays."""
+        total, part = less.args
+        other = self._rule(t.sub(total, part))
+        simpler = min(part, other, key=lambda x: (len(self.sum(x).coefficients), x.id))
+        return less if simpler is part else self._settled(compare_rules.less("ult", total, simpler))
 
     def _equal(self, a: Term, b: Term) -> Term:
         """Both sides as one sum, its terms sorted to the sides so that the oldest atom stands positive on the left."""

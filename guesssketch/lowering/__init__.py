@@ -6,6 +6,7 @@ that LLVM cannot do inside the rules (spills, a library call, no registers left)
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
@@ -18,6 +19,7 @@ from isa.machine import Effect
 from isa.x86_64.lift import lift
 
 BATCH: Final = 300  # functions in one run of LLVM
+_PINNED: Final = re.compile(r"\{([a-z]+\d+)\}")
 
 
 class Lowering:
@@ -69,7 +71,8 @@ class Lowering:
         results: dict[int, tuple[str, ...]] = {}
         for name, raw in split_functions(assembly).items():
             try:
-                results[int(name[1:])] = candidate_lines(name, raw, self.target)
+                pinned = _PINNED.findall(functions[int(name[1:])])
+                results[int(name[1:])] = candidate_lines(name, raw, self.target, pinned)
             except Unusable:
                 continue
         return results

@@ -35,8 +35,8 @@ _TARGET: Final = {
 _SOURCE_ORDER: Final = _options("-enable-misched=false", "-enable-post-misched=false", "-pre-RA-sched=source",
                                 "-disable-block-placement")  # fmt: skip
 _STYLE: Final = {
-    ("aarch64", "best"): _options("-enable-post-misched=false"),
-    ("riscv64", "best"): (),
+    ("aarch64", "best"): _options("-enable-post-misched=false", "-disable-machine-sink"),
+    ("riscv64", "best"): _options("-disable-machine-sink"),
     ("aarch64", "canonical"): _SOURCE_ORDER + _options("-aarch64-enable-ldst-opt=false"),
     ("riscv64", "canonical"): _SOURCE_ORDER,
 }  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from guesssketch.lowering.lanes import Lanes, split
 from guesssketch.lowering.pins import BOOLEANS, Pin
 from guesssketch.problem import Problem, Symbol
 from isa.terms import BINARY, FLOAT_BINARY, FLOAT_COMPARE, Term, mask, signed
@@ -20,13 +21,11 @@ class Unsupported(Exception):
 
 
 class Expressions:
-    """Emits IR for terms, each once. ``lines``: the function's body so far; ``globals``: declarations it needs;
-    ``kept``: values of vector registers that only pass through."""
+    """Emits IR for terms, each once. ``lines``: the function's body so far; ``globals``: declarations it needs."""
 
     def __init__(self, function: str, problem: Problem, strict: bool, ordered_symbols: frozenset[str]) -> None:
         self.lines: list[str] = []
         self.globals: list[str] = []
-        self.kept: dict[str, str] = {}
         self._function = function
         self._problem = problem
         self._strict = strict
@@ -37,21 +36,22 @@ class Expressions:
         self._homes: dict[str, str] = {}
         self._vectors: dict[str, str] = {}
         self._thread_pointer: str | None = None
+        packed = problem.target == "aarch64" and not strict
+        self._lanes = Lanes(self._new, self.value, self._vector_source, lambda x: self._hidden(x, x.width)) if packed else None
 
     # --- entry and exit ----------------------------------------------------------------------------------------------
 
-    def bind_inputs(self, mark: str, pins: Sequence[Pin], kept: Sequence[str]) -> None:
-        """The entry marker: defines every pinned register, and each of ``kept`` (vector registers, low halves)."""
-        registers = [(pin.register, pin.type) for pin in pins] + [(register, "double") for register in kept]
-        if not registers:
+    def bind_inputs(self, mark: str, pins: Sequence[Pin]) -> None:
+        """The entry marker: defines every pinned register."""
+        if not pins:
             return
-        types = [kind for _, kind in registers]
+        types = [pin.type for pin in pins]
         result = types[0] if len(types) == 1 else "{ " + ", ".join(types) + " }"
-        constraints = ",".join(f"={{{register}}}" for register, _ in registers)
+        constraints = ",".join(f"={{{pin.register}}}" for pin in pins)
         entry = self._new(f'call {result} asm sideeffect "{mark}", "{constraints}"()')
         values = [entry] if len(types) == 1 else [
             self._new(f"extractvalue {result} {entry}, {n}") for n in range(len(types))]  # fmt: skip
-        for pin, value in zip(pins, values, strict=False):
+        for pin, value in zip(pins, values, strict=True):
             if pin.type == "<2 x i64>":
                 for lane, cell in enumerate(pin.cells):
                     self._homes[cell] = self._new(f"extractelement <2 x i64> {value}, i64 {lane}")
@@ -60,14 +60,20 @@ class Expressions:
                 self._homes[pin.cells[0]] = self._as_int(value, pin.type)
                 if pin.type == "double":
                     self._vectors[pin.cells[0]] = value
-        self.kept = dict(zip(kept, values[len(pins) :], strict=True))
 
     def _as_int(self, value: str, kind: str) -> str:
         return self._new(f"bitcast double {value} to i64") if kind == "double" else value
 
+    def late(self, cells: Mapping[str, Term]) -> set[int]:
+        """Values of vector cells that are left to ``output``, which may make them by packed operations."""
+        return {x.id for cell, x in cells.items() if cell.startswith("xmm")} if self._lanes is not None else set()
+
     def output(self, pin: Pin, cells: Mapping[str, Term]) -> tuple[str, str, str]:
         """(register, type, value) for an exit marker."""
         if pin.type == "<2 x i64>":
+            vector = self._packed([cells[cell] for cell in pin.cells]) if all(c in cells for c in pin.cells) else None
+            if vector is not None:
+                return pin.register, pin.type, self._new(f"bitcast {vector} to <2 x i64>")
             vector = "poison"
             for lane, cell in enumerate(pin.cells):
                 if cell in cells:
@@ -86,6 +92,30 @@ class Expressions:
             return pin.register, pin.type, self._new(f"bitcast i{width} {self._hidden(term, width)} to {pin.type}")
         return pin.register, pin.type, self.value(term)
 
+    def _packed(self, parts: Sequence[Term]) -> str | None:
+        """``type name`` of a vector that holds ``parts`` (128 bits, low first), if they are lanes of packed operations."""
+        if self._lanes is None or all(p.op in ("var", "load") for p in parts):
+            return None
+        row = split(parts)
+        if row is None or (len(row) == 2 and all(x is not None and x.op in ("var", "const", "load") for x in row)):
+            return None
+        name = self._lanes.build(row)
+        if name is None:
+            return None
+        width = row[0].width if row[0] is not None else 0
+        return f"<{len(row)} x i{width}> {name}"
+
+    def _vector_source(self, term: Term) -> tuple[str, str, int, int] | None:
+        """(name, type, first bit, bits) of the vector that ``term`` is part of: an input register or a 16-byte load."""
+        if term.op == "var" and term.attr in self._vectors:
+            cell = term.attr
+            both = cell[:-2] + "hi" in self._vectors
+            base = 64 if cell.endswith("hi") else 0
+            return self._vectors[cell], "<2 x i64>" if both else "double", base, 128 if both else 64
+        if term.op == "load" and term.width == 128:
+            return self.value(term), "i128", 0, 128
+        return None
+
     def _hidden(self, term: Term, width: int) -> str:
         """The value widened to ``width``; a constant goes through an empty assembly, or LLVM would load it from a pool."""
         value = self._extend(term, "zext", width)
@@ -103,6 +133,10 @@ class Expressions:
     def store(self, term: Term) -> None:
         _, address, value = term.args
         volatile, pointer = self._pointer(address)
+        packed = self._packed([value]) if value.width == 128 else None
+        if packed is not None:
+            self.lines.append(f"store {volatile}{packed}, ptr {pointer}, align 1")
+            return
         if value.id in self._floats:
             kind, operand = _FLOAT_TYPES[value.width], self._floats[value.id]
         else:
@@ -169,7 +203,10 @@ class Expressions:
         if op == "neg":
             return self._new(f"sub {kind} 0, {self.value(term.args[0])}")
         if op == "popcount":
-            return self._new(f"call {kind} @llvm.ctpop.{kind}({kind} {self.value(term.args[0])})")
+            value = self.value(term.args[0])
+            if self._problem.target == "riscv64" and w <= 64:  # LLVM would see a count of trailing zeros, and use a table
+                value = self._new(f'call {kind} asm "", "=r,0"({kind} {value})')
+            return self._new(f"call {kind} @llvm.ctpop.{kind}({kind} {value})")
         if op == "clz":
             return self._new(f"call {kind} @llvm.ctlz.{kind}({kind} {self.value(term.args[0])}, i1 false)")
         if op in _PREDICATES:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import heapq
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from guesssketch.lowering.expressions import Expressions, Unsupported
-from guesssketch.lowering.pins import BOOLEANS, Pin, entry_pins, exit_pins
+from guesssketch.lowering.pins import BOOLEANS, entry_pins, exit_pins
 from guesssketch.lowering.simplify import simplify
 from guesssketch.problem import Problem
 from isa import terms as t
@@ -73,8 +73,8 @@ def roots_of(effect: Effect, problem: Problem) -> Roots:
 def function_text(name: str, effect: Effect, problem: Problem, strict: bool = False) -> str:
     """The LLVM function of one block, with the globals that it needs.
 
-    strict: keep LLVM from folding into symbol addresses and from using callee-saved vector registers; slower code, for
-    when the plain form came out unusable. Raises Unsupported for what has no lowering.
+    strict: no packed operations, and nothing for LLVM to fold into symbol addresses; slower code, for when the plain form
+    came out unusable. Raises Unsupported for what has no lowering.
     """
     state = MAPS[problem.target]
     roots = roots_of(effect, problem)
@@ -86,13 +86,11 @@ def function_text(name: str, effect: Effect, problem: Problem, strict: bool = Fa
     outputs = exit_pins(state, widths)
     emitter = Expressions(name, problem, strict, _shared_symbols(order))
     comment = _COMMENT[problem.target]
-    kept = [f"v{n}" for n in range(8, 16)] if strict and problem.target == "aarch64" and _has_floats(inputs, outputs) else []
-    emitter.bind_inputs(f"{comment}gs.entry", inputs, kept)
+    emitter.bind_inputs(f"{comment}gs.entry", inputs)
     _emit_body(emitter, roots, order)
     operands = [emitter.output(pin, roots.cells) for pin in outputs]
     if roots.target is not None:
         operands.append((state.branch_target, "i64", emitter.value(roots.target)))
-    operands += [(register, "double", emitter.kept[register]) for register in kept]
     lines = emitter.lines
     if roots.condition is None:
         lines += [_mark(comment + FALL_MARK, operands), "ret void"]
@@ -102,18 +100,18 @@ def function_text(name: str, effect: Effect, problem: Problem, strict: bool = Fa
                   "fall:", _mark(comment + FALL_MARK, operands), "ret void",
                   "taken:", _mark(comment + TAKEN_MARK, operands), "ret void"]  # fmt: skip
     body = "\n".join(lines)
-    return "\n".join([*emitter.globals, f"define ghccc void @{name}() nounwind {{", "entry:", body, "}", ""])
+    return "\n".join([*emitter.globals, f"define ghccc void @{name}() nounwind \"frame-pointer\"=\"all\" {{", "entry:", body, "}", ""])
 
 
 def _emit_body(emitter: Expressions, roots: Roots, order: Sequence[Term]) -> None:
     """Accesses, cells and what they need, in order; the rest of the terms come where they are first used."""
-    wanted = {term.id for term in roots.terms}
+    wanted = {term.id for term in roots.terms} - emitter.late(roots.cells)
     inside = _inside(roots, order)
     tainted = {term.id for term in inside}
     for term in order:
         if tainted.intersection(a.id for a in term.args):
             tainted.add(term.id)
-        if term.id in tainted or term.width == MEMORY and term.op != "store":
+        if term.id in tainted or (term.width == MEMORY and term.op != "store"):
             continue
         if term.op == "store":
             emitter.store(term)
@@ -142,15 +140,11 @@ def _inside(roots: Roots, order: Sequence[Term]) -> list[Term]:
             then = then.args[0]
     elif roots.memory.op != "var":
         raise Unsupported("loads alone under a condition")
-    return [x for x in order if x.id in stores or x.op == "load" and (x.args[1], x.width // 8) in roots.guarded]
+    return [x for x in order if x.id in stores or (x.op == "load" and (x.args[1], x.width // 8) in roots.guarded)]
 
 
 def _variable(cell: str) -> Term:
     return t.var(cell, 1 if cell in BOOLEANS else 64)
-
-
-def _has_floats(*pins: Sequence[Pin]) -> bool:
-    return any(not pin.type.startswith("i") for group in pins for pin in group)
 
 
 def _mark(text: str, operands: Sequence[tuple[str, str, str]]) -> str:

@@ -29,7 +29,7 @@ def _float_register(home: str) -> str:
 
 def entry_pins(state: StateMap, cells: Collection[str]) -> list[Pin]:
     """Pins that bring ``cells`` (x86-64 cells and conditions) in, as i64, double or <2 x i64>."""
-    return _pins(state, {cell: 64 for cell in cells}, narrow=False)
+    return _pins(state, dict.fromkeys(cells, 64), narrow=False)
 
 
 def exit_pins(state: StateMap, widths: Mapping[str, int]) -> list[Pin]:

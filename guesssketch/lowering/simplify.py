@@ -14,8 +14,8 @@ Rule = Callable[[Term], Term]
 
 
 def simplify(roots: Sequence[Term], live_in: Collection[str], low_symbols: Collection[str]) -> list[Term]:
-    """The roots, with signed compares rebuilt from flags, live-in conditions (``l``, ``le``, ``be``) read from their homes
-    as ``var(name, 1)``, 128-bit divisions narrowed where the dividend is an extension, and no-fault taken for granted."""
+    """The roots, rewritten: signed compares rebuilt from flags, live-in conditions (``l``, ``le``, ``be``) read from their
+    homes as ``var(name, 1)``, and divisions at twice the width narrowed where the dividend is an extension."""
     homes = frozenset(live_in)
 
     def rule(term: Term) -> Term:
@@ -25,9 +25,10 @@ def simplify(roots: Sequence[Term], live_in: Collection[str], low_symbols: Colle
             return _division(term)
         if term.op == "concat":
             return _extension(term)
-        if term.op == "extract" and term.args[0].op == "ite":
-            condition, a, b = term.args[0].args
-            return t.ite(condition, *(t.extract(x, term.attr, term.width) for x in (a, b)))
+        if term.op == "extract":
+            return _extract(term)
+        if term.op == "mul":
+            return _selected(term)
         if term.op == "zext" and term.width == 64:
             inner = term.args[0]
             if inner.op == "extract" and inner.attr == 0 and inner.width >= 31 and inner.args[0].attr in low_symbols:
@@ -35,6 +36,36 @@ def simplify(roots: Sequence[Term], live_in: Collection[str], low_symbols: Colle
         return term
 
     return _rewrite(roots, rule)
+
+
+def _extract(term: Term) -> Term:
+    """A part of a choice or of a bitwise operation on whole vectors, taken from its operands."""
+    inner, low, width = term.args[0], term.attr, term.width
+    if inner.width <= 64:
+        return term
+    if inner.op == "ite":
+        condition, a, b = inner.args
+        return t.ite(condition, t.extract(a, low, width), t.extract(b, low, width))
+    if inner.op in ("and", "or", "xor"):
+        return t.binary(inner.op, *(_extract_of(x, low, width) for x in inner.args))
+    return t.not_(_extract_of(inner.args[0], low, width)) if inner.op == "not" else term
+
+
+def _extract_of(term: Term, low: int, width: int) -> Term:
+    part = t.extract(term, low, width)
+    return _extract(part) if part.op == "extract" else part
+
+
+def _selected(term: Term) -> Term:
+    """A product with a condition (p-code's saturating packs) as a choice."""
+    a, b = term.args
+    bits = [x.args[0] if x.op == "zext" and x.args[0].width == 1 else None for x in (a, b)]
+    if bits[0] is not None and bits[1] is not None:
+        return t.zext(t.and_(bits[0], bits[1]), term.width)
+    for bit, other in ((bits[0], b), (bits[1], a)):
+        if bit is not None:
+            return t.ite(bit, other, t.const(0, term.width))
+    return term
 
 
 def _rewrite(roots: Sequence[Term], rule: Rule) -> list[Term]:

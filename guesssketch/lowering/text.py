@@ -1,9 +1,9 @@
-"""LLVM's assembly text -> the lines of a candidate: markers become exits, labels numbers, and branches their shortest form."""
+"""LLVM's assembly text -> the lines of a candidate: markers become exits, labels numbers, branches as short as can be."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from guesssketch.lowering.ir import FALL_MARK, TAKEN_MARK
@@ -17,13 +17,14 @@ _INVERSE: Final = {"eq": "ne", "lt": "ge", "gt": "le", "hi": "ls", "hs": "lo", "
 _OPPOSITE: Final = _INVERSE | {value: key for key, value in _INVERSE.items()}
 _BRANCH: Final = {
     "aarch64": re.compile(r"(?P<kind>b\.[a-z]{2}|cbn?z|tbn?z)\s+(?:.*,\s*)?(?P<label>\S+)"),
-    "riscv64": re.compile(r"(?P<kind>b(?:eq|ne|lt|ge|gt|le|ltu|geu|gtu|leu|eqz|nez|ltz|gez|gtz|lez))\s+.*,\s*(?P<label>\S+)"),
+    "riscv64": re.compile(r"(?P<kind>b(?:eq|ne|[lg][te]u?|eqz|nez|[lg][te]z))\s+.*,\s*(?P<label>\S+)"),
 }
 # What a block must not touch, and what needs more than the block: calls and constant pools.
 _REFUSED: Final = {
     "aarch64": re.compile(r"\b(?:sp|wsp|[xw]18|[xw]29|[xw]30|bl|blr|[dqsvbh](?:8|9|1[0-5]))\b|\.LCPI"),
     "riscv64": re.compile(r"\b(?:sp|ra|gp|call|tail)\b|\.LCPI"),
 }
+_VECTOR: Final = re.compile(r"\b[vqdshb](\d{1,2})\b")
 
 
 class Unusable(Exception):
@@ -45,14 +46,30 @@ def split_functions(assembly: str) -> dict[str, list[str]]:
     return functions
 
 
-def candidate_lines(name: str, raw: Sequence[str], target: str) -> tuple[str, ...]:
-    """The lines of one function as a candidate's. Raises Unusable."""
+def candidate_lines(name: str, raw: Sequence[str], target: str, pinned: Collection[str]) -> tuple[str, ...]:
+    """The lines of one function as a candidate's. ``pinned``: the registers at its markers. Raises Unusable."""
     lines = _plain(name, raw, target)
+    if target == "aarch64":
+        lines = _without_callee_saved(lines, pinned)
     for line in lines:
         if _REFUSED[target].search(line):
             raise Unusable(line)
     lines = _threaded(lines, target)
     return tuple(_numbered(lines))
+
+
+def _without_callee_saved(lines: list[str], pinned: Collection[str]) -> list[str]:
+    """Other registers for v8-v15, whose low halves belong to the caller; LLVM has no way to reserve them."""
+    used = {int(n) for line in lines for n in _VECTOR.findall(line)}
+    wrong = sorted(used.intersection(range(8, 16)))
+    if not wrong:
+        return lines
+    taken = used | {int(register[1:]) for register in pinned if register[0] in "vds"}
+    free = [n for n in (*range(24, 32), *range(8), *range(16, 24)) if n not in taken]
+    if len(free) < len(wrong):
+        raise Unusable("no vector register left")
+    names = dict(zip(map(str, wrong), map(str, free), strict=False))
+    return [_VECTOR.sub(lambda m: m[0][0] + names.get(m[1], m[1]), line) for line in lines]
 
 
 def _plain(name: str, raw: Sequence[str], target: str) -> list[str]:

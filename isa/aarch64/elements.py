@@ -1,4 +1,7 @@
-"""Operations on one vector element, shared by the AArch64 vector classes. Saturation is exact; FPSR.QC is not modelled."""
+"""Operations on one vector element, shared by the AArch64 vector classes.
+
+Saturation is exact; FPSR.QC is not modelled.
+"""
 
 from __future__ import annotations
 

@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from isa import terms as t
-from isa.aarch64.state import A64, TABLE, add_with_flags, lanes, logic_flags, pack, require, sub_with_flags, zero
+from isa.aarch64.state import (
+    A64,
+    TABLE,
+    add_with_flags,
+    lanes,
+    logic_flags,
+    pack,
+    require,
+    sign,
+    sub_with_flags,
+    zero,
+)  # fmt: skip
 from isa.terms import Term, signed
 
 row = TABLE.row
@@ -27,7 +38,9 @@ def shifted(value: Term, kind: int, amount: int) -> Term:
     """LSL, LSR, ASR or ROR of ``value`` by a constant below its width."""
     by = t.const(amount, value.width)
     if kind == 3:
-        return t.concat(t.extract(value, 0, amount), t.extract(value, amount, value.width - amount)) if amount else value
+        if not amount:
+            return value
+        return t.concat(t.extract(value, 0, amount), t.extract(value, amount, value.width - amount))
     return t.binary(("shl", "lshr", "ashr")[kind], value, by)
 
 
@@ -112,7 +125,7 @@ def add_carry(m: A64, sf: int, op: int, s: int, rm: int, rn: int, rd: int) -> No
     result = t.extract(wide, 0, width)
     if s:
         overflow = t.and_(t.not_(t.xor(a, b)), t.xor(a, result))
-        m.set_flags(t.extract(result, width - 1, 1), zero(result), t.extract(wide, width, 1), t.extract(overflow, width - 1, 1))
+        m.set_flags(sign(result), zero(result), t.extract(wide, width, 1), t.extract(overflow, width - 1, 1))
     m.set_x(rd, result)
 
 

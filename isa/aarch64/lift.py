@@ -14,7 +14,7 @@ SEMANTICS = (integer, memory, fp, vector, vector_fp, vector_move)  # importing t
 
 
 def lift(code: Sequence[Instruction], size: int) -> Effect:
-    """The effect of ``size`` bytes of assembled code over ``var("x0", 64)``, ``var("v3.lo", 64)``, ``var("n", 1)``, ....
+    """The effect of ``size`` bytes of assembled code over ``var("x0", 64)``, ``var("v3.lo", 64)``, ``var("n", 1)``.
 
     Never raises for an instruction: what has no semantics here is named in ``Effect.opaque``. Rounding is to nearest
     even and flush-to-zero is off, as on entry to a C program.

@@ -27,7 +27,7 @@ def transfer(m: A64, vector: int, size: int, opc: int, rt: int, address: Term) -
         else:
             m.store(address, m.v(rt, 8 << scale))
         return
-    require(not (opc >= 2 and size == 3 or opc == 3 and size == 2))  # PRFM, or unallocated
+    require(not ((opc >= 2 and size == 3) or (opc == 3 and size == 2)))  # PRFM, or unallocated
     if opc == 0:
         m.store(address, m.x(rt, 8 << size))
     else:
@@ -78,7 +78,9 @@ def unscaled_offset(m: A64, size: int, vector: int, opc: int, imm: int, mode: in
 
 
 @row("size:2 111 vector:1 00 opc:2 1 rm:5 option:3 scaled:1 10 rn:5 rt:5")
-def register_offset(m: A64, size: int, vector: int, opc: int, rm: int, option: int, scaled: int, rn: int, rt: int) -> None:
+def register_offset(
+    m: A64, size: int, vector: int, opc: int, rm: int, option: int, scaled: int, rn: int, rt: int
+) -> None:
     require(option & 2)
     scale = size | (opc & 2) << 1 if vector else size
     address = t.add(m.x(rn, sp=True), extended(m, rm, option, scale * scaled, 64))
@@ -121,10 +123,12 @@ def load_acquire_pc(m: A64, size: int, rn: int, rt: int) -> None:
     transfer(m, 0, size, 1, rt, m.x(rn, sp=True))
 
 
-@row("size:2 111000 acquire:1 release:1 1 rs:5 swap:1 op:3 00 rn:5 rt:5")
-def atomic(m: A64, size: int, acquire: int, release: int, rs: int, swap: int, op: int, rn: int, rt: int) -> None:
+@row("size:2 111000 acquire:1 release:1 1 rs:5 0 op:3 00 rn:5 rt:5")
+@row("size:2 111000 acquire:1 release:1 1 rs:5 1 000 00 rn:5 rt:5", swap=1)
+def atomic(
+    m: A64, size: int, acquire: int, release: int, rs: int, rn: int, rt: int, op: int = 0, swap: int = 0
+) -> None:
     """LDADD, LDCLR, LDEOR, LDSET, LDSMAX, LDSMIN, LDUMAX, LDUMIN, SWP (LSE)."""
-    require(not swap or op == 0)
     width = 8 << size
     address = m.x(rn, sp=True)
     operand = m.x(rs, width)
@@ -215,5 +219,7 @@ def single_structure(m: A64, q: int, is_load: int, opcode: int, s: int, size: in
 
 
 @row("0 q:1 0011011 is_load:1 0 rm:5 opcode:3 s:1 size:2 rn:5 rt:5")
-def single_structure_post(m: A64, q: int, is_load: int, rm: int, opcode: int, s: int, size: int, rn: int, rt: int) -> None:
+def single_structure_post(
+    m: A64, q: int, is_load: int, rm: int, opcode: int, s: int, size: int, rn: int, rt: int
+) -> None:
     advance(m, rn, rm, one_structure(m, q, is_load, opcode, s, size, rn, rt))

@@ -1,8 +1,8 @@
 """AArch64 state: x0..x30 and sp, v0..v31 as two halves, NZCV; and the table that the semantics files fill.
 
-What is odd here: register 31 is sp or zero by instruction; a write to a W register clears the upper half, one to a B, H, S or
-D register clears the rest of the 128 bits; C after a subtraction is the inverse of a borrow. Flags are kept as terms of
-the shape that x86-64's compares have (carry = not a < b), so that most conditions meet as one term.
+What is odd here: register 31 is sp or zero by instruction; a write to a W register clears the upper half, one to a B,
+H, S or D register clears the rest of the 128 bits; C after a subtraction is the inverse of a borrow. Flags are terms
+of the shape that x86-64's compares have (carry = not a < b), so that most conditions meet as one term.
 """
 
 from __future__ import annotations
@@ -70,7 +70,8 @@ class A64(Machine):
 
 def add_with_flags(m: A64, a: Term, b: Term) -> Term:
     result = t.add(a, b)
-    m.set_flags(sign(result), equal(result, t.const(0, result.width)), t.compare("uaddo", a, b), t.compare("saddo", a, b))
+    same = equal(result, t.const(0, result.width))
+    m.set_flags(sign(result), same, t.compare("uaddo", a, b), t.compare("saddo", a, b))
     return result
 
 

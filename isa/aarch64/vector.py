@@ -5,6 +5,7 @@ The scalar forms (``cmeq d0, d1, d2``) are the same rows with one lane.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import reduce
 
 from isa import terms as t
@@ -15,8 +16,10 @@ from isa.terms import Term
 
 row = TABLE.row
 
-# opcode -> operation on (a, b, unsigned), for both values of the U bit
-SAME_BOTH = {
+Operation = Callable[[Term, Term, int], Term]  # (a, b, unsigned)
+
+# opcode -> operation, for both values of the U bit
+SAME_BOTH: dict[int, Operation] = {
     0b00000: e.halving,
     0b00001: e.add_saturating,
     0b00010: lambda a, b, u: e.halving(a, b, u, round_up=1),
@@ -33,7 +36,7 @@ SAME_BOTH = {
 }
 NO_DOUBLEWORD = {0b00000, 0b00010, 0b00100, 0b01100, 0b01101, 0b01110}
 SCALAR_SAME = {0b00001, 0b00101, 0b00110, 0b00111, 0b01000, 0b10000, 0b10001}
-PAIRWISE = {0b10100: e.maximum, 0b10101: e.minimum, 0b10111: lambda a, b, u: t.add(a, b)}
+PAIRWISE: dict[int, Operation] = {0b10100: e.maximum, 0b10101: e.minimum, 0b10111: lambda a, b, u: t.add(a, b)}
 
 
 def by_lane(operation: e.Binary, a: Term, b: Term, width: int) -> Term:
@@ -208,9 +211,10 @@ def shift_left_long(m: A64, q: int, size: int, rn: int, rd: int) -> None:
     m.set_v(rd, pack([t.concat(x, t.const(0, width)) for x in parts]))
 
 
-@row("0 q:1 u:1 01110 size:2 11000 op:5 10 rn:5 rd:5")
-def across(m: A64, q: int, u: int, size: int, op: int, rn: int, rd: int) -> None:
+@row(*(f"0 q:1 u:1 01110 size:2 11000 {op:05b} 10 rn:5 rd:5" for op in (0b00011, 0b01010, 0b11010, 0b11011)))
+def across(m: A64, q: int, u: int, size: int, rn: int, rd: int) -> None:
     """S/UADDLV, S/UMAXV, S/UMINV, ADDV."""
+    op = m.word >> 12 & 31
     require(size < 2 or (size == 2 and q))
     width = 8 << size
     parts = lanes(m.v(rn, 64 << q), width)
@@ -220,7 +224,6 @@ def across(m: A64, q: int, u: int, size: int, op: int, rn: int, rd: int) -> None
         require(not u)
         m.set_v(rd, reduce(t.add, parts))
     else:
-        require(op in (0b01010, 0b11010))
         choose = e.maximum if op == 0b01010 else e.minimum
         m.set_v(rd, reduce(lambda x, y: choose(x, y, u), parts))
 

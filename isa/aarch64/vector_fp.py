@@ -82,11 +82,11 @@ def pair_scalar(m: A64, high: int, double: int, op: int, rn: int, rd: int) -> No
     m.set_v(rd, pair_result(m, {0b01100: 0b11000, 0b01101: 0b11010, 0b01111: 0b11110}[op], high, a, b))
 
 
-@row("0 1 1 01110 high:1 0 11000 op:5 10 rn:5 rd:5")
-def across(m: A64, high: int, op: int, rn: int, rd: int) -> None:
+@row("0 1 1 01110 high:1 0 11000 01100 10 rn:5 rd:5", numbers=1)
+@row("0 1 1 01110 high:1 0 11000 01111 10 rn:5 rd:5", numbers=0)
+def across(m: A64, high: int, numbers: int, rn: int, rd: int) -> None:
     """FMAXV, FMINV, FMAXNMV, FMINNMV of four singles, by pairs."""
-    require(op in (0b01100, 0b01111))
-    kind = high + (2 if op == 0b01100 else 0)
+    kind = high + 2 * numbers
     parts = lanes(m.v(rn), 32)
     halves = [choose_number(parts[i], parts[i + 1], kind) for i in (0, 2)]
     m.set_v(rd, reduce(lambda a, b: choose_number(a, b, kind), halves))
@@ -152,7 +152,7 @@ def widen(m: A64, q: int, rn: int, rd: int) -> None:
     m.set_v(rd, pack([change_format(m, a, 64) for a in lanes(t.extract(m.v(rn), 64 * q, 64), 32)]))
 
 
-@row(*(f"0 q:1 {fixed} 01111 1 double:1 l:1 mm:1 rm:4 {op:04b} h:1 0 rn:5 rd:5" for fixed, op in (("0", 1), ("0", 5), ("0", 9))))
+@row(*(f"0 q:1 0 01111 1 double:1 l:1 mm:1 rm:4 {op:04b} h:1 0 rn:5 rd:5" for op in (1, 5, 9)))
 def by_element(m: A64, q: int, double: int, l: int, mm: int, rm: int, h: int, rn: int, rd: int) -> None:  # noqa: E741
     """FMLA, FMLS, FMUL by one element."""
     require(not double or (q and not l))

@@ -132,7 +132,7 @@ def table_lookup(m: A64, q: int, rm: int, count: int, keeps: int, rn: int, rd: i
             result.append(t.extract(table, place, 8) if place < table.width else other)
             continue
         entries = enumerate(lanes(table, 8))
-        result.append(reduce(lambda rest, e: t.ite(t.eq(index, t.const(e[0], 8)), e[1], rest), entries, other))  # noqa: B023
+        result.append(reduce(lambda rest, e: t.ite(t.eq(index, t.const(e[0], 8)), e[1], rest), entries, other))
     m.set_v(rd, pack(result))
 
 

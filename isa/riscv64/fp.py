@@ -96,7 +96,7 @@ def compare(m: RV64, double: int, rs2: int, rs1: int, kind: int, rd: int) -> Non
 
 @row("11000 0 double:1 000 long:1 unsigned:1 rs1:5 rm:3 rd:5 1010011")
 def to_integer(m: RV64, double: int, long: int, unsigned: int, rs1: int, rm: int, rd: int) -> None:
-    """FCVT.{W,WU,L,LU}.{S,D}: saturating, a NaN as the greatest value; a word is sign-extended, also an unsigned one."""
+    """FCVT.{W,WU,L,LU}.{S,D}: saturating, a NaN as the greatest value; words are sign-extended, unsigned ones too."""
     require(rm in ROUNDINGS)
     width = 32 << long
     greatest = (1 << (width if unsigned else width - 1)) - 1
@@ -125,7 +125,7 @@ def move_from_integer(m: RV64, double: int, rs1: int, rd: int) -> None:
 
 @row("11100 0 double:1 00000 rs1:5 001 rd:5 1010011")
 def classify(m: RV64, double: int, rs1: int, rd: int) -> None:
-    """FCLASS: bit 0 -infinity, then -normal, -subnormal, -0, +0, +subnormal, +normal, +infinity, signaling, quiet NaN."""
+    """FCLASS: bits 0-9 are -infinity, -normal, -subnormal, -0, +0, +subnormal, +normal, +infinity, signaling, quiet."""
     width = 32 << double
     a = m.f(rs1, width)
     stored = ieee.MANTISSA[width]

@@ -12,7 +12,7 @@ from isa import terms as t
 from isa.machine import Instruction
 from isa.pcode_ops import equal
 from isa.terms import Term
-from isa.x86_64.lifter import REGISTERS, X86Lifter, X86Override
+from isa.x86_64.lifter import X86Lifter, X86Override
 
 
 def parity(value: Term) -> Term:
@@ -176,10 +176,8 @@ def _scan(forward: bool) -> X86Override:
         value = lifter.get(instruction, source)
         found = trailing_zeros(value) if forward else t.sub(t.const(value.width - 1, value.width), t.clz(value))
         none = t.eq(value, _zero(value.width))
-        cell = REGISTERS[destination.register][0]
-        old = lifter.cell(cell)
-        lifter.set_general(destination.register, found)
-        lifter.set_cell(cell, t.ite(none, old, lifter.cell(cell)))
+        old = lifter.get(instruction, destination)
+        lifter.set_general(destination.register, t.ite(none, old, found))
         lifter.set_cell("zf", none)
         _undefine(lifter, "cf", "of", "sf", "pf")
         return True

@@ -1,4 +1,259 @@
-"""SSE and SSE2 instructions whose p-code is opaque or wrong."""
+"""SSE and SSE2 instructions whose p-code is opaque or wrong, lane by lane. Source: Intel SDM volume 2.
+
+Minimum and maximum give the second operand if either is a NaN or both are zero. A conversion to an integer that does not fit gives
+the "integer indefinite" value, 1 followed by zeros. A shift count is the low 64 bits of its operand.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
 from typing import Final
-from isa.x86_64.lifter import X86Override
-OVERRIDES: Final[dict[str, X86Override]] = {}
+
+from isa import terms as t
+from isa.machine import Instruction
+from isa.terms import Term
+from isa.x86_64.decode import Operand
+from isa.x86_64.lifter import X86Lifter, X86Override
+
+Lanes = Callable[[Term, Term], Term]
+
+
+def lanes(value: Term, width: int) -> list[Term]:
+    """The lanes of ``value``, lowest first."""
+    return [t.extract(value, low, width) for low in range(0, value.width, width)]
+
+
+def join(parts: list[Term]) -> Term:
+    return t.concat(*reversed(parts))
+
+
+def _is_xmm(operand: Operand) -> bool:
+    return operand.kind != "reg" or operand.register.startswith("xmm")
+
+
+def _packed(compute: Lanes) -> X86Override:
+    """``op xmm, xmm/m128``, ``compute`` on all 128 bits of both."""
+
+    def override(lifter: X86Lifter, instruction: Instruction) -> bool:
+        first, second = lifter.decoded(instruction).operands
+        if not (_is_xmm(first) and _is_xmm(second)):
+            lifter.refuse(f"MMX: {instruction.text}")
+            return True
+        value = compute(lifter.vector(first.register), lifter.get(instruction, second, 128))
+        lifter.set_vector(first.register, value)
+        return True
+
+    return override
+
+
+def _each(width: int, compute: Lanes) -> Lanes:
+    """``compute`` on each pair of lanes."""
+    return lambda a, b: join([compute(x, y) for x, y in zip(lanes(a, width), lanes(b, width), strict=True)])
+
+
+# Floats.
+
+
+def _constant(value: float, width: int) -> Term:
+    bits = struct.pack("<d" if width == 64 else "<f", value)
+    return t.const(int.from_bytes(bits, "little"), width)
+
+
+def _minimum(a: Term, b: Term) -> Term:
+    return t.ite(t.float_op("flt", 1, a, b), a, b)
+
+
+def _maximum(a: Term, b: Term) -> Term:
+    return t.ite(t.float_op("flt", 1, b, a), a, b)
+
+
+def _scalar(width: int, compute: Lanes) -> X86Override:
+    """``op xmm, xmm/m``: the lowest lane; the rest of the register is kept."""
+
+    def override(lifter: X86Lifter, instruction: Instruction) -> bool:
+        first, second = lifter.decoded(instruction).operands
+        old = t.extract(lifter.vector(first.register), 0, width)
+        lifter.set_vector(first.register, compute(old, lifter.get(instruction, second, width)))
+        return True
+
+    return override
+
+
+def _arithmetic(compute: Lanes) -> X86Override:
+    """A packed operation whose result may be a NaN."""
+    packed = _packed(compute)
+
+    def override(lifter: X86Lifter, instruction: Instruction) -> bool:
+        lifter.approximations.add("sign and payload of a NaN result")
+        return packed(lifter, instruction)
+
+    return override
+
+
+def _divide(width: int) -> Lanes:
+    return _each(width, lambda a, b: t.float_op("fdiv", width, a, b))
+
+
+def _root(width: int) -> Lanes:
+    return _each(width, lambda a, b: t.float_op("fsqrt", width, b))
+
+
+def to_signed(value: Term, width: int, rounding: str) -> Term:
+    """A float to a signed integer, as x86-64 converts it."""
+    limit, source = 2.0 ** (width - 1), value.width
+    low = t.float_op("fle", 1, _constant(-limit, source), value)
+    high = t.float_op("flt", 1, value, _constant(limit, source))
+    if source > width:  # the format has numbers between the integers at the limits
+        if rounding == "rtz":
+            low = t.float_op("flt", 1, _constant(-limit - 1, source), value)
+        else:
+            low = t.float_op("fle", 1, _constant(-limit - 0.5, source), value)
+            high = t.float_op("flt", 1, value, _constant(limit - 0.5, source))
+    converted = t.float_op("f2s", width, value, rounding=rounding)
+    return t.ite(t.and_(low, high), converted, t.const(1 << (width - 1), width))
+
+
+def _to_general(source: int, rounding: str) -> X86Override:
+    def override(lifter: X86Lifter, instruction: Instruction) -> bool:
+        first, second = lifter.decoded(instruction).operands
+        value = lifter.get(instruction, second, source)
+        lifter.set_general(first.register, to_signed(value, 8 * first.size, rounding))
+        return True
+
+    return override
+
+
+def _to_words(source: int, rounding: str) -> Lanes:
+    """Packed floats to 32-bit integers; two doubles leave the upper half zero."""
+    return lambda a, b: t.zext(join([to_signed(x, 32, rounding) for x in lanes(b, source)]), 128)
+
+
+# Integers.
+
+
+def _saturate(value: Term, width: int, low: int, high: int) -> Term:
+    """A signed value cut to ``low`` .. ``high``, ``width`` bits wide."""
+    wide = value.width
+    below, above = t.slt(value, t.const(low, wide)), t.slt(t.const(high, wide), value)
+    return t.ite(below, t.const(low, width), t.ite(above, t.const(high, width), t.extract(value, 0, width)))
+
+
+def _limits(width: int, signed: bool) -> tuple[int, int]:
+    return (-(1 << (width - 1)), (1 << (width - 1)) - 1) if signed else (0, (1 << width) - 1)
+
+
+def _saturating(op: str, width: int, signed: bool) -> Lanes:
+    extend = t.sext if signed else t.zext
+
+    def compute(a: Term, b: Term) -> Term:
+        wide = t.binary(op, extend(a, width + 2), extend(b, width + 2))
+        return _saturate(wide, width, *_limits(width, signed))
+
+    return _each(width, compute)
+
+
+def _pack(width: int, signed: bool) -> Lanes:
+    """Lanes of ``2 * width`` signed bits of both operands, cut to ``width`` bits."""
+
+    def compute(a: Term, b: Term) -> Term:
+        return join([_saturate(x, width, *_limits(width, signed)) for x in lanes(a, 2 * width) + lanes(b, 2 * width)])
+
+    return compute
+
+
+def _multiply_high(signed: bool) -> Lanes:
+    extend = t.sext if signed else t.zext
+    return _each(16, lambda a, b: t.extract(t.mul(extend(a, 32), extend(b, 32)), 16, 16))
+
+
+def _multiply_add(a: Term, b: Term) -> Term:
+    products = [t.mul(t.sext(x, 32), t.sext(y, 32)) for x, y in zip(lanes(a, 16), lanes(b, 16), strict=True)]
+    return join([t.add(x, y) for x, y in zip(products[::2], products[1::2], strict=True)])
+
+
+def _average(width: int) -> Lanes:
+    def compute(a: Term, b: Term) -> Term:
+        wide = width + 1
+        total = t.add(t.add(t.zext(a, wide), t.zext(b, wide)), t.const(1, wide))
+        return t.extract(total, 1, width)
+
+    return _each(width, compute)
+
+
+def _sum_of_differences(a: Term, b: Term) -> Term:
+    sums = []
+    for x, y in zip(lanes(a, 64), lanes(b, 64), strict=True):
+        total = t.const(0, 64)
+        for p, q in zip(lanes(x, 8), lanes(y, 8), strict=True):
+            total = t.add(total, t.zext(t.ite(t.ult(p, q), t.sub(q, p), t.sub(p, q)), 64))
+        sums.append(total)
+    return join(sums)
+
+
+def _shift(op: str, width: int) -> X86Override:
+    """Every lane by one count, an immediate or the low 64 bits of the second operand."""
+
+    def override(lifter: X86Lifter, instruction: Instruction) -> bool:
+        first, second = lifter.decoded(instruction).operands
+        if not _is_xmm(first):
+            lifter.refuse(f"MMX: {instruction.text}")
+            return True
+        count = t.const(second.value & 0xFF, 64) if second.kind == "imm" else t.extract(lifter.get(instruction, second, 128), 0, 64)
+        fits = t.ult(count, t.const(width, 64))
+        value = lifter.vector(first.register)
+        amount = t.ite(fits, t.extract(count, 0, width), t.const(width, width))
+        lifter.set_vector(first.register, join([t.binary(op, x, amount) for x in lanes(value, width)]))
+        return True
+
+    return override
+
+
+def _shuffle_words(low: bool) -> X86Override:
+    def override(lifter: X86Lifter, instruction: Instruction) -> bool:
+        first, second, order = lifter.decoded(instruction).operands
+        bottom, top = lanes(lifter.get(instruction, second, 128), 64)
+        words = lanes(bottom if low else top, 16)
+        shuffled = join([words[order.value >> 2 * n & 3] for n in range(4)])
+        lifter.set_vector(first.register, t.concat(top, shuffled) if low else t.concat(shuffled, bottom))
+        return True
+
+    return override
+
+
+def _sign_mask(width: int) -> X86Override:
+    def override(lifter: X86Lifter, instruction: Instruction) -> bool:
+        first, second = lifter.decoded(instruction).operands
+        if not _is_xmm(second):
+            lifter.refuse(f"MMX: {instruction.text}")
+            return True
+        signs = [t.extract(x, width - 1, 1) for x in lanes(lifter.vector(second.register), width)]
+        lifter.set_general(first.register, t.zext(join(signs), 8 * first.size))
+        return True
+
+    return override
+
+
+OVERRIDES: Final[dict[str, X86Override]] = {
+    **{f"{name}{suffix}": _packed(_each(width, compute))
+       for name, compute in (("min", _minimum), ("max", _maximum)) for suffix, width in (("ps", 32), ("pd", 64))},
+    **{f"{name}{suffix}": _scalar(width, compute)
+       for name, compute in (("min", _minimum), ("max", _maximum)) for suffix, width in (("ss", 32), ("sd", 64))},
+    "divps": _arithmetic(_divide(32)), "divpd": _arithmetic(_divide(64)),
+    "sqrtps": _arithmetic(_root(32)), "sqrtpd": _arithmetic(_root(64)),
+    "cvttss2si": _to_general(32, "rtz"), "cvttsd2si": _to_general(64, "rtz"),
+    "cvtss2si": _to_general(32, "rne"), "cvtsd2si": _to_general(64, "rne"),
+    "cvttps2dq": _packed(_to_words(32, "rtz")), "cvttpd2dq": _packed(_to_words(64, "rtz")),
+    "cvtps2dq": _packed(_to_words(32, "rne")), "cvtpd2dq": _packed(_to_words(64, "rne")),
+    **{f"p{name}s{suffix}": _packed(_saturating(name, width, True))
+       for name in ("add", "sub") for suffix, width in (("b", 8), ("w", 16))},
+    **{f"p{name}us{suffix}": _packed(_saturating(name, width, False))
+       for name in ("add", "sub") for suffix, width in (("b", 8), ("w", 16))},
+    "packsswb": _packed(_pack(8, True)), "packssdw": _packed(_pack(16, True)), "packuswb": _packed(_pack(8, False)),
+    "pmulhw": _packed(_multiply_high(True)), "pmulhuw": _packed(_multiply_high(False)), "pmaddwd": _packed(_multiply_add),
+    "pavgb": _packed(_average(8)), "pavgw": _packed(_average(16)), "psadbw": _packed(_sum_of_differences),
+    **{f"p{name}{suffix}": _shift(op, width) for name, op in (("sll", "shl"), ("srl", "lshr"), ("sra", "ashr"))
+       for suffix, width in (("w", 16), ("d", 32), ("q", 64)) if (name, suffix) != ("sra", "q")},
+    "pshuflw": _shuffle_words(True), "pshufhw": _shuffle_words(False),
+    "movmskps": _sign_mask(32), "movmskpd": _sign_mask(64), "pmovmskb": _sign_mask(8),
+}  # fmt: skip

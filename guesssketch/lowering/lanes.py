@@ -1,0 +1,281 @@
+"""Putting SSE code back together: equal lanes of a 128-bit result become one LLVM vector operation.
+
+The lifted terms of packed instructions speak of single lanes. ``Lanes.build`` takes a row of lanes (low first, None where
+anything will do) and looks for one operation that makes them all, for a shuffle of at most two rows, or for the lanes
+of an input register or a 16-byte load. It gives None where it sees no row; then the lanes are computed one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from isa import terms as t
+from isa.terms import COMPARE, FLOAT_BINARY, FLOAT_COMPARE, Term
+
+Row = tuple[Term | None, ...]
+_PLAIN: Final = frozenset({"add", "sub", "mul", "and", "or", "xor"})
+_PREDICATES: Final = frozenset({"eq", "ult", "ule", "slt", "sle"})
+_FLOAT_PREDICATES: Final = {"feq": "oeq", "flt": "olt", "fle": "ole", "fnan": "uno"}
+_SHIFTS: Final = frozenset({"shl", "lshr", "ashr"})
+_DEEPEST: Final = 40
+
+
+def split(terms: Sequence[Term]) -> Row | None:
+    """128 bits (64-bit halves or one whole, low first) as equal lanes of their narrowest part; None if there are none."""
+    parts: list[Term] = []
+    for term in terms:
+        parts += reversed(term.args) if term.op == "concat" else [term]
+    width = min(p.width for p in parts)
+    if width not in (8, 16, 32, 64) or any(p.width % width for p in parts):
+        return None
+    return tuple(t.extract(p, low, width) for p in parts for low in range(0, p.width, width))
+
+
+class Lanes:
+    """emit: appends an IR instruction and gives its name. scalar: the operand for a term. source: the vector (name, bits)
+    that a term of 64 or 128 bits is part of, and the term's first bit in it, or None. hide: a constant through a register."""
+
+    def __init__(
+        self,
+        emit: Callable[[str], str],
+        scalar: Callable[[Term], str],
+        source: Callable[[Term], tuple[str, str, int, int] | None],
+        hide: Callable[[Term], str],
+    ) -> None:
+        self._emit, self._scalar, self._source, self._hide = emit, scalar, source, hide
+        self._known: dict[tuple[int, ...], str | None] = {}
+
+    def build(self, row: Row, depth: int = 0) -> str | None:
+        """The name of a vector ``<n x i<width>>`` that holds ``row``."""
+        key = tuple(-1 if x is None else x.id for x in row)
+        if key not in self._known:
+            self._known[key] = self._build(row, depth) if depth < _DEEPEST else None
+        return self._known[key]
+
+    def _build(self, row: Row, depth: int) -> str | None:
+        real = [x for x in row if x is not None]
+        first = real[0]
+        n, w = len(row), first.width
+        if all(x.op == "const" for x in real):
+            return self._constants(row)
+        if w > 1:
+            found = self._from_sources(row)
+            if found is not None:
+                return found
+        if all(x.op == first.op and x.attr == first.attr and len(x.args) == len(first.args) for x in real):
+            made = self._uniform(row, first, n, depth)
+            if made is not None:
+                return made
+        groups = {x.op for x in real}
+        if len(groups) == 2 and n <= 16 and w > 1:
+            return self._merged(row, sorted(groups), depth)
+        if n <= 4 and w >= 32 and len(groups) <= 2:
+            vector = "poison"
+            for lane, x in enumerate(row):
+                if x is not None:
+                    vector = self._emit(f"insertelement <{n} x i{w}> {vector}, i{w} {self._scalar(x)}, i64 {lane}")
+            return vector
+        return None
+
+    # --- leaves ------------------------------------------------------------------------------------------------------
+
+    def _constants(self, row: Row) -> str | None:
+        values = {x.attr for x in row if x is not None}
+        first = next(x for x in row if x is not None)
+        n, w = len(row), first.width
+        value = next(iter(values))
+        if len(values) == 1 and value in (0, t.mask(w)):
+            return "zeroinitializer" if value == 0 else _splat(n, w, -1)
+        if w == 1:
+            return None
+        if len(values) == 1:
+            scalar = self._emit(f"insertelement <{n} x i{w}> poison, i{w} {self._hide(first)}, i64 0")
+            return self._emit(f"shufflevector <{n} x i{w}> {scalar}, <{n} x i{w}> poison, <{n} x i32> zeroinitializer")
+        if n * w != 128:
+            return None
+        whole = t.concat(*(t.const(0, w) if x is None else x for x in reversed(row)))
+        vector = "poison"
+        for half in (0, 1):
+            part = self._hide(t.extract(whole, 64 * half, 64))
+            vector = self._emit(f"insertelement <2 x i64> {vector}, i64 {part}, i64 {half}")
+        return self._emit(f"bitcast <2 x i64> {vector} to <{n} x i{w}>")
+
+    def _from_sources(self, row: Row) -> str | None:
+        """A shuffle of the lanes of at most two registers or loads."""
+        width = next(x.width for x in row if x is not None)
+        sources: dict[str, tuple[str, int]] = {}
+        picks: list[tuple[str, int] | None] = []
+        for x in row:
+            if x is None:
+                picks.append(None)
+                continue
+            whole, low = (x.args[0], x.attr) if x.op == "extract" else (x, 0)
+            found = self._source(whole)
+            if found is None or (found[2] + low) % width:
+                return None
+            name, kind, base, bits = found
+            sources[name] = kind, bits
+            picks.append((name, (base + low) // width))
+        if len(sources) > 2:
+            return None
+        names = list(sources)
+        count = 128 // width
+        casts = []
+        for name in names:
+            kind, bits = sources[name]
+            cast = self._emit(f"bitcast {kind} {name} to <{bits // width} x i{width}>")
+            if bits == 64:
+                mask = ", ".join(f"i32 {n if n < count // 2 else 'poison'}" for n in range(count))
+                cast = self._emit(f"shufflevector <{count // 2} x i{width}> {cast}, <{count // 2} x i{width}> poison,"
+                                  f" <{count} x i32> <{mask}>")  # fmt: skip
+            casts.append(cast)
+        order = [None if p is None else names.index(p[0]) * count + p[1] for p in picks]
+        if len(names) == 1 and len(row) == count and all(o is None or o == at for at, o in enumerate(order)):
+            return casts[0]
+        return self._shuffle(casts[0], casts[1] if len(casts) > 1 else "poison", count, width, order)
+
+    def _shuffle(self, a: str, b: str, count: int, width: int, order: Sequence[int | None]) -> str:
+        kind = f"<{count} x i{width}>"
+        mask = ", ".join(f"i32 {'poison' if o is None else o}" for o in order)
+        return self._emit(f"shufflevector {kind} {a}, {kind} {b}, <{len(order)} x i32> <{mask}>")
+
+    def _merged(self, row: Row, groups: Sequence[str], depth: int) -> str | None:
+        """Lanes made by two different operations, each in its own vector at the places of its operands, then shuffled."""
+        n = len(row)
+        width = next(x.width for x in row if x is not None)
+        order: list[int | None] = [None] * n
+        vectors: list[str] = []
+        for number, op in enumerate(groups):
+            members = [at for at, x in enumerate(row) if x is not None and x.op == op]
+            places = [_place(x) for at in members if (x := row[at]) is not None]
+            if len(set(places)) != len(places) or any(p is None or p >= n for p in places):
+                places = list(range(len(members)))
+            inner: list[Term | None] = [None] * n
+            for at, place in zip(members, places, strict=True):
+                assert place is not None
+                inner[place] = row[at]
+                order[at] = number * n + place
+            vector = self.build(tuple(inner), depth + 1)
+            if vector is None:
+                return None
+            vectors.append(vector)
+        return self._shuffle(vectors[0], vectors[1], n, width, order)
+
+    # --- one operation for all -----------------------------------------------------------------------------------------
+
+    def _arguments(self, row: Row, count: int, depth: int) -> list[str] | None:
+        made: list[str] = []
+        operands = [None if x is None else _ordered(x) for x in row]
+        for k in range(count):
+            vector = self.build(tuple(None if x is None else x[k] for x in operands), depth + 1)
+            if vector is None:
+                return None
+            made.append(vector)
+        return made
+
+    def _uniform(self, row: Row, first: Term, n: int, depth: int) -> str | None:
+        op, w = first.op, first.width
+        kind = f"<{n} x i{w}>"
+        if op in _SHIFTS:
+            return self._shift(row, first, n, depth)
+        if any(a.width != b.width for x in row if x is not None for a, b in zip(x.args, first.args, strict=True)):
+            return None
+        if op == "extract":
+            return self._narrowed(row, first, n, depth)
+        if op not in _PLAIN | _PREDICATES | FLOAT_BINARY | FLOAT_COMPARE | {"ite", "not", "neg", "zext", "sext", "fsqrt", "fnan",
+                                                                           "s2f", "f2s"}:  # fmt: skip
+            return None
+        if op == "f2s" and first.attr != "rtz":
+            return None
+        arguments = self._arguments(row, len(first.args), depth)
+        if arguments is None:
+            return None
+        a = arguments[0]
+        inner = f"<{n} x i{first.args[0].width}>"
+        if op in _PLAIN:
+            return self._emit(f"{op} {kind} {a}, {arguments[1]}")
+        if op in _PREDICATES and op in COMPARE:
+            return self._emit(f"icmp {op} {inner} {a}, {arguments[1]}")
+        if op == "not":
+            return self._emit(f"xor {kind} {a}, {_splat(n, w, -1)}")
+        if op == "neg":
+            return self._emit(f"sub {kind} zeroinitializer, {a}")
+        if op in ("zext", "sext"):
+            return self._emit(f"{op} {inner} {a} to {kind}")
+        if op == "ite":
+            return self._emit(f"select <{n} x i1> {a}, {kind} {arguments[1]}, {kind} {arguments[2]}")
+        return self._float(op, w, first, n, arguments)
+
+    def _float(self, op: str, w: int, first: Term, n: int, arguments: Sequence[str]) -> str | None:
+        width = first.args[0].width
+        names = {32: "float", 64: "double"}
+        if width not in names or (w not in names and w != 1):
+            return None
+        if op == "s2f":
+            return self._as_int(self._emit(f"sitofp <{n} x i{width}> {arguments[0]} to <{n} x {names[w]}>"), w, n)
+        kind = f"<{n} x {names[width]}>"
+        floats = [self._emit(f"bitcast <{n} x i{width}> {a} to {kind}") for a in arguments]
+        if op in _FLOAT_PREDICATES:
+            return self._emit(f"fcmp {_FLOAT_PREDICATES[op]} {kind} {floats[0]}, {floats[-1]}")
+        if op == "f2s":
+            return self._emit(f"freeze <{n} x i{w}> {self._emit(f'fptosi {kind} {floats[0]} to <{n} x i{w}>')}")
+        if op == "fsqrt":
+            return self._as_int(self._emit(f"call {kind} @llvm.sqrt.v{n}f{width}({kind} {floats[0]})"), w, n)
+        return self._as_int(self._emit(f"{op} {kind} {floats[0]}, {floats[1]}"), w, n)
+
+    def _as_int(self, value: str, w: int, n: int) -> str:
+        return self._emit(f"bitcast <{n} x {'float' if w == 32 else 'double'}> {value} to <{n} x i{w}>")
+
+    def _shift(self, row: Row, first: Term, n: int, depth: int) -> str | None:
+        amounts = {x.args[1] for x in row if x is not None}
+        amount = next(iter(amounts))
+        if len(amounts) != 1 or amount.op != "const" or amount.attr >= first.width:
+            return None
+        value = self.build(tuple(None if x is None else x.args[0] for x in row), depth + 1)
+        if value is None:
+            return None
+        return self._emit(f"{first.op} <{n} x i{first.width}> {value}, {_splat(n, first.width, amount.attr)}")
+
+    def _narrowed(self, row: Row, first: Term, n: int, depth: int) -> str | None:
+        wide = first.args[0].width
+        if wide > 64 or first.width == 1:
+            return None
+        value = self.build(tuple(None if x is None else x.args[0] for x in row), depth + 1)
+        if value is None:
+            return None
+        kind = f"<{n} x i{wide}>"
+        if first.attr:
+            value = self._emit(f"lshr {kind} {value}, {_splat(n, wide, first.attr)}")
+        return self._emit(f"trunc {kind} {value} to <{n} x i{first.width}>")
+
+
+def _splat(n: int, width: int, value: int) -> str:
+    return "<" + ", ".join([f"i{width} {value}"] * n) + ">"
+
+
+def _ordered(term: Term) -> tuple[Term, ...]:
+    """The operands, those of a commutative operation in an order that does not depend on the lane."""
+    if term.op not in t.COMMUTATIVE:
+        return term.args
+    a, b = term.args
+    return (b, a) if _leaf(b) < _leaf(a) else term.args
+
+
+def _leaf(term: Term) -> tuple[str, str]:
+    operation = term.op
+    while term.args and term.op != "load":
+        term = term.args[0]
+    return operation, str(term.attr).split(".")[0] if term.op == "var" else f"{term.op} {term.id if term.op == 'load' else ''}"
+
+
+def _place(term: Term) -> int | None:
+    """The lane, in its own register, of the first operand of ``term``."""
+    width = term.width
+    while term.args and term.op not in ("extract", "load"):
+        term = term.args[0]
+    if term.op != "extract" or term.args[0].op not in ("var", "load"):
+        return None
+    whole = term.args[0]
+    base = 64 if whole.op == "var" and str(whole.attr).endswith(".hi") else 0
+    return int(base + term.attr) // width

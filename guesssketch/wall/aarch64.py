@@ -1,0 +1,204 @@
+"""The wall on AArch64. Odd about it: rsp's home x28 is not sp, which stays at least 256 bytes below it and 16-aligned.
+
+AAPCS64's va_list is x86-64's with other origins: both have a general and a vector save area with running offsets (48 and
+128 bytes) and 8-byte stack slots, so a variadic call into the library goes to the function's ``v`` form with no regard
+to the format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from guesssketch.prototypes import Signature
+from guesssketch.wall.places import (
+    AddressOf,
+    Location,
+    Move,
+    Register,
+    Slot,
+    a64_places,
+    argument_moves,
+    ordered,
+    result_moves,
+    x86_places,
+)
+from isa.statemap import AARCH64
+
+RED: Final = 256  # bytes kept free between rsp and sp: the red zone, and the frame of a function that does not move sp
+MARK: Final = "eor x17, x17, xzr, ror #53"  # first instruction of every native entry made here, and of nothing else
+MARK_WORD: Final = 0xCADFD631
+UNKNOWN_SLOTS: Final = 8  # stack slots copied where the number of stack arguments is not known
+_EXTEND: Final = {"i8": "sxtb", "u8": "uxtb", "i16": "sxth", "u16": "uxth"}
+_FRAME: Final = 64  # of a native entry: x29, x30, x25-x28
+
+
+def _home(location: Location) -> Location:
+    """x86-64 cell -> register of the state map; the target's own names stay."""
+    if isinstance(location, Register) and location.name in AARCH64.homes:
+        return Register(AARCH64.homes[location.name].removesuffix(".lo"))
+    return location
+
+
+def _mapped(moves: list[Move]) -> list[Move]:
+    return [Move(_home(m.target), _home(m.source), m.code) for m in moves]
+
+
+def _view(name: str) -> str:
+    return "d" + name[1:] if name[0] == "v" else name
+
+
+def _move(move: Move, source_base: str, target_base: str, extend: bool = False) -> list[str]:
+    """One move; a slot's offset counts from ``base`` (a register, or ``register, #displacement``)."""
+
+    def memory(base: str, offset: int) -> str:
+        register, _, displacement = base.partition("+")
+        return f"[{register}, #{int(displacement or 0) + offset}]"
+
+    target, source = move.target, move.source
+    work = _view(target.name) if isinstance(target, Register) else "x16"
+    lines: list[str] = []
+    if isinstance(source, AddressOf):
+        lines.append(f"add {work}, {source_base}, #{source.offset}")
+    elif isinstance(source, Slot):
+        lines.append(f"ldr {work}, {memory(source_base, source.offset)}")
+    elif isinstance(target, Slot) and not (extend and move.code in _EXTEND):
+        return [f"str {_view(source.name)}, {memory(target_base, target.offset)}"]
+    elif source != target:
+        both = work[0] + source.name[0]
+        lines.append(f"{'mov' if both == 'xx' else 'fmov'} {work}, {_view(source.name)}")
+    if extend and move.code in _EXTEND:
+        lines.append(f"{_EXTEND[move.code]} w{work[1:]}, w{work[1:]}")
+    if isinstance(target, Slot):
+        lines.append(f"str x16, {memory(target_base, target.offset)}")
+    return lines
+
+
+def _moves(moves: list[Move], source_base: str, target_base: str, extend: bool = False) -> list[str]:
+    """All moves of a call: into memory first, then among registers."""
+    moves = _mapped(moves)
+    into_memory = [m for m in moves if isinstance(m.target, Slot)]
+    rest = ordered([m for m in moves if not isinstance(m.target, Slot)], {"x": "x16", "v": "v31"})
+    return [line for m in (*into_memory, *rest) for line in _move(m, source_base, target_base, extend)]
+
+
+def is_simple(signature: Signature) -> bool:
+    """Whether the call needs no frame of its own: nothing to put on the native stack, no hidden pointer."""
+    return not signature.variadic and not a64_places(signature).stack and not a64_places(signature).hidden
+
+
+def simple_call(symbol: str, signature: Signature) -> list[str]:
+    """The call in place of x86-64's. Raises Unsupported."""
+    return [*_moves(argument_moves(signature, "aarch64", "out"), "x28", "sp"), f"bl {symbol}",
+            *_moves(result_moves(signature, "aarch64", "out"), "x28", "sp")]  # fmt: skip
+
+
+def _frame(size: int, body: Sequence[str]) -> list[str]:
+    """A stub: ``size`` bytes at sp for its use, the return address above them."""
+    total = -(-(size + 16) // 16) * 16
+    return [f"sub sp, sp, #{total}", f".cfi_def_cfa sp, {total}", f"str x30, [sp, #{total - 16}]", f".cfi_offset 30, -16",
+            *body, f"ldr x30, [sp, #{total - 16}]", f"add sp, sp, #{total}", ".cfi_def_cfa sp, 0", ".cfi_restore 30", "ret"]  # fmt: skip
+
+
+def call_stub(symbol: str, signature: Signature, before: Sequence[str] = (), after: Sequence[str] = ()) -> list[str]:
+    """A call with a frame. ``before`` and ``after``: conversions on x86-64's side of the moves; they may use x16, x17 and
+    the 8 bytes at the top of the frame. Raises Unsupported."""
+    places = a64_places(signature)
+    size = -(-places.stack // 16) * 16 + 16
+    hidden = x86_places(signature).hidden
+    body = [*before, *_moves(argument_moves(signature, "aarch64", "out"), "x28", "sp"), f"bl {symbol}"]
+    if hidden is not None:
+        body[:0] = [f"str x0, [sp, #{size - 16}]"]
+        body.append(f"ldr x8, [sp, #{size - 16}]")
+    body += _moves(result_moves(signature, "aarch64", "out"), "x28", "sp")
+    return _frame(size, [*body, *after])
+
+
+def unknown_stub(symbol: str) -> list[str]:
+    """A call without a prototype: scalars in registers agree already; integers 7 and 8 and the next stack slots are copied."""
+    return _frame(8 * UNKNOWN_SLOTS, [*_unknown_arguments(), f"bl {symbol}", "mov x8, x0", "mov x2, x1"])
+
+
+def _unknown_arguments() -> list[str]:
+    lines = ["ldp x6, x7, [x28]"]
+    for offset in range(0, 8 * UNKNOWN_SLOTS, 16):
+        lines += [f"ldp x8, x17, [x28, #{16 + offset}]", f"stp x8, x17, [sp, #{offset}]"]
+    return lines
+
+
+def indirect_call(label: str) -> list[str]:
+    """The helper behind every indirect call: x16 is the address. A native entry made here starts with MARK and has a branch
+    to the inner entry as its third instruction; anything else is called by the native convention."""
+    return [
+        "ldr w17, [x16]", f"mov w6, #{MARK_WORD & 0xFFFF:#x}", f"movk w6, #{MARK_WORD >> 16:#x}, lsl #16", "cmp w17, w6",
+        f"b.ne {label}_native", "add x16, x16, #8", "br x16", f"{label}_native:",
+        *_frame(8 * UNKNOWN_SLOTS, [*_unknown_arguments(), "blr x16", "mov x8, x0", "mov x2, x1"]),
+    ]  # fmt: skip
+
+
+def variadic_stub(symbol: str, fixed: Signature, wide: bool = False) -> list[str]:
+    """A variadic call that goes to ``symbol``, the ``v`` form; ``fixed``: the variadic function's signature."""
+    integers, floats = _registers(fixed)
+    body = ["stp x0, x1, [sp]", "stp x2, x3, [sp, #16]", "stp x4, x5, [sp, #32]"]
+    body += [f"stp q{n}, q{n + 1}, [sp, #{48 + 16 * n}]" for n in range(0, 8, 2)]
+    body += ["add x16, sp, #48", "add x17, sp, #176", "str x28, [x17]", "stp x16, x17, [x17, #8]",
+             f"mov w16, #{8 * integers - 48}", "str w16, [x17, #24]", f"mov w16, #{16 * floats - 128}", "str w16, [x17, #28]",
+             f"mov x{integers}, x17", f"bl {symbol}", "mov x8, x0"]  # fmt: skip
+    return _frame(208, body)
+
+
+def va_list_stub(symbol: str, signature: Signature, wide: bool = False) -> list[str]:
+    """A call that hands on x86-64's va_list, in the register of the last parameter: {gp, fp, overflow, save area}."""
+    integers, _ = _registers(signature)
+    given = f"x{integers - 1}"
+    body = [f"ldp w16, w17, [{given}]", "sub w16, w16, #48", "sub w17, w17, #176", "stp w16, w17, [sp, #24]",
+            f"ldr x16, [{given}, #8]", "str x16, [sp]", f"ldr x16, [{given}, #16]", "add x17, x16, #176", "add x16, x16, #48",
+            "stp x16, x17, [sp, #8]", f"mov {given}, sp", f"bl {symbol}", "mov x8, x0"]  # fmt: skip
+    return _frame(32, body)
+
+
+def _registers(signature: Signature) -> tuple[int, int]:
+    floats = sum(p.is_float for p in signature.parameters)
+    return len(signature.parameters) - floats, floats
+
+
+def open_flags(register: str) -> list[str]:
+    """O_DIRECT and O_LARGEFILE (bits 14, 15 on x86-64) and O_DIRECTORY and O_NOFOLLOW (16, 17) change places."""
+    return [f"ubfx x16, {register}, #14, #2", f"ubfx x17, {register}, #16, #2", f"bfi {register}, x17, #14, #2",
+            f"bfi {register}, x16, #16, #2"]  # fmt: skip
+
+
+def stat_stub(symbol: str, signature: Signature, buffer: int) -> list[str]:
+    """``struct stat``: 128 bytes natively, 144 on x86-64, apart only between offsets 16 and 64. ``buffer``: its parameter."""
+    convert = ["cbnz w0, 1f", "ldr x16, [sp, #8]", "ldp w3, w4, [x16, #16]", "ldp w5, w6, [x16, #24]", "ldr x7, [x16, #32]",
+               "ldrsw x17, [x16, #56]", "str x4, [x16, #16]", "stp w3, w5, [x16, #24]", "stp w6, wzr, [x16, #32]",
+               "str x7, [x16, #40]", "str x17, [x16, #56]", "stp xzr, xzr, [x16, #120]", "str xzr, [x16, #136]", "1:"]  # fmt: skip
+    return call_stub(symbol, signature, before=[f"str x{buffer}, [sp, #8]"], after=convert)
+
+
+def native_entry(inner: str, signature: Signature | None, floats: Sequence[str] = ()) -> list[str]:
+    """The entry for callers of the native convention, behind its label. Raises Unsupported."""
+    known = signature is not None and not signature.variadic
+    if known:
+        assert signature is not None
+        stack = -(-x86_places(signature).stack // 16) * 16
+        arguments = _moves(argument_moves(signature, "aarch64", "in"), f"x29+{_FRAME}", "sp", extend=True)
+        results = _moves(result_moves(signature, "aarch64", "in"), "x28", "sp")
+    else:
+        stack = 16 + 8 * UNKNOWN_SLOTS
+        arguments = ["stp x6, x7, [sp]"]
+        for offset in range(0, 8 * UNKNOWN_SLOTS, 16):
+            arguments += [f"ldp x16, x17, [x29, #{_FRAME + offset}]", f"stp x16, x17, [sp, #{16 + offset}]"]
+        arguments.append("mov x8, #8")
+        results = ["mov x0, x8", "mov x1, x2"]
+    return [
+        MARK, "b 1f", f"b {inner}", "1:",
+        f"stp x29, x30, [sp, #-{_FRAME}]!", f".cfi_def_cfa_offset {_FRAME}", ".cfi_offset 29, -64", ".cfi_offset 30, -56",
+        "mov x29, sp", f".cfi_def_cfa x29, {_FRAME}",
+        "stp x25, x26, [sp, #16]", "stp x27, x28, [sp, #32]",
+        *(f".cfi_offset {n}, {-48 + 8 * i}" for i, n in enumerate((25, 26, 27, 28))),
+        *([f"sub sp, sp, #{stack}"] if stack else []), *arguments, "mov x28, sp", f"sub sp, sp, #{RED + 16}",
+        f"bl {inner}", *results,
+        "mov sp, x29", "ldp x25, x26, [sp, #16]", "ldp x27, x28, [sp, #32]", f"ldp x29, x30, [sp], #{_FRAME}",
+        ".cfi_def_cfa sp, 0", "ret",
+    ]  # fmt: skip

@@ -1,0 +1,313 @@
+"""Where a call's arguments and result travel under the three conventions, and what must move between them.
+
+x86-64: System V psABI 3.2.3. AArch64: AAPCS64 6.8 (Linux variant: variadic arguments like named ones). RISC-V: psABI,
+calling convention, LP64D. A place is a 64-bit register or an 8-byte stack slot; x86-64 registers are called by their cell
+(``rdi``, ``xmm3.lo``), the target's by its own (``x0``, ``v3``, ``f10``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from guesssketch.prototypes import POINTER, Signature, Type
+
+
+class Unsupported(Exception):
+    """A signature that cannot be carried across; the text says why."""
+
+
+@dataclass(frozen=True)
+class Register:
+    name: str
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Eight bytes at ``offset`` from the first stack argument."""
+
+    offset: int
+
+
+@dataclass(frozen=True)
+class AddressOf:
+    """The address of stack argument bytes from ``offset`` on: a large struct, which x86-64 passes inline, by reference."""
+
+    offset: int
+
+
+Location = Register | Slot | AddressOf
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Bytes ``offset`` .. of one argument, in one place. ``code``: the scalar there (``u64`` for a struct's raw bytes)."""
+
+    offset: int
+    code: str
+    location: Location
+
+
+@dataclass(frozen=True)
+class Places:
+    """All arguments (a list of pieces each), the result's pieces, and the bytes of stack that the arguments take.
+
+    memory: the result is in memory, whose address the caller passes in ``hidden``.
+    """
+
+    arguments: tuple[tuple[Piece, ...], ...]
+    result: tuple[Piece, ...]
+    stack: int
+    hidden: Register | None = None
+
+
+@dataclass(frozen=True)
+class Move:
+    """``code`` says how wide the value is and how it must be extended."""
+
+    target: Location
+    source: Location
+    code: str
+
+
+X86_INTEGERS: Final = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")
+X86_FLOATS: Final = tuple(f"xmm{n}.lo" for n in range(8))
+
+
+def _check(kind: Type) -> None:
+    if kind.code == "f80" or any(member.code == "f80" for _, member in kind.members):
+        raise Unsupported("long double")
+    if kind.code == "struct" and kind.size == 0:
+        raise Unsupported("an empty struct by value")
+
+
+def _raw(kind: Type) -> list[tuple[int, str]]:
+    return [(offset, "u64") for offset in range(0, kind.size, 8)]
+
+
+def _overlaps(kind: Type) -> bool:
+    ends = [offset + member.size for offset, member in kind.members]
+    return any(end > start for end, (start, _) in zip(ends, kind.members[1:], strict=False))
+
+
+class _Allocator:
+    """Registers of two kinds handed out in order, then stack slots."""
+
+    def __init__(self, integers: tuple[str, ...], floats: tuple[str, ...]) -> None:
+        self.integers = list(integers)
+        self.floats = list(floats)
+        self.stack = 0
+
+    def integer(self) -> Location:
+        return Register(self.integers.pop(0)) if self.integers else self.slot()
+
+    def float(self) -> Location:
+        return Register(self.floats.pop(0)) if self.floats else self.slot()
+
+    def slot(self, align: int = 8) -> Slot:
+        self.stack = -(-self.stack // align) * align
+        self.stack += 8
+        return Slot(self.stack - 8)
+
+    def block(self, kind: Type, codes: list[tuple[int, str]], align: int = 8) -> tuple[Piece, ...]:
+        self.stack = -(-self.stack // align) * align
+        start = self.stack
+        self.stack += -(-kind.size // 8) * 8
+        return tuple(Piece(offset, code, Slot(start + offset)) for offset, code in codes)
+
+
+# --- x86-64 -----------------------------------------------------------------------------------------------------------
+
+
+def _eightbytes(kind: Type) -> list[str] | None:
+    """Class of each eightbyte of a struct, ``integer`` or ``float``; None if it travels in memory."""
+    if kind.size > 16:
+        return None
+    classes = ["float"] * (-(-kind.size // 8))
+    for offset, member in kind.members:
+        if offset % max(member.size, 1):
+            return None  # unaligned members
+        if not member.is_float:
+            for eightbyte in range(offset // 8, (offset + member.size - 1) // 8 + 1):
+                classes[eightbyte] = "integer"
+    return classes
+
+
+def _x86_argument(kind: Type, free: _Allocator) -> tuple[Piece, ...]:
+    _check(kind)
+    if kind.code == "i128":
+        if len(free.integers) < 2:
+            return free.block(kind, _raw(kind), 16)
+        return tuple(Piece(offset, "u64", free.integer()) for offset in (0, 8))
+    if kind.code != "struct":
+        return (Piece(0, kind.code, free.float() if kind.is_float else free.integer()),)
+    classes = _eightbytes(kind)
+    if classes is None or classes.count("integer") > len(free.integers) or classes.count("float") > len(free.floats):
+        return free.block(kind, _raw(kind), 16 if any(m.code == "i128" for _, m in kind.members) else 8)
+    return tuple(Piece(8 * i, "u64", free.float() if c == "float" else free.integer()) for i, c in enumerate(classes))
+
+
+def x86_places(signature: Signature) -> Places:
+    """Raises Unsupported."""
+    free = _Allocator(X86_INTEGERS, X86_FLOATS)
+    kind = signature.result
+    _check(kind)
+    hidden = None
+    result: tuple[Piece, ...] = ()
+    if kind.code == "struct" and _eightbytes(kind) is None:
+        hidden = Register(free.integers.pop(0))
+    elif kind.code != "void":
+        result = _x86_argument(kind, _Allocator(("rax", "rdx"), ("xmm0.lo", "xmm1.lo")))
+    arguments = tuple(_x86_argument(p, free) for p in signature.parameters)
+    return Places(arguments, result, free.stack, hidden)
+
+
+# --- AArch64 ----------------------------------------------------------------------------------------------------------
+
+
+def _homogeneous(kind: Type) -> bool:
+    codes = {member.code for _, member in kind.members}
+    return len(codes) == 1 and codes <= {"f32", "f64"} and len(kind.members) <= 4 and not _overlaps(kind)
+
+
+def _a64_argument(kind: Type, free: _Allocator) -> tuple[Piece, ...]:
+    if kind.code == "i128":
+        if len(free.integers) % 2:
+            free.integers.pop(0)
+        if len(free.integers) < 2:
+            free.integers.clear()
+            return free.block(kind, _raw(kind), 16)
+        return tuple(Piece(offset, "u64", free.integer()) for offset in (0, 8))
+    if kind.code != "struct":
+        return (Piece(0, kind.code, free.float() if kind.is_float else free.integer()),)
+    if _homogeneous(kind):
+        codes = [(offset, member.code) for offset, member in kind.members]
+        if len(codes) > len(free.floats):
+            free.floats.clear()
+            return free.block(kind, codes)
+        return tuple(Piece(offset, code, free.float()) for offset, code in codes)
+    if kind.size > 16:
+        return (Piece(0, "reference", free.integer()),)
+    if -(-kind.size // 8) > len(free.integers):
+        free.integers.clear()
+        return free.block(kind, _raw(kind))
+    return tuple(Piece(offset, code, free.integer()) for offset, code in _raw(kind))
+
+
+def a64_places(signature: Signature) -> Places:
+    """Raises Unsupported."""
+    free = _Allocator(tuple(f"x{n}" for n in range(8)), tuple(f"v{n}" for n in range(8)))
+    kind = signature.result
+    hidden = None
+    result: tuple[Piece, ...] = ()
+    if kind.code == "struct" and kind.size > 16 and not _homogeneous(kind):
+        hidden = Register("x8")
+    elif kind.code != "void":
+        result = _a64_argument(kind, _Allocator(("x0", "x1"), ("v0", "v1", "v2", "v3")))
+    arguments = tuple(_a64_argument(p, free) for p in signature.parameters)
+    return Places(arguments, result, free.stack, hidden)
+
+
+# --- RISC-V -----------------------------------------------------------------------------------------------------------
+
+
+def _rv_argument(kind: Type, free: _Allocator) -> tuple[Piece, ...]:
+    if kind.is_float:
+        return (Piece(0, kind.code, free.float() if free.floats else free.integer()),)
+    if kind.code == "i128":
+        return tuple(Piece(offset, "u64", free.integer()) for offset in (0, 8))
+    if kind.code != "struct":
+        return (Piece(0, kind.code, free.integer()),)
+    if kind.size > 16:
+        return (Piece(0, "reference", free.integer()),)
+    members = kind.members
+    floats = sum(member.is_float for _, member in members)
+    if 1 <= len(members) <= 2 and floats and not _overlaps(kind) and floats <= len(free.floats):
+        if floats == len(members) or free.integers:
+            return tuple(Piece(o, m.code, free.float() if m.is_float else free.integer()) for o, m in members)
+    return tuple(Piece(offset, code, free.integer()) for offset, code in _raw(kind))
+
+
+def rv_places(signature: Signature) -> Places:
+    """Raises Unsupported."""
+    free = _Allocator(tuple(f"x{n}" for n in range(10, 18)), tuple(f"f{n}" for n in range(10, 18)))
+    kind = signature.result
+    hidden = None
+    result: tuple[Piece, ...] = ()
+    if kind.code == "struct" and kind.size > 16:
+        hidden = Register(free.integers.pop(0))
+    elif kind.code != "void":
+        result = _rv_argument(kind, _Allocator(("x10", "x11"), ("f10", "f11")))
+    arguments = tuple(_rv_argument(p, free) for p in signature.parameters)
+    return Places(arguments, result, free.stack, hidden)
+
+
+TARGET_PLACES: Final = {"aarch64": a64_places, "riscv64": rv_places}
+
+
+# --- moves ------------------------------------------------------------------------------------------------------------
+
+
+def _pair(x86: tuple[Piece, ...], native: tuple[Piece, ...], way: Literal["out", "in"]) -> list[Move]:
+    """Moves of one value. Raises Unsupported where a piece is half an eightbyte or a struct changes to a reference inward."""
+    if native and native[0].code == "reference":
+        first = x86[0].location
+        if way == "in" or not isinstance(first, Slot):
+            raise Unsupported("a large struct by value, entered from native code")
+        return [Move(native[0].location, AddressOf(first.offset), "ptr")]
+    there = {piece.offset: piece for piece in x86}
+    moves: list[Move] = []
+    for piece in native:
+        other = there.get(piece.offset)
+        if other is None:
+            raise Unsupported("a struct by value whose halves travel apart")
+        if way == "out":
+            moves.append(Move(piece.location, other.location, piece.code))
+        else:
+            moves.append(Move(other.location, piece.location, piece.code))
+    if len(native) < len(x86):
+        raise Unsupported("a struct by value whose halves travel together")
+    return moves
+
+
+def argument_moves(signature: Signature, target: str, way: Literal["out", "in"]) -> list[Move]:
+    """What a call with this signature must move: from x86-64's places to the target's (``out``) or back (``in``).
+
+    Raises Unsupported.
+    """
+    x86, native = x86_places(signature), TARGET_PLACES[target](signature)
+    moves = [m for a, b in zip(x86.arguments, native.arguments, strict=True) for m in _pair(a, b, way)]
+    if (x86.hidden is None) != (native.hidden is None):
+        raise Unsupported("a struct result that is in memory on one side only")
+    if x86.hidden and native.hidden:
+        pair = (native.hidden, x86.hidden) if way == "out" else (x86.hidden, native.hidden)
+        moves.insert(0, Move(*pair, POINTER.code))
+    return moves
+
+
+def result_moves(signature: Signature, target: str, way: Literal["out", "in"]) -> list[Move]:
+    """What must move behind the call: ``out`` of translated code to the library (so the result comes back), or ``in``."""
+    x86, native = x86_places(signature), TARGET_PLACES[target](signature)
+    return _pair(x86.result, native.result, "in" if way == "out" else "out")
+
+
+def ordered(moves: list[Move], temporary: dict[str, str]) -> list[Move]:
+    """Register-to-register moves in an order that overwrites no source before its use (parallel assignment).
+
+    A cycle is cut through ``temporary[kind]``, kind being the first letter of the register's name.
+    """
+    pending = [m for m in moves if m.source != m.target or m.code]
+    done: list[Move] = []
+    while pending:
+        sources = [m.source for m in pending]
+        free = next((m for m in pending if sources.count(m.target) == (m.source == m.target)), None)
+        if free is not None:
+            pending.remove(free)
+            done.append(free)
+            continue
+        first = pending[0]
+        assert isinstance(first.source, Register)
+        spare = Register(temporary[first.source.name[0]])
+        done.append(Move(spare, first.source, "u64"))
+        pending = [Move(m.target, spare, m.code) if m.source == first.source else m for m in pending]
+    return done

@@ -1,0 +1,184 @@
+"""The cheap filter, and what stands behind a ``Tested`` verdict: both sides run in Unicorn from related random states.
+
+States in which the source itself faults are left out (docs/design.md: outside the proof). A NaN may stand for any other.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from isa.machine import TAKEN, Instruction
+from isa.statemap import CONDITIONS, FLAGS, GENERAL, MAPS, VECTORS
+from solver.counterexample import Counterexample, Difference
+from solver.link import Placement, SourceCode, SymbolLike, Unlinkable, link_source, link_target, place
+from solver.machine import Machine, Outcome, machine
+from solver.memory import THREAD, byte
+from solver.states import condition
+from solver.states import state as random_state
+
+__all__ = ["Agreement", "Machine", "Outcome", "agree", "compare"]
+
+_CELLS: Final = (*GENERAL, *VECTORS, *FLAGS)
+_ATTEMPTS: Final = 20  # states tried for each one wanted, before giving up on a source that keeps faulting
+
+
+class ProblemLike(Protocol):
+    """``guesssketch.problem.Problem``."""
+
+    @property
+    def target(self) -> str: ...
+    @property
+    def instructions(self) -> tuple[Instruction, ...]: ...
+    @property
+    def exit(self) -> str: ...
+    @property
+    def live_in(self) -> tuple[tuple[str, int], ...]: ...
+    @property
+    def live_out(self) -> tuple[tuple[str, int], ...]: ...
+    @property
+    def symbols(self) -> Sequence[SymbolLike]: ...
+
+
+class CodeLike(Protocol):
+    """``guesssketch.assembler.Assembled``."""
+
+    @property
+    def instructions(self) -> tuple[Instruction, ...]: ...
+    @property
+    def size(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """``states`` compared without a difference, or the first ``difference``. ``why``: why none could be compared."""
+
+    states: int
+    difference: Counterexample | None = None
+    why: str = ""
+
+
+def agree(problem: ProblemLike, code: CodeLike, states: int = 8, seed: int = 0) -> Counterexample | None:
+    """The first difference found on ``states`` random states; None says nothing more than that none was found."""
+    return compare(problem, code, states, seed).difference
+
+
+def compare(problem: ProblemLike, code: CodeLike, states: int, seed: int = 0) -> Agreement:
+    """Run both sides on ``states`` random states (the same for the same ``seed``)."""
+    try:
+        trial = _Trial(problem, code, seed)
+    except Unlinkable as error:
+        return Agreement(0, None, str(error))
+    source = random.Random(seed)
+    done = 0
+    for _ in range(_ATTEMPTS * states):
+        outcome = trial.run(source)
+        if isinstance(outcome, Counterexample):
+            return Agreement(done, outcome)
+        done += outcome
+        if done == states:
+            break
+    return Agreement(done, None, "" if done else "the source faults in every state tried")
+
+
+class _Trial:
+    """Both sides linked and ready to run."""
+
+    def __init__(self, problem: ProblemLike, code: CodeLike, seed: int) -> None:
+        self.problem, self.map = problem, MAPS[problem.target]
+        self.placement: Placement = place(problem.symbols, seed)
+        self.memory = self.placement.memory
+        self.source: SourceCode = link_source(problem.instructions, problem.exit, self.placement)
+        self.code, self.size = link_target(code.instructions, self.placement), code.size
+        used = {n for n, _ in problem.live_out}
+        cells = sorted(used - set(CONDITIONS)) + (list(FLAGS) if used & set(CONDITIONS) else [])
+        self.read_source = list(dict.fromkeys([*cells, "rsp"]))
+        self.read_target = [self.map.homes[n] for n, _ in problem.live_out]
+        if problem.exit == "indirect":
+            self.read_target.append(self.map.branch_target)
+
+    def run(self, source: random.Random) -> Counterexample | bool:
+        """One state: a difference, whether it was compared."""
+        problem = self.problem
+        x86 = machine("x86_64")
+        state = random_state(source, _CELLS) | {"fs_base": THREAD}
+        exits = [self.source.fall] + ([] if self.source.taken is None else [self.source.taken])
+        wanted = x86.run(self.source.code, state, self.read_source, self.memory, exits)
+        if wanted.exit is None:
+            return False
+        emulated = machine(problem.target)
+        exits = [self.size] if problem.exit != "branch" else [self.size, TAKEN]
+        initial = self._related(source, state, emulated)
+        got = emulated.run(self.code, initial, self.read_target, self.memory, exits)
+        differences = self._differences(wanted, got)
+        if not differences:
+            return True
+        shown = [(n, state[n] if n in state else condition(n, state)) for n, _ in problem.live_in]
+        return Counterexample(tuple(shown), (), tuple(differences))
+
+    def _related(self, source: random.Random, state: dict[str, int], emulated: Machine) -> dict[str, int]:
+        """A target state that the map relates to ``state``; what is dead or has no home holds noise."""
+        initial = {"tp": THREAD}
+        for cell, (_, _, width) in emulated.cells.items():
+            if cell not in ("tp", "x4" if self.map.target == "riscv64" else "tp"):
+                initial[cell] = source.getrandbits(width)
+        for name, bits in self.problem.live_in:
+            wanted = state[name] if name in state else condition(name, state)
+            keep = 64 if name in FLAGS or name in CONDITIONS else bits
+            mask = (1 << keep) - 1
+            home = self.map.homes[name]
+            initial[home] = initial[home] & ~mask | wanted & mask
+        return initial
+
+    def _differences(self, wanted: Outcome, got: Outcome) -> list[Difference]:
+        if got.exit is None:
+            return [Difference(f"target faults ({got.why})", 0, 1, 1)]
+        found = []
+        writes = dict(wanted.writes)
+        state = dict(wanted.state)
+        if self.source.pushes_target:
+            slot = state["rsp"]
+            target = sum(writes.pop(slot + k) << 8 * k for k in range(8))
+            state["rsp"] = slot + 8
+            if got.state[self.map.branch_target] != target:
+                found.append(Difference("branch target", target, got.state[self.map.branch_target], 64))
+        elif (wanted.exit == self.source.taken) != (got.exit == TAKEN):
+            found.append(Difference("branch taken", int(wanted.exit == self.source.taken), int(got.exit == TAKEN), 1))
+        for name, bits in self.problem.live_out:
+            a, b = state[name] if name in state else condition(name, state), got.state[self.map.homes[name]]
+            if name not in FLAGS and name not in CONDITIONS:
+                a, b = a & (1 << bits) - 1, b & (1 << bits) - 1
+            if a != b and not (name.startswith("xmm") and same_but_nan(a, b)):
+                found.append(Difference(name, a, b, bits))
+        return found + self._memory_differences(writes, got.writes)
+
+    def _memory_differences(self, wanted: Mapping[int, int], got: Mapping[int, int]) -> list[Difference]:
+        def final(writes: Mapping[int, int], address: int) -> int:
+            return writes.get(address, self.memory.get(address, byte(address)))
+
+        def word(writes: Mapping[int, int], address: int) -> int:
+            return sum(final(writes, address + k) << 8 * k for k in range(8))
+
+        found = []
+        for address in sorted({*wanted, *got}):
+            a, b = final(wanted, address), final(got, address)
+            if a != b and not any(same_but_nan(word(wanted, s), word(got, s)) for s in range(address - 7, address + 1)):
+                found.append(Difference(f"byte [{address:#x}]", a, b, 8))
+        return found
+
+
+def same_but_nan(a: int, b: int) -> bool:
+    """Equal as a double or as two floats, where any NaN equals any other."""
+    if a == b or (_nan(a, 52, 0x7FF) and _nan(b, 52, 0x7FF)):
+        return True
+    return all(
+        a >> s & 0xFFFF_FFFF == b >> s & 0xFFFF_FFFF or (_nan(a >> s, 23, 0xFF) and _nan(b >> s, 23, 0xFF)) for s in (0, 32)
+    )
+
+
+def _nan(bits: int, fraction: int, exponent: int) -> bool:
+    return bits >> fraction & exponent == exponent and bits & (1 << fraction) - 1 != 0
+
+

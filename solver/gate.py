@@ -1,0 +1,115 @@
+"""The gate: no instruction in a proof whose form's semantics have not agreed with the emulator.
+
+Agreement is written down in ``solver/validated/<isa>.json`` by ``python -m solver.campaign``, together with a version of the
+semantics; if the semantics have changed since, the table says nothing. A form that is not in the table is tried
+when it is first met (``validate``); the outcome is remembered in the process and, after ``use_cache``, on disk.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from isa.forms import form
+from isa.machine import Instruction
+from solver import trials
+
+STATES: Final = 2000  # trials behind a form that is met for the first time
+_ISA: Final = Path(__file__).parent.parent / "isa"
+_SHARED: Final = {"x86_64": ("terms.py", "pcode.py", "pcode_ops.py", "forms.py"),
+                  "aarch64": ("terms.py", "flow.py", "ieee.py", "patterns.py", "pcode_ops.py", "forms.py"),
+                  "riscv64": ("terms.py", "flow.py", "ieee.py", "patterns.py", "pcode_ops.py", "forms.py")}  # fmt: skip
+
+_cache_folder: Path | None = None
+_met: dict[tuple[str, str], str] = {}  # outcome of just-in-time validation: "" or why not
+
+
+@functools.cache
+def version(isa: str) -> str:
+    """A hash over the source text of the semantics of ``isa``."""
+    files = [_ISA / name for name in _SHARED[isa]] + sorted((_ISA / isa).glob("*.py"))
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    return digest.hexdigest()[:32]
+
+
+def table_path(isa: str) -> Path:
+    return Path(__file__).parent / "validated" / f"{isa}.json"
+
+
+def read_table(path: Path, isa: str) -> dict[str, int]:
+    """Form -> states agreed; empty if there is no table, or one for other semantics, or one that is not readable."""
+    try:
+        table = json.loads(path.read_text())
+        return {str(k): int(v) for k, v in table["forms"].items()} if table["version"] == version(isa) else {}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def write_table(path: Path, isa: str, forms: dict[str, int]) -> None:
+    """Replace the table in one step, so that a reader or a killed writer never sees half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps({"version": version(isa), "forms": dict(sorted(forms.items()))}, indent=0) + "\n"
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+    with os.fdopen(handle, "w") as file:
+        file.write(text)
+    os.replace(name, path)
+
+
+def use_cache(folder: Path) -> None:
+    """Remember just-in-time validation in ``folder`` from now on."""
+    global _cache_folder
+    _cache_folder = folder
+    _known.cache_clear()
+
+
+@functools.cache
+def _known(isa: str) -> dict[str, int]:
+    known = read_table(table_path(isa), isa)
+    if _cache_folder is not None:
+        known |= read_table(_cache_folder / f"validated-{isa}.json", isa)
+    return known
+
+
+def validated(isa: str, key: str) -> bool:
+    """Whether form ``key`` has agreed, in the table or in this process."""
+    return key in _known(isa)
+
+
+def validate(isa: str, instruction: Instruction) -> bool:
+    """Whether the instruction's form has agreed; tries it now if nothing is known of it."""
+    return not why_not(isa, instruction)
+
+
+def why_not(isa: str, instruction: Instruction) -> str:
+    """Empty if the instruction's form has agreed (perhaps only now), else what went wrong."""
+    key = form(isa, instruction)
+    if validated(isa, key):
+        return ""
+    known = _met.get((isa, key))
+    if known is None:
+        outcome = trials.run(isa, instruction, STATES)
+        known = _met[isa, key] = outcome.mismatch
+        if not known:
+            _remember(isa, key, outcome.states)
+    return known
+
+
+def unvalidated(isa: str, instructions: Iterable[Instruction]) -> list[str]:
+    """``form: why`` for each form among ``instructions`` that must stay out of proofs."""
+    reasons = {form(isa, i): why_not(isa, i) for i in instructions}
+    return [f"{key}: {why}" for key, why in reasons.items() if why]
+
+
+def _remember(isa: str, key: str, states: int) -> None:
+    _known(isa)[key] = states
+    if _cache_folder is not None:
+        path = _cache_folder / f"validated-{isa}.json"
+        write_table(path, isa, read_table(path, isa) | {key: states})

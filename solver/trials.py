@@ -1,0 +1,291 @@
+"""One instruction's semantics against the emulator: the same random states through ``evaluate(lift(...))`` and Unicorn.
+
+What the semantics leave undefined is not compared; a NaN may stand for another where the effect lists that as an approximation.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from isa import terms as t
+from isa.aarch64 import lift as aarch64
+from isa.evaluate import Program
+from isa.machine import TAKEN, Effect, Instruction, Relocation, RelocKind
+from isa.riscv64 import lift as riscv64
+from isa.terms import Term
+from isa.x86_64 import lift as x86_64
+from isa.x86_64.decode import decode
+from solver.emulate import same_but_nan
+from solver.link import GUARD, Placement, SourceCode, Unlinkable, link_source, link_target, place
+from solver.machine import Outcome, machine
+from solver.memory import CODE, LIMIT, PAGE, THREAD, byte, pointer
+from solver.states import half, integer
+
+_THOROUGH: Final = 64  # states in which every cell is read back, not only those expected to change
+# Relocations through a table slot, or that need a partner: tried as a plain one that one instruction can have, or as none.
+_ALONE: Final[dict[str, RelocKind | None]] = {
+    "got_page": "page", "tlsie_page": "page", "got_lo12": None, "tlsie_lo12": None,
+    "got_pcrel_hi": None, "tlsie_pcrel_hi": None, "pcrel_hi": None, "pcrel_lo": None, "hi20": None, "tprel_hi": None,
+}  # fmt: skip
+_SKIPPED: Final = {"aarch64": (0x91000529, "add x9, x9, #1"), "riscv64": (0x001E0E13, "addi t3, t3, 1")}
+_ONES: Final = (1 << 128) - 1
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """A placeholder for trials; see ``solver.link.SymbolLike``."""
+
+    name: str
+    kind: Literal["local", "got", "tls"] = "local"
+    align: int = 16
+    low: bool = True
+
+
+@dataclass(frozen=True)
+class Trials:
+    """``states`` agreed; ``mismatch`` says where one did not, or why none could be tried. Empty: all is well."""
+
+    states: int
+    mismatch: str = ""
+
+
+def exit_of(instruction: Instruction) -> Literal["fall", "branch", "indirect"]:
+    """The exit with which one x86-64 instruction is lifted alone. Raises ``ValueError`` if it is not one."""
+    decoded = decode(instruction.code)
+    if decoded.prefix.startswith("rep") and decoded.mnemonic[:4] in ("movs", "stos", "lods", "cmps", "scas"):
+        return "branch"
+    if decoded.mnemonic in ("call", "jmp"):
+        return "indirect"
+    return "branch" if decoded.mnemonic.startswith("j") else "fall"
+
+
+def lift(isa: str, code: Sequence[Instruction]) -> Effect:
+    """The effect of an instruction alone; a target's branch comes with the instruction that it jumps over."""
+    if isa == "x86_64":
+        return x86_64.lift(code, exit_of(code[0]))
+    return (aarch64 if isa == "aarch64" else riscv64).lift(code, sum(len(i.code) for i in code))
+
+
+def _alone(isa: str, instruction: Instruction) -> list[Instruction]:
+    """``instruction`` made fit to be run alone: relocations that it needs but lacks, a branch's target."""
+    code, text = instruction.code, instruction.text
+    if isa == "x86_64":
+        decoded = decode(code)
+        if instruction.relocations or not any(o.base == "rip" for o in decoded.operands):
+            return [Instruction(0, code, text, instruction.relocations)]
+        return [Instruction(0, code, text, (Relocation(decoded.displacement_offset, "pc", "S0"),))]
+    kinds = [(r, _ALONE.get(r.kind, r.kind)) for r in instruction.relocations]
+    kept = tuple(Relocation(r.offset, kind, r.symbol) for r, kind in kinds if kind is not None)
+    if instruction.mnemonic == "adrp" and not kept:
+        kept = (Relocation(0, "page", "S0"),)
+    if instruction.mnemonic == "auipc":
+        register = code[0] >> 7 | (code[1] & 15) << 1
+        low = (0x13 | register << 7 | register << 15).to_bytes(4, "little")
+        return [Instruction(0, code, text, (Relocation(0, "pcrel_hi", "S0"),)),
+                Instruction(4, low, "addi", (Relocation(0, "pcrel_lo", "S0", 0),))]  # fmt: skip
+    over = branch_over(isa, code)
+    if over is None:
+        return [Instruction(0, code, text, kept)]
+    word, skipped = _SKIPPED[isa]
+    return [Instruction(0, over, text), Instruction(len(over), word.to_bytes(4, "little"), skipped)]
+
+
+def branch_over(isa: str, code: bytes) -> bytes | None:
+    """A direct branch of a target retargeted past a four-byte instruction behind it; None if ``code`` is not one."""
+    word = int.from_bytes(code, "little")
+    if isa == "aarch64":
+        if word >> 24 in (0x54, 0x34, 0x35, 0xB4, 0xB5):  # b.cond, cbz, cbnz
+            word = word & 0xFF00_001F | 2 << 5
+        elif word >> 24 & 0x7F in (0x36, 0x37):  # tbz, tbnz
+            word = word & 0xFFF8_001F | 2 << 5
+        elif word >> 26 == 0x05:  # b
+            word = 0x1400_0002
+        else:
+            return None
+    elif len(code) == 2 and word & 3 == 1 and word >> 13 in (5, 6, 7):  # c.j, c.beqz, c.bnez
+        word = word & (0xE003 if word >> 13 == 5 else 0xE383) | 3 << 3
+    elif len(code) == 4 and word & 0x7F == 0x63:
+        word = word & 0x01FF_F07F | 4 << 8
+    elif len(code) == 4 and word & 0xFFF == 0x6F:
+        word = 0x0080_006F
+    else:
+        return None
+    return word.to_bytes(len(code), "little")
+
+
+def run(isa: str, instruction: Instruction, states: int, seed: int = 0) -> Trials:
+    """Try ``instruction`` on ``states`` random states (fewer if it keeps faulting)."""
+    try:
+        bench = _Bench(isa, _alone(isa, instruction), seed)
+    except (ValueError, Unlinkable) as error:
+        return Trials(0, str(error))
+    if bench.effect.opaque:
+        return Trials(0, f"opaque: {bench.effect.opaque[0]}")
+    source = random.Random(seed)
+    done = 0
+    for attempt in range(4 * states):
+        try:
+            outcome = bench.trial(source, thorough=done < _THOROUGH)
+        except KeyError as error:
+            return Trials(done, f"value of {error} unknown")
+        if isinstance(outcome, str):
+            return Trials(done, f"{instruction.text}: {outcome}")
+        done += outcome
+        if done == states:
+            break
+    return Trials(done, "" if done * 4 >= states else "too few states in which it does not fault")
+
+
+class _Bench:
+    """One instruction, lifted and linked."""
+
+    def __init__(self, isa: str, instructions: Sequence[Instruction], seed: int) -> None:
+        self.isa, self.instructions = isa, instructions
+        instruction = instructions[0]
+        self.machine = machine(isa)
+        self.effect = effect = lift(isa, instructions)
+        tls = {r.symbol for r in instruction.relocations if r.kind in ("tpoff", "gottpoff") or r.kind.startswith("tpr")}
+        names = dict.fromkeys(r.symbol for r in instruction.relocations)
+        self.placement: Placement = place([Symbol(n, "tls" if n in tls else "local") for n in names if n != GUARD], seed)
+        self.memory = self.placement.memory
+        self.code = self._link()
+        self.exits = [self.code.fall] + ([] if self.code.taken is None else [self.code.taken])
+        self.accesses = [*effect.loads, *effect.stores]
+        self.results: list[tuple[str, Term]] = list(effect.cells.items())
+        if effect.condition is not None:
+            self.results.append(("taken", effect.condition))
+        if effect.target is not None:
+            self.results.append(("target", effect.target))
+        self.effect_program = Program([effect.memory, *(term for _, term in self.results)])
+        self.early = Program([*effect.faults, *(x for a in self.accesses for x in (a.address, a.guard))])
+        roots = [effect.memory, *(term for _, term in self.results), *effect.faults, *(a.address for a in self.accesses)]
+        self.inputs = [n for n in t.variables(*roots) if n in self.machine.cells]
+        self.bases = self._bases()
+        self.nan = bool(effect.approximations)
+        self.single = isa == "riscv64" and (".s" in instruction.mnemonic or instruction.mnemonic == "fmv.w.x")
+
+    def _link(self) -> SourceCode:
+        if self.isa == "x86_64":
+            return link_source(self.instructions, exit_of(self.instructions[0]), self.placement)
+        code = link_target(self.instructions, self.placement)
+        return SourceCode(code, len(code), TAKEN if self.effect.condition is not None else None)
+
+    def _bases(self) -> list[str]:
+        """Cells that hold a pointer: the first variable added in each address."""
+        found = []
+        for access in self.accesses:
+            stack = [access.address]
+            while stack:
+                term = stack.pop()
+                if term.op == "var" and term.attr in self.machine.cells:
+                    found.append(term.attr)
+                    break
+                if term.op in ("add", "sub"):
+                    stack += [*(a for a in term.args if a.op != "var"), *(a for a in term.args if a.op == "var")]
+        return found
+
+    def state(self, source: random.Random, thorough: bool) -> dict[str, int]:
+        cells = self.machine.cells
+        state = {}
+        for name in cells if thorough else dict.fromkeys([*self.inputs, *self.effect.cells]):
+            if cells[name][2] == 1:
+                state[name] = source.getrandbits(1)
+            elif "." in name or name.startswith("f") and name != "fs_base":
+                state[name] = half(source)
+                if self.single:
+                    state[name] |= 0xFFFF_FFFF << 32
+            else:
+                state[name] = integer(source)
+        wide = [n for n in self.inputs if n in state and cells[n][2] == 64]
+        if len(wide) > 1 and source.random() < 0.2:
+            a, b = source.sample(wide, 2)
+            state[a] = state[b]
+        for name in self.bases:
+            if source.random() < 0.95:
+                state[name] = pointer(source)
+        for name in ("fs_base", "tp", *(["x4"] if self.isa == "riscv64" else [])):
+            if name in cells:
+                state[name] = THREAD
+        if self.isa == "riscv64":
+            state["x0"] = 0
+        return state
+
+    def trial(self, source: random.Random, thorough: bool) -> bool | str:
+        """One state: whether it was compared, or what differs."""
+        state = self.state(source, thorough)
+        env = {**self.placement.values, "tp": THREAD, "fs_base": THREAD, **state}
+        memory = self._byte
+        early = self.early.run(env, memory)
+        faults, accesses = early[: len(self.effect.faults)], early[len(self.effect.faults) :]
+        for access, address, guard in zip(self.accesses, accesses[::2], accesses[1::2], strict=True):
+            if guard and (address + access.size > LIMIT or CODE - 16 <= address < CODE + 2 * PAGE):
+                return False
+        read = list(self.machine.cells) if thorough else list(self.effect.cells)
+        if self.code.pushes_target:
+            state["rsp"] = pointer(source)
+            env["rsp"] = state["rsp"]
+            read = [*read, "rsp"]
+        got = self.machine.run(self.code.code, state, read, self.memory, self.exits)
+        if any(faults):
+            return False if got.exit is None else f"should fault on {_show(state, self.inputs)}"
+        if got.exit is None:
+            if any(address % access.size for access, address in zip(self.accesses, accesses[::2], strict=True)):
+                return False  # atomic operations want alignment
+            return f"faults ({got.why}) on {_show(state, self.inputs)}"
+        expected = [self.effect_program.run(env, memory, 0)]
+        if self.effect_program.undefined:
+            expected.append(self.effect_program.run(env, memory, _ONES))
+        difference = self._difference(state, expected, got, read)
+        return f"{difference} on {_show(state, self.inputs)}" if difference else True
+
+    def _byte(self, address: int) -> int:
+        found = self.memory.get(address)
+        return byte(address) if found is None else found
+
+    def _difference(self, state: Mapping[str, int], expected: Sequence[Sequence[Any]], got: Outcome, read: list[str]) -> str:
+        """``expected``: memory and results with undefined bits 0 and, where there are any, 1."""
+        actual: dict[str, int] = dict(got.state)
+        writes = dict(got.writes)
+        if self.code.taken is not None:
+            actual["taken"] = int(got.exit == self.code.taken)
+        if self.code.pushes_target:
+            actual["target"] = sum(writes.pop(actual["rsp"] + k) << 8 * k for k in range(8))
+            actual["rsp"] += 8
+        names = [name for name, _ in self.results]
+        for name, *values in zip(names, *(values[1:] for values in expected), strict=True):
+            defined = ~(values[0] ^ values[-1])
+            a, b = values[0] & defined, actual[name] & defined
+            if a != b and not self._alike(name, a, b):
+                return f"{name} is {values[0]:#x} by the semantics, {actual[name]:#x} by the emulator"
+        known = set(names)
+        for name in read:
+            if name not in known and actual[name] != state[name]:
+                return f"{name} changes to {actual[name]:#x}"
+        return self._memory_difference(expected[0][0], writes)
+
+    def _alike(self, name: str, a: int, b: int) -> bool:
+        if self.single and name.startswith("f"):
+            a, b = a | 0xFFFF_FFFF << 32, b | 0xFFFF_FFFF << 32  # Unicorn does not box singles
+        return a == b or (self.nan and same_but_nan(a, b))
+
+    def _memory_difference(self, wanted: Mapping[int, int], got: Mapping[int, int]) -> str:
+        def final(writes: Mapping[int, int], address: int) -> int:
+            found = writes.get(address)
+            return self._byte(address) if found is None else found
+
+        def word(writes: Mapping[int, int], address: int) -> int:
+            return sum(final(writes, address + k) << 8 * k for k in range(8))
+
+        for address in {*wanted, *got}:
+            a, b = final(wanted, address), final(got, address)
+            starts = range(address - 7, address + 1)
+            if a != b and not (self.nan and any(same_but_nan(word(wanted, s), word(got, s)) for s in starts)):
+                return f"byte [{address:#x}] is {a:#x} by the semantics, {b:#x} by the emulator"
+        return ""
+
+
+def _show(state: Mapping[str, int], names: Sequence[str]) -> str:
+    return " ".join(f"{name}={state[name]:#x}" for name in names if name in state)
