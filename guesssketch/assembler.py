@@ -58,6 +58,7 @@ _NAME: Final = re.compile(r"(?<![\w.])[A-Za-z_.$][\w.$]*")
 _LOWER: Final = re.compile(r"[a-z][a-z0-9_]*(\.\d{0,2}[bhsdq])?")
 _PLACEHOLDER: Final = re.compile(r"S\d{1,4}|guard")
 _MENTION: Final = re.compile(r"\b(?:S\d|guard\b)")
+_X86_OPERATORS: Final = frozenset({"GOTPCREL", "GOTTPOFF", "TPOFF"})
 _REFERENCE: Final = re.compile(r"(?<![\w.])(\d{1,6})([bf])(?!\w)")
 _TARGET: Final = re.compile(r"\b(taken|fall)\b")
 _MESSAGE: Final = re.compile(r"^[^\n:]*:(\d+):\d+: error: (.*)$", re.MULTILINE)
@@ -134,9 +135,9 @@ def _check(target: str, lines: Sequence[str]) -> AssemblyError | None:
         if not _INSTRUCTION[target].fullmatch(line):
             return AssemblyError("neither a label nor an instruction", number)
         for name in _NAME.findall(line):
-            if not _LOWER.fullmatch(name) and not _PLACEHOLDER.fullmatch(name) and not line.startswith(name):
-                if target != "x86_64" or name not in ("GOTPCREL", "GOTTPOFF", "TPOFF"):
-                    return AssemblyError(f"name {name!r} is not allowed", number)
+            known = _LOWER.fullmatch(name) or _PLACEHOLDER.fullmatch(name) or line.startswith(name)
+            if not known and (target != "x86_64" or name not in _X86_OPERATORS):
+                return AssemblyError(f"name {name!r} is not allowed", number)
     return None
 
 
@@ -256,9 +257,8 @@ def _renamed(index: int, lines: Sequence[str], target: str) -> Iterator[str]:
                 raise LookupError(match[0])
             return f".L{index}_{found[0]}"
 
-        text = _REFERENCE.sub(local, line)
-        ends = {"taken": f"B{index}T", "fall": f"B{index}F"}
-        yield _TARGET.sub(lambda m: ends[m[1]], text)
+        text = re.sub(r"\btaken\b", f"B{index}T", _REFERENCE.sub(local, line))
+        yield re.sub(r"\bfall\b", f"B{index}F", text)
 
 
 def _llvm(target: str, text: str) -> bytes | list[tuple[int, str]]:

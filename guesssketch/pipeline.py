@@ -18,7 +18,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Literal
 
-from guesssketch import cfg, emit, objfile, wall
+from guesssketch import cfg, objfile
 from guesssketch.answer import Answer, answer
 from guesssketch.cache import Cache
 from guesssketch.errors import InputError, NotProved, Untranslatable

@@ -1,7 +1,7 @@
 """Concrete evaluation of terms.
 
-``Program(roots)`` is prepared once and run on many states; ``evaluate`` does both. Floats are exact (``isa.floats``), NaN results
-are the format's positive quiet NaN: who compares with a processor must let any NaN stand for any other.
+``Program(roots)`` is prepared once and run on many states; ``evaluate`` does both. Floats are exact (``isa.floats``),
+NaN results are the format's positive quiet NaN: who compares with a processor must let any NaN stand for any other.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ class Program:
     def run(self, env: Mapping[str, int], memory: Memory, undef: int = 0) -> list[Any]:
         """Evaluate on one state.
 
-        env: value of every variable (``KeyError`` if one is missing), 0 <= value < 2**width. memory: initial byte at an address.
-        undef: what every undefined value's bits are taken from. A root that is a memory gives ``{address: byte}`` of what was
-        stored.
+        env: value of every variable (``KeyError`` if one is missing), 0 <= value < 2**width. memory: initial byte at
+        an address. undef: what every undefined value's bits are taken from. A root that is a memory gives ``{address:
+        byte}`` of what was stored.
         """
         self._env, self._memory, self._undef = env, memory, undef
         values: list[Any] = []

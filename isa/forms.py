@@ -1,7 +1,8 @@
-"""The form of an instruction: mnemonic and operand kinds with widths (``add r32,m32``), the unit in which semantics are validated.
+"""The form of an instruction: mnemonic and operand kinds with widths (``add r32,m32``), the unit in which semantics
+are validated.
 
-Register numbers, addresses and immediates are left out, as p-code's and the overrides' treatment of them is common to all; what
-changes the semantics (shift by ``cl``, high byte registers, conditions, lanes, rounding modes) stays in.
+Register numbers, addresses and immediates are left out, as p-code's and the overrides' treatment of them is common to
+all; what changes the semantics (shift by ``cl``, high byte registers, conditions, lanes, rounding modes) stays in.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from typing import Final
 
 from isa.machine import Instruction
 from isa.x86_64.decode import Operand, decode
-
 
 _SHIFTS: Final = ("shl", "shr", "sar", "rol", "ror", "rcl", "rcr", "shld", "shrd")
 

@@ -1,18 +1,20 @@
-"""P-code -> terms: walks instructions over a state of cells. x86-64's semantics stand on it; any of pypcode's languages could.
+"""P-code -> terms: walks instructions over a state of cells. x86-64's semantics stand on it; any of pypcode's
+languages could.
 
 How an instruction set uses it (``isa/x86_64/lift.py``):
 
 1. Describe the registers once, with a ``Layout``: p-code register offset -> cell, and an ``Isa`` around it.
 2. ``lifter = Lifter(isa)``, then ``lifter.step(instruction)`` for each instruction. The state moves on in
-   ``lifter.state``; it is ``None`` when the instruction never falls through. Control that leaves elsewhere is given as a
-   list of ``Exit`` (an offset from the start of the code, or a term for an indirect transfer, with the state that leaves).
-   ``merge`` joins states where paths meet.
+   ``lifter.state``; it is ``None`` when the instruction never falls through. Control that leaves elsewhere is given
+   as a list of ``Exit`` (an offset from the start of the code, or a term for an indirect transfer, with the state
+   that leaves). ``merge`` joins states where paths meet.
 3. ``lifter.effect()`` packs what was collected.
 
-An *override* gives an instruction's semantics directly, where p-code is wrong or silent: ``Isa.overrides`` maps a mnemonic to
-``function(lifter, instruction) -> bool`` (false: not this one, use p-code). It works with ``lifter.cell`` / ``set_cell``
-(whole cells), ``read`` / ``write`` (byte ranges of the p-code register space), ``load`` / ``store`` (memory, recorded
-as accesses), ``undef``, ``refuse`` (opaque), and may call ``lifter.pcode(instruction)`` and mend the outcome.
+An *override* gives an instruction's semantics directly, where p-code is wrong or silent: ``Isa.overrides`` maps a
+mnemonic to ``function(lifter, instruction) -> bool`` (false: not this one, use p-code). It works with ``lifter.cell``
+/ ``set_cell`` (whole cells), ``read`` / ``write`` (byte ranges of the p-code register space), ``load`` / ``store``
+(memory, recorded as accesses), ``undef``, ``refuse`` (opaque), and may call ``lifter.pcode(instruction)`` and mend
+the outcome.
 
 *Constant patching*: ``lifter.pcode(instruction, code=..., patch={magic: term})`` lifts other bytes than the
 instruction's own, in which relocated fields hold magic values, and puts the term (64 bits wide, cut to the constant's
@@ -48,9 +50,9 @@ Override = Callable[["Lifter", Instruction], bool]
 class Layout:
     """Which cells the p-code register space holds.
 
-    words: offset (a multiple of 8) -> 64-bit cell. flags: offset of a byte -> 1-bit cell. constants: offset of a word -> its fixed
-    value; writes to it are lost (a zero register, x86's direction flag word). Bytes in none of the three are temporaries of one instruction;
-    reading one before it is written is opaque.
+    words: offset (a multiple of 8) -> 64-bit cell. flags: offset of a byte -> 1-bit cell. constants: offset of a word
+    -> its fixed value; writes to it are lost (a zero register, x86's direction flag word). Bytes in none of the three
+    are temporaries of one instruction; reading one before it is written is opaque.
     """
 
     words: Mapping[int, str]
@@ -83,7 +85,8 @@ class State:
 
 @dataclass(frozen=True)
 class Exit:
-    """Control that leaves an instruction: to an offset from the start of the code (int), or to an address (64-bit term)."""
+    """Control that leaves an instruction: to an offset from the start of the code (int), or to an address (64-bit
+    term)."""
 
     target: int | Term
     state: State
@@ -130,7 +133,7 @@ class Lifter:
         self._first_load = 0  # of the present instruction
         self._text = ""
         self._words, self._flags, self._fixed = isa.layout.words, isa.layout.flags, isa.layout.constants
-        self._widths = {name: 1 for name in isa.layout.flags.values()}
+        self._widths = dict.fromkeys(isa.layout.flags.values(), 1)
 
     # State, as overrides use it.
 
@@ -277,8 +280,11 @@ class Lifter:
             return []
         return self.pcode(instruction)
 
-    def pcode(self, instruction: Instruction, code: bytes | None = None, patch: Mapping[int, Term] | None = None) -> list[Exit]:
-        """Execute the instruction by its p-code, without overrides; see the module docstring for ``code`` and ``patch``."""
+    def pcode(
+        self, instruction: Instruction, code: bytes | None = None, patch: Mapping[int, Term] | None = None
+    ) -> list[Exit]:
+        """Execute the instruction by its p-code, without overrides; see the module docstring for ``code`` and
+        ``patch``."""
         self._patch, self._patched = patch or {}, set()
         self._temporaries.clear()
         self._first_load, self._text = len(self.loads), instruction.text
@@ -401,7 +407,8 @@ def _register_name(language: str, offset: int) -> str:
 
 @functools.lru_cache(maxsize=1 << 16)
 def translate(language: str, code: bytes) -> tuple[Op, ...]:
-    """The p-code of the one instruction ``code`` at ``ADDRESS``, markers left out. Raises ``ValueError`` if it is not one."""
+    """The p-code of the one instruction ``code`` at ``ADDRESS``, markers left out. Raises ``ValueError`` if it is not
+    one."""
     context = _context(language)
     try:
         operations = context.translate(code, ADDRESS, 0, len(code), 1).ops

@@ -1,7 +1,7 @@
 """Each p-code operation without side effects as a function of its inputs' terms: ``PURE[name](output width, *inputs)``.
 
-Booleans are bytes that hold 0 or 1. Signed and unsigned comparisons are rebuilt from the flags they were spread over, so that
-``cmp a, b; jle`` becomes one ``sle a b``.
+Booleans are bytes that hold 0 or 1. Signed and unsigned comparisons are rebuilt from the flags they were spread over,
+so that ``cmp a, b; jle`` becomes one ``sle a b``.
 """
 
 from __future__ import annotations
@@ -36,9 +36,8 @@ def equal(a: Term, b: Term) -> Term:
 def exclusive(a: Term, b: Term) -> Term:
     """``a ^ b`` of two bits; sign of a difference ^ its overflow is signed less-than."""
     for sign, overflow in ((a, b), (b, a)):
-        if overflow.op == "ssubo" and sign.op == "slt" and sign.args[1].op == "const" and sign.args[1].attr == 0:
-            if sign.args[0] is t.sub(*overflow.args):
-                return t.compare("slt", *overflow.args)
+        if overflow.op == "ssubo" and sign is t.slt(t.sub(*overflow.args), t.const(0, overflow.args[0].width)):
+            return t.compare("slt", *overflow.args)
     if a.op == "not" or b.op == "not":
         inverted = (a.op == "not") != (b.op == "not")
         inner = exclusive(a.args[0] if a.op == "not" else a, b.args[0] if b.op == "not" else b)

@@ -1,12 +1,14 @@
-"""``python -m solver.campaign``: run the semantics against the emulator, form by form, and write the table of what agreed.
+"""``python -m solver.campaign``: run the semantics against the emulator, form by form, and write the table of what
+agreed.
 
     python -m solver.campaign --isa x86_64 --states 5000 --write build/*.o
     python -m solver.campaign --isa riscv64 --only fcvt forms.txt
 
 Input: ELF objects of the instruction set (their code is swept from the start of each section), or text files with one
-encoding in hexadecimal a line (``#`` starts a comment); ``solver/validated/<isa>.txt`` holds those behind the tables, so after
-a change of the semantics ``--write solver/validated/<isa>.txt`` makes the table anew. Prints each form that disagrees or cannot be tried; the exit
-status is 1 if one disagrees. With ``--write`` agreed forms join ``solver/validated/<isa>.json``.
+encoding in hexadecimal a line (``#`` starts a comment); ``solver/validated/<isa>.txt`` holds those behind the tables,
+so after a change of the semantics ``--write solver/validated/<isa>.txt`` makes the table anew. Prints each form that
+disagrees or cannot be tried; the exit status is 1 if one disagrees. With ``--write`` agreed forms join
+``solver/validated/<isa>.json``.
 """
 
 from __future__ import annotations
@@ -31,7 +33,9 @@ _MODES: Final = {
     "riscv64": (capstone.CS_ARCH_RISCV, capstone.CS_MODE_RISCV64 | capstone.CS_MODE_RISCVC),
 }
 _MACHINES: Final = {"x86_64": "EM_X86_64", "aarch64": "EM_AARCH64", "riscv64": "EM_RISCV"}
-_ELSEWHERE: Final = frozenset({"call i", "jmp i", "ret", "bl i", "jal i", "jal x,i"})  # direct transfers: stitching's business
+_ELSEWHERE: Final = frozenset(
+    {"call i", "jmp i", "ret", "bl i", "jal i", "jal x,i"}
+)  # direct transfers: stitching's business
 _SAMPLES: Final = 4  # instructions tried for each form
 
 
@@ -95,7 +99,9 @@ def try_form(isa: str, samples: Sequence[Instruction], states: int) -> trials.Tr
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m solver.campaign", description="Instruction semantics against Unicorn.")
+    parser = argparse.ArgumentParser(
+        prog="python -m solver.campaign", description="Instruction semantics against Unicorn."
+    )
     parser.add_argument("files", nargs="+", type=Path, help="objects (.o) or hexadecimal encodings (.txt)")
     parser.add_argument("--isa", choices=sorted(_MODES), default="x86_64")
     parser.add_argument("--states", type=int, default=2000, help="random states for each form")
@@ -103,6 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--samples", type=Path, help="write the encodings tried of forms that agreed to this .txt file")
     parser.add_argument("--write", action="store_true", help="add the forms that agreed to the table")
     options = parser.parse_args(arguments)
+    gate.version(options.isa)  # of what is imported now, even if the files change while this runs
     forms = sample(options.isa, instructions(options.isa, options.files), options.only)
     agreed: dict[str, int] = {}
     bad = total = 0

@@ -8,7 +8,7 @@ Encoding: a term of width w is a bit vector of w bits (comparisons are kept as B
 of bytes indexed by 64 bits, the floating comparisons bit-vector formulas. Floating arithmetic is either an uninterpreted
 function of its arguments' bits (``exact_floats=False``: sound for proving equalities, since both sides name the same IEEE 754
 operation, but a model may be spurious) or SMT-LIB's theory of floating point (where every NaN is one value). With
-``abstract_loads`` every load is an unknown of its own: sound in the same sense, and much faster.
+``abstract_loads`` a load is an uninterpreted function of its address, one for each memory and width: as sound, and faster.
 """
 
 from __future__ import annotations
@@ -118,6 +118,7 @@ _ERROR_HANDLER = ctypes.CFUNCTYPE(None, _P, _I)
 _set_error_handler = _bind("set_error_handler", None, _P, _ERROR_HANDLER)
 _error_text = _bind("get_error_msg", ctypes.c_char_p, _P, _I)
 _mk_solver = _bind("mk_solver_for_logic", _P, _P, _P)
+_mk_simple_solver = _bind("mk_simple_solver", _P, _P)
 _mk_params = _bind("mk_params", _P, _P)
 _params_uint = _bind("params_set_uint", None, _P, _P, _P, _U)
 _solver_params = _bind("solver_set_params", None, _P, _P, _P)
@@ -170,7 +171,7 @@ class _Encoder:
     def encode(self, *roots: Term) -> None:
         bits, bools = self._bits, self._bools
         for term in t.walk(*roots):
-            if term.id in bits or term.id in bools:
+            if term.id in bits or term.id in bools or (self.abstract_loads and term.width == t.MEMORY):
                 continue
             if term.width == 1 and (boolean := self._boolean(term)) is not None:
                 bools[term.id] = boolean
@@ -313,8 +314,10 @@ class _Encoder:
         c, address, size = self.context, self.bits(term.args[1]), term.width // 8
         self.accesses.append((address, size))
         if self.abstract_loads:
-            self.abstract = True
-            return int(_mk_const(c, _mk_symbol(c, f"load.{term.id}".encode()), self.sort(term.width)))
+            self.abstract = self.has_functions = True
+            symbol = _mk_symbol(c, f"load.{term.args[0].id}.{term.width}".encode())
+            declaration = _mk_func(c, symbol, 1, (_P * 1)(self.sort(64)), self.sort(term.width))
+            return int(_mk_app(c, declaration, 1, (_P * 1)(address)))
         self.has_memory = True
         memory = self.bits(term.args[0])
         result = int(_mk_select(c, memory, address))
@@ -406,8 +409,7 @@ def solve(assertions: Sequence[Term], rlimit: int, *, exact_floats: bool = False
 
 def _ask(encoder: _Encoder, assertions: Sequence[Term], rlimit: int) -> Answer:
     c = encoder.context
-    pure = not (encoder.has_memory or encoder.has_functions or encoder.exact_floats)
-    solver = _mk_solver(c, _mk_symbol(c, b"QF_BV" if pure else b"QF_AUFBV"))
+    solver = _solver_for(encoder)
     _solver_inc(c, solver)
     params = _mk_params(c)
     _params_inc(c, params)
@@ -423,6 +425,14 @@ def _ask(encoder: _Encoder, assertions: Sequence[Term], rlimit: int) -> Answer:
         reason = _solver_reason(c, solver).decode(errors="replace")
         return Answer("unknown", spent, reason, abstract=encoder.abstract)
     return Answer("sat", spent, model=_model(encoder, solver), abstract=encoder.abstract)
+
+
+def _solver_for(encoder: _Encoder) -> Ast:
+    c = encoder.context
+    if encoder.exact_floats:  # the solvers of QF_FPBV and the like blast every operation; the core knows their rewriting
+        return int(_mk_simple_solver(c))
+    is_pure = not (encoder.has_memory or encoder.has_functions)
+    return int(_mk_solver(c, _mk_symbol(c, b"QF_BV" if is_pure else b"QF_AUFBV")))
 
 
 def _spent(c: Ast, solver: Ast) -> int:

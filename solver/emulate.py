@@ -1,6 +1,7 @@
 """The cheap filter, and what stands behind a ``Tested`` verdict: both sides run in Unicorn from related random states.
 
-States in which the source itself faults are left out (docs/design.md: outside the proof). A NaN may stand for any other.
+States in which the source itself faults are left out (docs/design.md: outside the proof). A NaN may stand for any
+other.
 """
 
 from __future__ import annotations
@@ -174,11 +175,10 @@ def same_but_nan(a: int, b: int) -> bool:
     if a == b or (_nan(a, 52, 0x7FF) and _nan(b, 52, 0x7FF)):
         return True
     return all(
-        a >> s & 0xFFFF_FFFF == b >> s & 0xFFFF_FFFF or (_nan(a >> s, 23, 0xFF) and _nan(b >> s, 23, 0xFF)) for s in (0, 32)
+        a >> s & 0xFFFF_FFFF == b >> s & 0xFFFF_FFFF or (_nan(a >> s, 23, 0xFF) and _nan(b >> s, 23, 0xFF))
+        for s in (0, 32)
     )
 
 
 def _nan(bits: int, fraction: int, exponent: int) -> bool:
     return bits >> fraction & exponent == exponent and bits & (1 << fraction) - 1 != 0
-
-

@@ -1,12 +1,13 @@
 """The gate: no instruction in a proof whose form's semantics have not agreed with the emulator.
 
-Agreement is written down in ``solver/validated/<isa>.json`` by ``python -m solver.campaign``, together with a version of the
-semantics; if the semantics have changed since, the table says nothing. A form that is not in the table is tried
-when it is first met (``validate``); the outcome is remembered in the process and, after ``use_cache``, on disk.
+Agreement is written down in ``solver/validated/<isa>.json`` by ``python -m solver.campaign``, together with a version
+of the semantics; if the semantics have changed since, the table says nothing. A form that is not in the table is
+tried when it is first met (``validate``); the outcome is remembered in the process and, after ``use_cache``, on disk.
 """
 
 from __future__ import annotations
 
+import ast
 import functools
 import hashlib
 import json
@@ -32,12 +33,20 @@ _met: dict[tuple[str, str], str] = {}  # outcome of just-in-time validation: "" 
 
 @functools.cache
 def version(isa: str) -> str:
-    """A hash over the source text of the semantics of ``isa``."""
+    """A hash over the source of the semantics of ``isa``, comments and docstrings aside."""
     files = [_ISA / name for name in _SHARED[isa]] + sorted((_ISA / isa).glob("*.py"))
     digest = hashlib.sha256()
     for file in files:
-        digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+        digest.update(file.name.encode() + b"\0" + _code(file).encode() + b"\0")
     return digest.hexdigest()[:32]
+
+
+def _code(file: Path) -> str:
+    tree = ast.parse(file.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:]
+    return ast.dump(tree)
 
 
 def table_path(isa: str) -> Path:

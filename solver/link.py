@@ -45,7 +45,9 @@ class Placement:
     @property
     def memory(self) -> dict[int, int]:
         """What memory holds besides ``solver.memory``: the slots, and the thread pointer at itself."""
-        words = {self.slots[name]: value for name, value in self.values.items() if name in self.slots} | {THREAD: THREAD}
+        words = {self.slots[name]: value for name, value in self.values.items() if name in self.slots} | {
+            THREAD: THREAD
+        }
         return {a + k: b for a, word in words.items() for k, b in enumerate(word.to_bytes(8, "little"))}
 
 
@@ -196,9 +198,11 @@ def _relative12(word: int, value: int, pc: int) -> int:
 # Kind -> (how to fill the word from value and pc, whether the value is the slot's address).
 _FIELDS: Final[dict[str, tuple[Callable[[int, int, int], int], bool]]] = {
     "page": (_adrp, False), "lo12": (_low12, False), "got_page": (_adrp, True), "got_lo12": (_low12, True),
-    "tlsie_page": (_adrp, True), "tlsie_lo12": (_low12, True), "tprel_hi12": (_high12, False), "tprel_lo12": (_low12, False),
+    "tlsie_page": (_adrp, True), "tlsie_lo12": (_low12, True), "tprel_hi12": (_high12, False),
+    "tprel_lo12": (_low12, False),
     "pcrel_hi": (_relative20, False), "got_pcrel_hi": (_relative20, True), "tlsie_pcrel_hi": (_relative20, True),
-    "hi20": (_upper20, False), "lo12_i": (_immediate12, False), "tprel_hi": (_upper20, False), "tprel_lo": (_immediate12, False),
+    "hi20": (_upper20, False), "lo12_i": (_immediate12, False), "tprel_hi": (_upper20, False),
+    "tprel_lo": (_immediate12, False),
 }  # fmt: skip
 
 

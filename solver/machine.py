@@ -1,8 +1,8 @@
 """Unicorn as three machines on which code runs from a given state.
 
-Odd things of Unicorn 2.1.4 that are minded here: arm64's default processor lacks extensions; RISC-V's floats are off until
-``mstatus`` says otherwise; after faults a machine may report success, so a clean context is put back before each run and the final
-program counter is checked; rewritten code stays in the translation cache until it is removed.
+Odd things of Unicorn 2.1.4 that are minded here: arm64's default processor lacks extensions; RISC-V's floats are off
+until ``mstatus`` says otherwise; after faults a machine may report success, so a clean context is put back before
+each run and the final program counter is checked; rewritten code stays in the translation cache until it is removed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ _Place = tuple[int, int, int]
 
 
 def _halves(prefix: str, registers: Iterable[int]) -> dict[str, _Place]:
-    return {f"{prefix}{n}.{half}": (r, 64 * (half == "hi"), 64) for n, r in enumerate(registers) for half in ("lo", "hi")}
+    return {
+        f"{prefix}{n}.{half}": (r, 64 * (half == "hi"), 64) for n, r in enumerate(registers) for half in ("lo", "hi")
+    }
 
 
 def _words(prefix: str, registers: Iterable[int]) -> dict[str, _Place]:
@@ -56,8 +58,17 @@ _RISCV64: Final[dict[str, _Place]] = (
     | {"tp": (riscv_const.UC_RISCV_REG_X4, 0, 64)}
 )
 _PLACES: Final = {"x86_64": _X86, "aarch64": _AARCH64, "riscv64": _RISCV64}
-_WIDE: Final = frozenset(p[0] for table in (_X86, _AARCH64) for p in table.values() if p[1] == 64)
-_PC: Final = {"x86_64": x86_const.UC_X86_REG_RIP, "aarch64": arm64_const.UC_ARM64_REG_PC, "riscv64": riscv_const.UC_RISCV_REG_PC}
+# The register of flags (it is not 0 after reset) and its bits that are always set.
+_FLAGS: Final = {
+    "x86_64": (x86_const.UC_X86_REG_EFLAGS, 2),
+    "aarch64": (arm64_const.UC_ARM64_REG_NZCV, 0),
+    "riscv64": (0, 0),
+}
+_PC: Final = {
+    "x86_64": x86_const.UC_X86_REG_RIP,
+    "aarch64": arm64_const.UC_ARM64_REG_PC,
+    "riscv64": riscv_const.UC_RISCV_REG_PC,
+}
 
 
 @dataclass(frozen=True)
@@ -144,12 +155,11 @@ class Machine:
             self._code = code
 
     def _set(self, state: Mapping[str, int]) -> None:
-        values: dict[int, int] = {}
+        flags, always = _FLAGS[self.isa]
+        values: dict[int, int] = {flags: always} if flags else {}
         for name, value in state.items():
             register, bit, _ = self.cells[name]
             values[register] = values.get(register, 0) | value << bit
-        if self.isa == "x86_64":
-            values[x86_const.UC_X86_REG_EFLAGS] = values.get(x86_const.UC_X86_REG_EFLAGS, 0) | 2
         for register, value in values.items():
             self._engine.reg_write(register, value)
 

@@ -1,7 +1,8 @@
 """The made-up memory that emulated states live in, the same for every instruction set.
 
 Each page has one of a few fixed contents, chosen by its number, so both sides of a comparison see the same bytes and
-pages can be mapped when they are first touched. The words are a mix of pointers into the arena, small numbers and noise.
+pages can be mapped when they are first touched. The words are a mix of pointers into the arena, small numbers and
+noise.
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ class Normalizer:
             return t.zext(kept, term.width) if op == "lshr" else t.sext(kept, term.width)
         if op == "and" and term.width > 1 and term.args[1].op == "const":
             return self._mask(term)
-        if op == "zext" and term.args[0].op in _LINEAR:
+        if op in ("zext", "sext") and term.args[0].op in _LINEAR:
             return self._extended_multiple(term)
         if op == "concat":
             return self._adjacent_loads(term)
@@ -103,10 +103,10 @@ class Normalizer:
             shifted = t.zext(t.extract(inner.args[0], 0, width), inner.width)
             return term if shifted is inner.args[0] else self._again(t.extract(t.shl(shifted, inner.args[1]), 0, width))
         if inner.op == "load":
-            first, last = low // 8, (low + width + 7) // 8
-            if last - first < inner.width // 8:
+            first, bytes_ = low // 8, _bytes_for(low % 8 + width)
+            if first + bytes_ <= inner.width // 8 and 8 * bytes_ < inner.width:
                 place = t.add(inner.args[1], t.const(first, 64))
-                return self._again(t.extract(t.load(inner.args[0], place, 8 * (last - first)), low - 8 * first, width))
+                return self._again(t.extract(t.load(inner.args[0], place, 8 * bytes_), low - 8 * first, width))
         if inner.op in _LINEAR and low and (quotient := self._quotient(inner, low)) is not None:
             return self._again(t.extract(quotient, 0, width))
         return term
@@ -125,7 +125,7 @@ class Normalizer:
         return quotient
 
     def _extended_multiple(self, term: Term) -> Term:
-        """zext(2**k * x) as 2**k * zext(x), where x is k bits narrower."""
+        """An extension of 2**k * x as 2**k times that of x, where x is k bits narrower."""
         multiple = term.args[0]
         total = self.sum(multiple)
         together = total.constant | (1 << multiple.width)
@@ -134,7 +134,8 @@ class Normalizer:
         bits = (together & -together).bit_length() - 1
         if not 0 < bits < multiple.width or (quotient := self._quotient(multiple, bits)) is None:
             return term
-        return self._again(t.shl(t.zext(quotient, term.width), t.const(bits, term.width)))
+        extended = t.zext(quotient, term.width) if term.op == "zext" else t.sext(quotient, term.width)
+        return self._again(t.shl(extended, t.const(bits, term.width)))
 
     def _mask(self, term: Term) -> Term:
         """and with a constant, on the bits that it keeps."""
@@ -150,7 +151,8 @@ class Normalizer:
         for part in term.args[1:]:
             last = parts[-1]
             if part.op == last.op == "load" and part.args[0] is last.args[0]:
-                if self.distance(last.args[1], part.args[1]) == part.width // 8:
+                is_next = self.distance(last.args[1], part.args[1]) == part.width // 8
+                if is_next:
                     parts[-1] = t.load(part.args[0], part.args[1], last.width + part.width)
                     continue
             parts.append(part)
@@ -209,12 +211,27 @@ class Normalizer:
         total: dict[Term, int] = {}
         constant = -1 if term.op == "not" else 0
         for factor, part in parts:
-            inner = self.sum(_without_lost_bits(part, factor))
+            inner = self.sum(self._without_lost_bits(part, factor))
             constant += factor * inner.constant
             for atom, coefficient in inner.coefficients.items():
                 total[atom] = (total.get(atom, 0) + factor * coefficient) & t.mask(width)
         total = {atom: coefficient for atom, coefficient in total.items() if coefficient}
         return Sum(total, constant & t.mask(width)) if len(total) <= _MAX_ATOMS else Sum({term: 1}, 0)
+
+    def _without_lost_bits(self, part: Term, factor: int) -> Term:
+        """``part``, to be multiplied by ``factor``, with what only changes bits that the product shifts out taken off."""
+        width = part.width
+        kept = width - (factor & -factor).bit_length() + 1
+        if kept >= width:
+            return part
+        if part.op == "and" and part.args[1].op == "const" and part.args[1].attr & t.mask(kept) == t.mask(kept):
+            return part.args[0]
+        inner = part.args[0] if part.op in ("zext", "sext") else part
+        if inner.op == "load" and 8 * _bytes_for(kept) <= inner.width:
+            return t.zext(self._load(*inner.args, 8 * _bytes_for(kept)), width)
+        if inner.op == "extract" and inner.attr == 0 and inner.width >= kept and inner.args[0].width >= width:
+            return t.extract(inner.args[0], 0, width)
+        return part
 
     def _recompose(self, total: Sum, original: Term) -> Term:
         if total.coefficients == {original: 1}:
@@ -289,19 +306,9 @@ def _parts(term: Term) -> list[tuple[int, Term]]:
     return [(factor, args[0])]
 
 
-def _without_lost_bits(part: Term, factor: int) -> Term:
-    """``part``, to be multiplied by ``factor``, with what only changes bits that the product shifts out taken off."""
-    width = part.width
-    kept = width - (factor & -factor).bit_length() + 1
-    if kept >= width:
-        return part
-    if part.op == "and" and part.args[1].op == "const" and part.args[1].attr & t.mask(kept) == t.mask(kept):
-        return part.args[0]
-    if part.op in ("zext", "sext") and part.args[0].op == "extract" and part.args[0].attr == 0:
-        low, whole = part.args[0].width, part.args[0].args[0]
-        if low >= kept and whole.width >= width:
-            return t.extract(whole, 0, width)
-    return part
+def _bytes_for(bits: int) -> int:
+    """The size of the smallest load that gets ``bits`` bits."""
+    return next((size for size in (1, 2, 4) if bits <= 8 * size), (bits + 7) // 8)
 
 
 def _disjoint(gap: int, size: int, other: int) -> bool:

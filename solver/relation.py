@@ -20,7 +20,7 @@ Exit = Literal["fall", "branch", "indirect"]
 Live = Sequence[tuple[str, int]]
 
 ANY_ADDRESS: Final = "any address"  # the variable that stands for each address in turn
-_FLOAT_RESULTS: Final = t.FLOAT_BINARY | {"fsqrt", "fma", "f2f", "s2f", "u2f", "fround"}
+FLOAT_RESULTS: Final = t.FLOAT_BINARY | {"fsqrt", "fma", "f2f", "s2f", "u2f", "fround"}
 
 
 class SymbolFacts(Protocol):
@@ -36,11 +36,15 @@ class SymbolFacts(Protocol):
 
 @dataclass(frozen=True)
 class Goal:
-    """``source`` and ``code`` (one width; 0 for memory) must be equal in every state. what: for the reader."""
+    """``source`` and ``code`` (one width; 0 for memory) must be equal in every state.
+
+    what: for the reader. enough: a cheaper claim of width 1 that implies it, if there is one.
+    """
 
     what: str
     source: Term
     code: Term
+    enough: Term | None = None
 
 
 @dataclass
@@ -90,7 +94,7 @@ def relate(source: Effect, code: Effect, map: StateMap, live_in: Live, live_out:
     notes += [f"{s.name} is a multiple of {s.align}" for s in symbols if s.align > 1]
     notes += [f"{s.name} is below 2**31" for s in symbols if s.low]
     approximations = source.approximations | code.approximations
-    computed = any(x.op in _FLOAT_RESULTS for x in t.walk(*(g.source for g in goals), *(g.code for g in goals)))
+    computed = any(x.op in FLOAT_RESULTS for x in t.walk(*(g.source for g in goals), *(g.code for g in goals)))
     if computed and not any("NaN" in text for text in approximations):
         approximations = approximations | {"sign and payload of a NaN result"}
     shown = {name: cell_term(name) for name, _ in live_in} | addresses

@@ -1,6 +1,7 @@
 """One instruction's semantics against the emulator: the same random states through ``evaluate(lift(...))`` and Unicorn.
 
-What the semantics leave undefined is not compared; a NaN may stand for another where the effect lists that as an approximation.
+What the semantics leave undefined is not compared; a NaN may stand for another where the effect lists that as an
+approximation.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from solver.memory import CODE, LIMIT, PAGE, THREAD, byte, pointer
 from solver.states import half, integer
 
 _THOROUGH: Final = 64  # states in which every cell is read back, not only those expected to change
-# Relocations through a table slot, or that need a partner: tried as a plain one that one instruction can have, or as none.
+# Relocations through a table slot, or that need a partner: tried as a plain one that one instruction can have, or as
+# none.
 _ALONE: Final[dict[str, RelocKind | None]] = {
     "got_page": "page", "tlsie_page": "page", "got_lo12": None, "tlsie_lo12": None,
     "got_pcrel_hi": None, "tlsie_pcrel_hi": None, "pcrel_hi": None, "pcrel_lo": None, "hi20": None, "tprel_hi": None,
@@ -66,7 +68,8 @@ def lift(isa: str, code: Sequence[Instruction]) -> Effect:
     """The effect of an instruction alone; a target's branch comes with the instruction that it jumps over."""
     if isa == "x86_64":
         return x86_64.lift(code, exit_of(code[0]))
-    return (aarch64 if isa == "aarch64" else riscv64).lift(code, sum(len(i.code) for i in code))
+    size = sum(len(i.code) for i in code)
+    return aarch64.lift(code, size) if isa == "aarch64" else riscv64.lift(code, size)
 
 
 def _alone(isa: str, instruction: Instruction) -> list[Instruction]:
@@ -74,9 +77,12 @@ def _alone(isa: str, instruction: Instruction) -> list[Instruction]:
     code, text = instruction.code, instruction.text
     if isa == "x86_64":
         decoded = decode(code)
-        if instruction.relocations or not any(o.base == "rip" for o in decoded.operands):
-            return [Instruction(0, code, text, instruction.relocations)]
-        return [Instruction(0, code, text, (Relocation(decoded.displacement_offset, "pc", "S0"),))]
+        kept = instruction.relocations
+        if not kept and any(o.base == "rip" for o in decoded.operands):
+            kept = (Relocation(decoded.displacement_offset, "pc", "S0"),)
+        elif not kept and any(o.segment == "fs" and not o.base and not o.index for o in decoded.operands):
+            kept = (Relocation(decoded.displacement_offset, "tpoff", "S0"),)
+        return [Instruction(0, code, text, kept)]
     kinds = [(r, _ALONE.get(r.kind, r.kind)) for r in instruction.relocations]
     kept = tuple(Relocation(r.offset, kind, r.symbol) for r, kind in kinds if kind is not None)
     if instruction.mnemonic == "adrp" and not kept:
@@ -119,14 +125,16 @@ def branch_over(isa: str, code: bytes) -> bytes | None:
 def run(isa: str, instruction: Instruction, states: int, seed: int = 0) -> Trials:
     """Try ``instruction`` on ``states`` random states (fewer if it keeps faulting)."""
     try:
-        bench = _Bench(isa, _alone(isa, instruction), seed)
+        alone = _alone(isa, instruction)
+        effect = lift(isa, alone)
+        if effect.opaque:
+            return Trials(0, f"opaque: {effect.opaque[0]}")
+        bench = _Bench(isa, alone, effect, seed)
     except (ValueError, Unlinkable) as error:
         return Trials(0, str(error))
-    if bench.effect.opaque:
-        return Trials(0, f"opaque: {bench.effect.opaque[0]}")
     source = random.Random(seed)
     done = 0
-    for attempt in range(4 * states):
+    for _ in range(4 * states):
         try:
             outcome = bench.trial(source, thorough=done < _THOROUGH)
         except KeyError as error:
@@ -142,14 +150,16 @@ def run(isa: str, instruction: Instruction, states: int, seed: int = 0) -> Trial
 class _Bench:
     """One instruction, lifted and linked."""
 
-    def __init__(self, isa: str, instructions: Sequence[Instruction], seed: int) -> None:
+    def __init__(self, isa: str, instructions: Sequence[Instruction], effect: Effect, seed: int) -> None:
         self.isa, self.instructions = isa, instructions
         instruction = instructions[0]
         self.machine = machine(isa)
-        self.effect = effect = lift(isa, instructions)
+        self.effect = effect
         tls = {r.symbol for r in instruction.relocations if r.kind in ("tpoff", "gottpoff") or r.kind.startswith("tpr")}
         names = dict.fromkeys(r.symbol for r in instruction.relocations)
-        self.placement: Placement = place([Symbol(n, "tls" if n in tls else "local") for n in names if n != GUARD], seed)
+        self.placement: Placement = place(
+            [Symbol(n, "tls" if n in tls else "local") for n in names if n != GUARD], seed
+        )
         self.memory = self.placement.memory
         self.code = self._link()
         self.exits = [self.code.fall] + ([] if self.code.taken is None else [self.code.taken])
@@ -161,9 +171,16 @@ class _Bench:
             self.results.append(("target", effect.target))
         self.effect_program = Program([effect.memory, *(term for _, term in self.results)])
         self.early = Program([*effect.faults, *(x for a in self.accesses for x in (a.address, a.guard))])
-        roots = [effect.memory, *(term for _, term in self.results), *effect.faults, *(a.address for a in self.accesses)]
+        roots = [
+            effect.memory,
+            *(term for _, term in self.results),
+            *effect.faults,
+            *(a.address for a in self.accesses),
+        ]
         self.inputs = [n for n in t.variables(*roots) if n in self.machine.cells]
         self.bases = self._bases()
+        threads = [v for a in self.accesses if {"fs_base", "tp"} & (v := t.variables(a.address)).keys()]
+        self.offsets = [n for v in threads for n in v if n in self.machine.cells and n not in ("fs_base", "tp")]
         self.nan = bool(effect.approximations)
         self.single = isa == "riscv64" and (".s" in instruction.mnemonic or instruction.mnemonic == "fmv.w.x")
 
@@ -177,6 +194,8 @@ class _Bench:
         """Cells that hold a pointer: the first variable added in each address."""
         found = []
         for access in self.accesses:
+            if {"fs_base", "tp"} & t.variables(access.address).keys():
+                continue  # relative to the thread pointer
             stack = [access.address]
             while stack:
                 term = stack.pop()
@@ -193,7 +212,7 @@ class _Bench:
         for name in cells if thorough else dict.fromkeys([*self.inputs, *self.effect.cells]):
             if cells[name][2] == 1:
                 state[name] = source.getrandbits(1)
-            elif "." in name or name.startswith("f") and name != "fs_base":
+            elif "." in name or (name.startswith("f") and name != "fs_base"):
                 state[name] = half(source)
                 if self.single:
                     state[name] |= 0xFFFF_FFFF << 32
@@ -203,6 +222,8 @@ class _Bench:
         if len(wide) > 1 and source.random() < 0.2:
             a, b = source.sample(wide, 2)
             state[a] = state[b]
+        for name in self.offsets:
+            state[name] = source.randrange(0x4000)
         for name in self.bases:
             if source.random() < 0.95:
                 state[name] = pointer(source)
@@ -245,7 +266,9 @@ class _Bench:
         found = self.memory.get(address)
         return byte(address) if found is None else found
 
-    def _difference(self, state: Mapping[str, int], expected: Sequence[Sequence[Any]], got: Outcome, read: list[str]) -> str:
+    def _difference(
+        self, state: Mapping[str, int], expected: Sequence[Sequence[Any]], got: Outcome, read: list[str]
+    ) -> str:
         """``expected``: memory and results with undefined bits 0 and, where there are any, 1."""
         actual: dict[str, int] = dict(got.state)
         writes = dict(got.writes)

@@ -1,7 +1,7 @@
 """The engineered proposer: x86-64 block -> terms -> LLVM IR -> LLVM's own back end -> target text.
 
 Inputs and outputs are pinned to the state map, so LLVM may do as it likes in between; see ``docs/design.md``. A block
-that LLVM cannot do inside the rules (spills, a library call, no registers left) gets no candidate: the pipeline cuts it.
+that LLVM cannot do inside the rules (spills, a library call, no register left) gets no candidate: the pipeline cuts it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _PINNED: Final = re.compile(r"\{([a-z]+\d+)\}")
 
 
 class Lowering:
-    """``style``: ``best`` for the fewest instructions, ``canonical`` for source order and one way to write each thing."""
+    """``style``: ``best`` for the fewest instructions, ``canonical`` for source order and one way to write a thing."""
 
     name = "lowering"
 

@@ -37,7 +37,9 @@ class Expressions:
         self._vectors: dict[str, str] = {}
         self._thread_pointer: str | None = None
         packed = problem.target == "aarch64" and not strict
-        self._lanes = Lanes(self._new, self.value, self._vector_source, lambda x: self._hidden(x, x.width)) if packed else None
+        self._lanes = (
+            Lanes(self._new, self.value, self._vector_source, lambda x: self._hidden(x, x.width)) if packed else None
+        )
 
     # --- entry and exit ----------------------------------------------------------------------------------------------
 
@@ -93,7 +95,7 @@ class Expressions:
         return pin.register, pin.type, self.value(term)
 
     def _packed(self, parts: Sequence[Term]) -> str | None:
-        """``type name`` of a vector that holds ``parts`` (128 bits, low first), if they are lanes of packed operations."""
+        """``type name`` of a vector that holds ``parts`` (128 bits, low first), if packed operations make them."""
         if self._lanes is None or all(p.op in ("var", "load") for p in parts):
             return None
         row = split(parts)
@@ -117,11 +119,15 @@ class Expressions:
         return None
 
     def _hidden(self, term: Term, width: int) -> str:
-        """The value widened to ``width``; a constant goes through an empty assembly, or LLVM would load it from a pool."""
+        """The value widened to ``width``; a constant goes through empty assembly, or LLVM would load it from a pool."""
         value = self._extend(term, "zext", width)
         if term.op != "const" or term.attr == 0:
             return value
-        return self._new(f'call i{width} asm "", "=r,0"(i{width} {value})')
+        return self._opaque(value, width)
+
+    def _opaque(self, value: str, width: int) -> str:
+        """The same value in a general register, but nothing that LLVM knows of; computed at this very place."""
+        return self._new(f'call i{width} asm sideeffect "", "=r,0"(i{width} {value})')
 
     # --- memory ------------------------------------------------------------------------------------------------------
 
@@ -204,7 +210,9 @@ class Expressions:
             return self._new(f"sub {kind} 0, {self.value(term.args[0])}")
         if op == "popcount":
             value = self.value(term.args[0])
-            if self._problem.target == "riscv64" and w <= 64:  # LLVM would see a count of trailing zeros, and use a table
+            if (
+                self._problem.target == "riscv64" and w <= 64
+            ):  # LLVM would see a count of trailing zeros, and use a table
                 value = self._new(f'call {kind} asm "", "=r,0"({kind} {value})')
             return self._new(f"call {kind} @llvm.ctpop.{kind}({kind} {value})")
         if op == "clz":
@@ -245,10 +253,16 @@ class Expressions:
 
     def _symbol(self, symbol: Symbol) -> str:
         place = f"@{self._function}.{symbol.name}"
-        executable = any(r.symbol == symbol.name and r.kind == "tpoff" for i in self._problem.instructions for r in i.relocations)
+        executable = any(
+            r.symbol == symbol.name and r.kind == "tpoff" for i in self._problem.instructions for r in i.relocations
+        )
         if symbol.kind == "tls" and self._problem.target == "riscv64":
             name = f"{self._function}.{symbol.name}"
-            text = f"lui $0, %tprel_hi({name})\\0Aaddi $0, $0, %tprel_lo({name})" if executable else f"la.tls.ie $0, {name}"
+            text = (
+                f"lui $0, %tprel_hi({name})\\0Aaddi $0, $0, %tprel_lo({name})"
+                if executable
+                else f"la.tls.ie $0, {name}"
+            )
             return self._new(f'call i64 asm "{text}", "=r"()')
         if symbol.kind == "tls":
             model = "localexec" if executable else "initialexec"
@@ -272,9 +286,9 @@ class Expressions:
 
     def _extract(self, term: Term) -> str:
         (a,), low, w = term.args, term.attr, term.width
-        if a.op == "var" and a.attr in self._vectors and w in (8, 16, 32) and low % w == 0:
-            if self._problem.target == "aarch64":
-                return self._lane(a.attr, low, w)
+        lane = a.op == "var" and a.attr in self._vectors and w in (8, 16, 32) and low % w == 0
+        if lane and self._problem.target == "aarch64":
+            return self._lane(a.attr, low, w)
         value = self.value(a)
         if low:
             value = self._new(f"lshr i{a.width} {value}, {low}")
@@ -292,12 +306,17 @@ class Expressions:
 
     def _concat(self, term: Term) -> str:
         w, position, total = term.width, 0, ""
+        in_turn = self._strict and len(term.args) > 2 and w <= 64  # or all lanes and masks need registers at once
         for part in reversed(term.args):
             value = self._extend(part, "zext", w)
+            if in_turn:
+                value = self._opaque(value, w)
             if position:
                 value = self._new(f"shl i{w} {value}, {position}")
             total = self._new(f"or disjoint i{w} {total}, {value}") if total else value
             position += part.width
+            if in_turn:
+                total = self._opaque(total, w)
         return total
 
     def _shift(self, term: Term) -> str:
@@ -335,7 +354,9 @@ class Expressions:
             kind = _FLOAT_TYPES.get(term.width)
             if kind is None:
                 raise Unsupported(f"{term.width}-bit float")
-            known = self._floats[term.id] = self._new(f"bitcast i{term.width} {self._hidden(term, term.width)} to {kind}")
+            known = self._floats[term.id] = self._new(
+                f"bitcast i{term.width} {self._hidden(term, term.width)} to {kind}"
+            )
         return known
 
     def _from_float(self, term: Term, text: str) -> str:
@@ -362,17 +383,21 @@ class Expressions:
             raise Unsupported(f"{op} to {w} bits")
         if op in ("s2f", "u2f"):
             a = term.args[0]
-            return self._from_float(term, f"{'sitofp' if op == 's2f' else 'uitofp'} i{a.width} {self.value(a)} to {result}")
+            return self._from_float(
+                term, f"{'sitofp' if op == 's2f' else 'uitofp'} i{a.width} {self.value(a)} to {result}"
+            )
         operands = [self._as_float(a) for a in term.args]
         if op in FLOAT_BINARY:
             return self._from_float(term, f"{op} {result} {operands[0]}, {operands[1]}")
         if op == "f2f":
-            source = _FLOAT_TYPES[term.args[0].width]
-            return self._from_float(term, f"{'fpext' if w == 64 else 'fptrunc'} {source} {operands[0]} to {result}")
+            before = _FLOAT_TYPES[term.args[0].width]
+            return self._from_float(term, f"{'fpext' if w == 64 else 'fptrunc'} {before} {operands[0]} to {result}")
         name = {"fsqrt": "sqrt", "fma": "fma", "fround": _ROUND.get(term.attr, "")}.get(op)
         if not name:
             raise Unsupported(op)
-        return self._from_float(term, f"call {result} @llvm.{name}.f{w}({', '.join(f'{result} {x}' for x in operands)})")
+        return self._from_float(
+            term, f"call {result} @llvm.{name}.f{w}({', '.join(f'{result} {x}' for x in operands)})"
+        )
 
 
 def _summands(address: Term) -> frozenset[str]:

@@ -17,6 +17,7 @@ from isa.machine import Effect
 from isa.statemap import MAPS, cell_term
 from isa.terms import MEMORY, Term
 
+ENTRY_MARK: Final = "gs.entry"
 FALL_MARK: Final = "gs.fall"
 TAKEN_MARK: Final = "gs.taken"
 HINT_MARK: Final = "gs.out"  # before a branch: has values put where both exits want them; the exits are what is binding
@@ -46,7 +47,7 @@ class Roots:
 
 
 def roots_of(effect: Effect, problem: Problem) -> Roots:
-    """The live part of ``effect``, simplified. A live-out cell that the block does not change stays a plain variable."""
+    """The live part of ``effect``, simplified. A live-out cell that the block does not change stays a variable."""
     cells: dict[str, Term] = {}
     flags = {t.var(name, 1): value for name, value in effect.cells.items() if name in BOOLEANS}
     for name, width in problem.live_out:
@@ -67,14 +68,33 @@ def roots_of(effect: Effect, problem: Problem) -> Roots:
     cells = {name: next(done) for name in cells}
     guarded = frozenset((next(done), x.size) for x in accesses)
     condition, target, guard = (None if x is None else next(done) for x in optional)
+    if guard is not None:
+        memory = _conditional(memory, guard, guarded)
     return Roots(cells, memory, condition, target, guard, guarded)
+
+
+def _conditional(memory: Term, guard: Term, guarded: frozenset[tuple[Term, int]]) -> Term:
+    """Stores that write back the old value unless ``guard`` holds, as a choice between two memories."""
+    stores: list[tuple[Term, Term]] = []
+    base = memory
+    while base.op == "store" and base.args[2].op == "ite" and (base.args[1], base.args[2].width // 8) in guarded:
+        _, address, value = base.args
+        condition, then, other = value.args
+        if condition is not guard and condition is not t.not_(guard):
+            break
+        stores.append((address, then if condition is guard else other))
+        base = base.args[0]
+    made = base
+    for address, value in reversed(stores):
+        made = t.store(made, address, value)
+    return t.ite(guard, made, base)
 
 
 def function_text(name: str, effect: Effect, problem: Problem, strict: bool = False) -> str:
     """The LLVM function of one block, with the globals that it needs.
 
-    strict: no packed operations, and nothing for LLVM to fold into symbol addresses; slower code, for when the plain form
-    came out unusable. Raises Unsupported for what has no lowering.
+    strict: no packed operations, and nothing for LLVM to fold into symbol addresses; slower code, for when the plain
+    form came out unusable. Raises Unsupported for what has no lowering.
     """
     state = MAPS[problem.target]
     roots = roots_of(effect, problem)
@@ -86,7 +106,7 @@ def function_text(name: str, effect: Effect, problem: Problem, strict: bool = Fa
     outputs = exit_pins(state, widths)
     emitter = Expressions(name, problem, strict, _shared_symbols(order))
     comment = _COMMENT[problem.target]
-    emitter.bind_inputs(f"{comment}gs.entry", inputs)
+    emitter.bind_inputs(comment + ENTRY_MARK, inputs)
     _emit_body(emitter, roots, order)
     operands = [emitter.output(pin, roots.cells) for pin in outputs]
     if roots.target is not None:
@@ -100,7 +120,8 @@ def function_text(name: str, effect: Effect, problem: Problem, strict: bool = Fa
                   "fall:", _mark(comment + FALL_MARK, operands), "ret void",
                   "taken:", _mark(comment + TAKEN_MARK, operands), "ret void"]  # fmt: skip
     body = "\n".join(lines)
-    return "\n".join([*emitter.globals, f"define ghccc void @{name}() nounwind \"frame-pointer\"=\"all\" {{", "entry:", body, "}", ""])
+    frame = ' "frame-pointer"="all"' if problem.target == "aarch64" else ""  # keeps x29 from the allocator
+    return "\n".join([*emitter.globals, f"define ghccc void @{name}() nounwind{frame} {{", "entry:", body, "}", ""])
 
 
 def _emit_body(emitter: Expressions, roots: Roots, order: Sequence[Term]) -> None:
@@ -188,8 +209,10 @@ def _schedule(roots: Roots) -> list[Term]:
 
 
 def _shared_symbols(order: Sequence[Term]) -> frozenset[str]:
-    """Symbols through which memory is accessed in a block that uses several of them and stores: LLVM would take them for
-    distinct objects, while two placeholders may be parts of one."""
+    """Symbols through which memory is accessed, in a block that uses several of them and stores.
+
+    LLVM would take them for distinct objects, while two placeholders may be parts of one.
+    """
     found: set[str] = set()
     stores = False
     for term in order:
@@ -204,4 +227,3 @@ def base_symbols(address: Term) -> set[str]:
     if address.op == "add":
         return base_symbols(address.args[0]) | base_symbols(address.args[1])
     return {address.attr} if address.op == "var" and _SYMBOL.fullmatch(address.attr) else set()
-

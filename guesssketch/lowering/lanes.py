@@ -1,8 +1,8 @@
 """Putting SSE code back together: equal lanes of a 128-bit result become one LLVM vector operation.
 
-The lifted terms of packed instructions speak of single lanes. ``Lanes.build`` takes a row of lanes (low first, None where
-anything will do) and looks for one operation that makes them all, for a shuffle of at most two rows, or for the lanes
-of an input register or a 16-byte load. It gives None where it sees no row; then the lanes are computed one by one.
+The lifted terms of packed instructions speak of single lanes. ``Lanes.build`` takes a row of lanes (low first, None
+where anything will do) and looks for one operation that makes them all, for a shuffle of at most two rows, or for the
+lanes of an input register or a 16-byte load. It gives None where it sees no row; its lanes are then made one by one.
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ Row = tuple[Term | None, ...]
 _PLAIN: Final = frozenset({"add", "sub", "mul", "and", "or", "xor"})
 _PREDICATES: Final = frozenset({"eq", "ult", "ule", "slt", "sle"})
 _FLOAT_PREDICATES: Final = {"feq": "oeq", "flt": "olt", "fle": "ole", "fnan": "uno"}
+_UNIFORM: Final = _PLAIN | _PREDICATES | FLOAT_BINARY | FLOAT_COMPARE | frozenset(
+    {"ite", "not", "neg", "zext", "sext", "fsqrt", "fnan", "s2f", "f2s"})  # fmt: skip
 _SHIFTS: Final = frozenset({"shl", "lshr", "ashr"})
 _DEEPEST: Final = 40
 
 
 def split(terms: Sequence[Term]) -> Row | None:
-    """128 bits (64-bit halves or one whole, low first) as equal lanes of their narrowest part; None if there are none."""
+    """128 bits (64-bit halves or one whole, low first) as equal lanes of the narrowest part; None if there are none."""
     parts: list[Term] = []
     for term in terms:
         parts += reversed(term.args) if term.op == "concat" else [term]
@@ -33,8 +35,8 @@ def split(terms: Sequence[Term]) -> Row | None:
 
 
 class Lanes:
-    """emit: appends an IR instruction and gives its name. scalar: the operand for a term. source: the vector (name, bits)
-    that a term of 64 or 128 bits is part of, and the term's first bit in it, or None. hide: a constant through a register."""
+    """emit: appends an IR instruction and gives its name. scalar: the operand for a term. hide: a constant's operand,
+    kept out of sight. source: (name, type, first bit of the term, bits) of the vector that holds a term, or None."""
 
     def __init__(
         self,
@@ -141,7 +143,7 @@ class Lanes:
         return self._emit(f"shufflevector {kind} {a}, {kind} {b}, <{len(order)} x i32> <{mask}>")
 
     def _merged(self, row: Row, groups: Sequence[str], depth: int) -> str | None:
-        """Lanes made by two different operations, each in its own vector at the places of its operands, then shuffled."""
+        """Lanes made by two operations, each in its own vector at the places of its operands, then shuffled."""
         n = len(row)
         width = next(x.width for x in row if x is not None)
         order: list[int | None] = [None] * n
@@ -162,7 +164,7 @@ class Lanes:
             vectors.append(vector)
         return self._shuffle(vectors[0], vectors[1], n, width, order)
 
-    # --- one operation for all -----------------------------------------------------------------------------------------
+    # --- one operation for all ---------------------------------------------------------------------------------------
 
     def _arguments(self, row: Row, count: int, depth: int) -> list[str] | None:
         made: list[str] = []
@@ -183,8 +185,7 @@ class Lanes:
             return None
         if op == "extract":
             return self._narrowed(row, first, n, depth)
-        if op not in _PLAIN | _PREDICATES | FLOAT_BINARY | FLOAT_COMPARE | {"ite", "not", "neg", "zext", "sext", "fsqrt", "fnan",
-                                                                           "s2f", "f2s"}:  # fmt: skip
+        if op not in _UNIFORM:
             return None
         if op == "f2s" and first.attr != "rtz":
             return None
@@ -266,7 +267,9 @@ def _leaf(term: Term) -> tuple[str, str]:
     operation = term.op
     while term.args and term.op != "load":
         term = term.args[0]
-    return operation, str(term.attr).split(".")[0] if term.op == "var" else f"{term.op} {term.id if term.op == 'load' else ''}"
+    return operation, str(term.attr).split(".")[
+        0
+    ] if term.op == "var" else f"{term.op} {term.id if term.op == 'load' else ''}"
 
 
 def _place(term: Term) -> int | None:

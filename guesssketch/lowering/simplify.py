@@ -14,8 +14,11 @@ Rule = Callable[[Term], Term]
 
 
 def simplify(roots: Sequence[Term], live_in: Collection[str], low_symbols: Collection[str]) -> list[Term]:
-    """The roots, rewritten: signed compares rebuilt from flags, live-in conditions (``l``, ``le``, ``be``) read from their
-    homes as ``var(name, 1)``, and divisions at twice the width narrowed where the dividend is an extension."""
+    """The roots, rewritten.
+
+    Signed compares are rebuilt from flags, live-in conditions (``l``, ``le``, ``be``) read from their homes as
+    ``var(name, 1)``, and divisions at twice the width narrowed where the dividend is an extension.
+    """
     homes = frozenset(live_in)
 
     def rule(term: Term) -> Term:

@@ -1,4 +1,4 @@
-"""LLVM's assembly text -> the lines of a candidate: markers become exits, labels numbers, branches as short as can be."""
+"""LLVM's assembly text -> the lines of a candidate: markers become exits, labels numbers, jumps short."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from guesssketch.lowering.ir import FALL_MARK, TAKEN_MARK
+from guesssketch.lowering.ir import ENTRY_MARK, FALL_MARK, TAKEN_MARK
 
 _LABEL: Final = re.compile(r"(\.?[A-Za-z_][\w.$]*):")
 _LOCAL: Final = re.compile(r"\.L(?:BB\d+_\d+|pcrel_hi\d+|tls_[a-z_]*hi\d+|[a-z]+_hi\d+)")
@@ -24,6 +24,10 @@ _REFUSED: Final = {
     "aarch64": re.compile(r"\b(?:sp|wsp|[xw]18|[xw]29|[xw]30|bl|blr|[dqsvbh](?:8|9|1[0-5]))\b|\.LCPI"),
     "riscv64": re.compile(r"\b(?:sp|ra|gp|call|tail)\b|\.LCPI"),
 }
+_REGISTER: Final = re.compile(r"\b(?:[xwvqdshbf]\d{1,2}|f?[ast]\d{1,2})\b")
+_ABI_NAMES: Final = {f"t{n}": f"x{n + 5 if n < 3 else n + 25}" for n in range(7)} | {
+    f"a{n}": f"x{n + 10}" for n in range(8)} | {f"f{k}{n}": f"f{base + n}" for k, base, count in (("a", 10, 8),)
+                                               for n in range(count)}  # fmt: skip
 _VECTOR: Final = re.compile(r"\b[vqdshb](\d{1,2})\b")
 
 
@@ -48,6 +52,7 @@ def split_functions(assembly: str) -> dict[str, list[str]]:
 
 def candidate_lines(name: str, raw: Sequence[str], target: str, pinned: Collection[str]) -> tuple[str, ...]:
     """The lines of one function as a candidate's. ``pinned``: the registers at its markers. Raises Unusable."""
+    _check_prologue(raw, target, pinned)
     lines = _plain(name, raw, target)
     if target == "aarch64":
         lines = _without_callee_saved(lines, pinned)
@@ -56,6 +61,26 @@ def candidate_lines(name: str, raw: Sequence[str], target: str, pinned: Collecti
             raise Unusable(line)
     lines = _threaded(lines, target)
     return tuple(_numbered(lines))
+
+
+def _check_prologue(raw: Sequence[str], target: str, pinned: Collection[str]) -> None:
+    """Code that LLVM moved above the entry marker must leave alone what is defined there."""
+    mark = ("//" if target == "aarch64" else "#") + ENTRY_MARK
+    if mark not in raw:
+        return
+    defined = {_register(name) for name in pinned}
+    for line in raw[: raw.index(mark)]:
+        for word in _REGISTER.findall(line):
+            if _register(word) in defined:
+                raise Unusable(f"before the entry: {line}")
+
+
+def _register(name: str) -> str:
+    """One name for all views of a register."""
+    if name in _ABI_NAMES:
+        return _ABI_NAMES[name]
+    kind = {"w": "x", "q": "v", "d": "v", "s": "v", "h": "v", "b": "v"}.get(name[0], name[0])
+    return kind + name[1:]
 
 
 def _without_callee_saved(lines: list[str], pinned: Collection[str]) -> list[str]:
@@ -208,5 +233,3 @@ def _numbered(lines: Sequence[str]) -> list[str]:
             text = text.replace(label, f"{numbers[label]}{'b' if label in seen else 'f'}")
         result.append(text)
     return result
-
-

@@ -136,8 +136,8 @@ def indirect_call(label: str) -> list[str]:
     ]  # fmt: skip
 
 
-def variadic_stub(symbol: str, fixed: Signature, wide: bool = False) -> list[str]:
-    """A variadic call that goes to ``symbol``, the ``v`` form; ``fixed``: the variadic function's signature."""
+def variadic_stub(symbol: str, fixed: Signature, name: str) -> list[str]:
+    """A variadic call that goes to ``symbol``, the ``v`` form; ``fixed``: the variadic function's signature. ``name`` is not needed."""
     integers, floats = _registers(fixed)
     body = ["stp x0, x1, [sp]", "stp x2, x3, [sp, #16]", "stp x4, x5, [sp, #32]"]
     body += [f"stp q{n}, q{n + 1}, [sp, #{48 + 16 * n}]" for n in range(0, 8, 2)]
@@ -147,7 +147,7 @@ def variadic_stub(symbol: str, fixed: Signature, wide: bool = False) -> list[str
     return _frame(208, body)
 
 
-def va_list_stub(symbol: str, signature: Signature, wide: bool = False) -> list[str]:
+def va_list_stub(symbol: str, signature: Signature, name: str) -> list[str]:
     """A call that hands on x86-64's va_list, in the register of the last parameter: {gp, fp, overflow, save area}."""
     integers, _ = _registers(signature)
     given = f"x{integers - 1}"
@@ -162,8 +162,12 @@ def _registers(signature: Signature) -> tuple[int, int]:
     return len(signature.parameters) - floats, floats
 
 
-def open_flags(register: str) -> list[str]:
-    """O_DIRECT and O_LARGEFILE (bits 14, 15 on x86-64) and O_DIRECTORY and O_NOFOLLOW (16, 17) change places."""
+def open_flags(parameter: int) -> list[str]:
+    """The same flags of open() in AArch64's numbers; ``parameter``: which one they are.
+
+    O_DIRECT and O_LARGEFILE (bits 14, 15 on x86-64) and O_DIRECTORY and O_NOFOLLOW (16, 17) change places.
+    """
+    register = f"x{parameter}"
     return [f"ubfx x16, {register}, #14, #2", f"ubfx x17, {register}, #16, #2", f"bfi {register}, x17, #14, #2",
             f"bfi {register}, x16, #16, #2"]  # fmt: skip
 

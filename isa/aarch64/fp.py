@@ -164,3 +164,27 @@ def with_integer(m: A64, sf: int, ftype: int, rmode: int, op: int, rn: int, rd: 
     require(op < 2 or rmode == 0)
     rounding = ROUNDINGS[rmode] if op < 2 else "rna"
     m.set_x(rd, ieee.to_integer(m.v(rn, size), width, not op & 1, rounding, nan=0))
+
+
+def fixed_to_float(a: Term, width: int, fraction: int, unsigned: int) -> Term:
+    """``a`` / 2**fraction: the integer is rounded once, and scaling it by up to 2**-64 is exact."""
+    rounded = t.float_op("u2f" if unsigned else "s2f", width, a)
+    return t.float_op("fmul", width, rounded, ieee.number(2.0**-fraction, width))
+
+
+def float_to_fixed(a: Term, width: int, fraction: int, unsigned: int) -> Term:
+    """``a`` * 2**fraction towards zero, saturating: scaling up is exact, or overflows to what saturates alike."""
+    scaled = t.float_op("fmul", a.width, a, ieee.number(2.0**fraction, a.width))
+    return ieee.to_integer(scaled, width, not unsigned, "rtz", nan=0)
+
+
+@row("sf:1 0011110 ftype:2 0 11 00 unsigned:1 scale:6 rn:5 rd:5", to_fixed=1)
+@row("sf:1 0011110 ftype:2 0 00 01 unsigned:1 scale:6 rn:5 rd:5", to_fixed=0)
+def with_fixed(m: A64, sf: int, ftype: int, unsigned: int, scale: int, rn: int, rd: int, to_fixed: int) -> None:
+    """FCVTZS, FCVTZU, SCVTF, UCVTF with a fixed-point number in a general register."""
+    size, width = format_width(ftype), 32 << sf
+    require(sf or scale >= 32)
+    if to_fixed:
+        m.set_x(rd, float_to_fixed(m.v(rn, size), width, 64 - scale, unsigned))
+    else:
+        m.set_v(rd, fixed_to_float(m.x(rn, width), size, 64 - scale, unsigned))

@@ -7,9 +7,18 @@ from functools import reduce
 from isa import ieee
 from isa import terms as t
 from isa.aarch64 import elements as e
-from isa.aarch64.fp import arithmetic, change_format, choose_number, fused, round_to_integral
+from isa.aarch64.fp import (
+    arithmetic,
+    change_format,
+    choose_number,
+    fixed_to_float,
+    float_to_fixed,
+    fused,
+    round_to_integral,
+)
 from isa.aarch64.state import A64, TABLE, lanes, pack, require
 from isa.aarch64.vector import pairs, set_half
+from isa.aarch64.vector_move import shift_place
 from isa.terms import Term
 
 row = TABLE.row
@@ -176,3 +185,26 @@ def element_result(m: A64, op: int, a: Term, b: Term, old: Term) -> Term:
     if op == 9:
         return arithmetic(m, "fmul", a, b)
     return fused(m, old, ieee.negate(a) if op == 5 else a, b)
+
+
+FIXED = [f"{head} {op} 1 rn:5 rd:5" for op in ("11100", "11111") for head in ("01 place:5", "1 place:6")]
+
+
+def fixed_result(m: A64, u: int, a: Term) -> Term:
+    """SCVTF, UCVTF, FCVTZS, FCVTZU of one fixed-point element; immh:immb gives the fraction bits."""
+    fraction = 2 * a.width - (m.word >> 16 & 127)
+    convert = float_to_fixed if m.word >> 11 & 3 == 3 else fixed_to_float
+    return convert(a, a.width, fraction, u)
+
+
+@row(*(f"0 q:1 u:1 011110 {tail}" for tail in FIXED))
+def fixed(m: A64, q: int, u: int, place: int, rn: int, rd: int) -> None:
+    width, _ = shift_place(m)
+    require(q or width < 64)
+    m.set_v(rd, pack([fixed_result(m, u, a) for a in lanes(m.v(rn, 64 << q), width)]))
+
+
+@row(*(f"01 u:1 111110 {tail}" for tail in FIXED))
+def fixed_scalar(m: A64, u: int, place: int, rn: int, rd: int) -> None:
+    width, _ = shift_place(m)
+    m.set_v(rd, fixed_result(m, u, m.v(rn, width)))

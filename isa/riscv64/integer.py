@@ -45,7 +45,7 @@ def sum_of(m: RV64, rs1: int, imm: int) -> Term:
     if relocation.kind != "pcrel_lo":
         s, low = t.var(relocation.symbol, 64), absolute_low(relocation.symbol)
         return add_low(base, t.sub(s, low), low, s)
-    require(relocation.pair is not None, "low half without its high half")
+    require(relocation.pair is not None and relocation.pair < m.index, "low half without its high half")
     assert relocation.pair is not None
     for upper in m.code[relocation.pair].relocations:
         if upper.kind == "pcrel_hi":

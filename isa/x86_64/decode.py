@@ -32,7 +32,8 @@ class Operand:
 
 @dataclass(frozen=True)
 class Decoded:
-    """An instruction's mnemonic without prefixes, the prefix word (``rep``, ``repne``, ``lock`` or empty) and its operands.
+    """An instruction's mnemonic without prefixes, the prefix word (``rep``, ``repne``, ``lock`` or empty) and its
+    operands.
 
     displacement_offset, immediate_offset: byte offsets of those fields in the encoding, 0 if absent.
     """
@@ -67,4 +68,6 @@ def _operand(instruction: Any, operand: Any) -> Operand:
     base, index, segment = (instruction.reg_name(r) if r else None for r in (memory.base, memory.index, memory.segment))
     if index in ("riz", "eiz"):
         index = None
-    return Operand("mem", operand.size, base=base, index=index, scale=memory.scale, displacement=memory.disp, segment=segment)
+    return Operand(
+        "mem", operand.size, base=base, index=index, scale=memory.scale, displacement=memory.disp, segment=segment
+    )

@@ -1,7 +1,7 @@
 """x86-64 code -> its effect, as terms.
 
-Semantics: p-code, with the overrides of ``semantics`` (integer), ``strings`` and ``vectors`` where p-code is wrong, silent or
-opaque. Assumptions: the direction flag is 0; MXCSR has its default (round to nearest, exceptions masked, no
+Semantics: p-code, with the overrides of ``semantics`` (integer), ``strings`` and ``vectors`` where p-code is wrong,
+silent or opaque. Assumptions: the direction flag is 0; MXCSR has its default (round to nearest, exceptions masked, no
 flush to zero); memory operands that must be aligned are; AF is never live.
 """
 
@@ -93,7 +93,7 @@ def _finish(effect: Effect, instructions: Sequence[Instruction]) -> None:
         return t.substitute(terms, replace)
 
     def accesses(old: list[Access]) -> list[Access]:
-        return [Access(*widen([a.address]), a.size, *widen([a.guard])) for a in old]
+        return [Access(widen([a.address])[0], a.size, widen([a.guard])[0]) for a in old]
 
     effect.cells = dict(zip(effect.cells, widen(list(effect.cells.values())), strict=True))
     effect.memory, effect.faults = widen([effect.memory])[0], widen(effect.faults)

@@ -1,12 +1,12 @@
 """``X86Lifter``: the p-code walker with x86-64 operands, relocated fields and thread-local storage.
 
-Relocated fields. The value of the operand is the placeholder ``var(Sn)``: p-code is lifted from bytes in which the field holds a magic
-number, and the number is put out for the placeholder. A load from a slot of the global offset table (``got``,
-``gottpoff``) is the placeholder itself, without an access to memory.
+Relocated fields. The value of the operand is the placeholder ``var(Sn)``: p-code is lifted from bytes in which the
+field holds a magic number, and the number is put out for the placeholder. A load from a slot of the global offset
+table (``got``, ``gottpoff``) is the placeholder itself, without an access to memory.
 
 Thread-local storage. ``fs:0`` holds the thread pointer itself (ELF TLS ABI for x86-64), so loading it gives
-``var("fs_base")``. ``fs:0x28``, the stack protector's word, is the 8 bytes at ``var("guard")``: stitching gives the address of
-``__stack_chk_guard`` for it. Any other constant offset from fs that is not relocated is opaque.
+``var("fs_base")``. ``fs:0x28``, the stack protector's word, is the 8 bytes at ``var("guard")``: stitching gives the
+address of ``__stack_chk_guard`` for it. Any other constant offset from fs that is not relocated is opaque.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from isa.x86_64.registers import OFFSETS
 X86Override = Callable[["X86Lifter", Instruction], bool]
 
 GUARD: Final = "guard"  # placeholder for the address of the stack protector's word
+_TRANSFERS: Final = ("j", "call", "ret", "loop")
 _GUARD_OFFSET: Final = 0x28
 _SLOT: Final = "slot of "
 _MAGIC: Final = 0x41C3_A5D0
@@ -57,6 +58,9 @@ class X86Lifter(Lifter):
         except ValueError as error:
             self.refuse(str(error))
             return []
+        if decoded.mnemonic.startswith(_TRANSFERS):
+            self.refuse(f"control leaves: {instruction.text}")
+            return []
         prefix = self._prefixes.get(decoded.prefix)
         if prefix is not None and prefix(self, instruction):
             return []
@@ -65,7 +69,9 @@ class X86Lifter(Lifter):
             return []
         return self.pcode(instruction)
 
-    def pcode(self, instruction: Instruction, code: bytes | None = None, patch: Mapping[int, Term] | None = None) -> list[Exit]:
+    def pcode(
+        self, instruction: Instruction, code: bytes | None = None, patch: Mapping[int, Term] | None = None
+    ) -> list[Exit]:
         code = code or instruction.code
         if not instruction.relocations:
             if any(o.base in ("rip", "eip") for o in decode(code).operands):
@@ -75,6 +81,8 @@ class X86Lifter(Lifter):
         magics = dict(patch or {})
         for number, relocation in enumerate(instruction.relocations):
             magic = _MAGIC + 0x10_1000 * number
+            while magic.to_bytes(4, "little") in instruction.code:
+                magic += 1
             code = _fill(code, relocation.offset - shift, relocation, magic)
             magics[magic] = _placeholder(relocation)
         return super().pcode(instruction, code, magics)
@@ -133,7 +141,9 @@ class X86Lifter(Lifter):
         width = width or 8 * operand.size
         if operand.kind == "imm":
             relocation = _at(instruction, decode(instruction.code).immediate_offset)
-            return t.const(operand.value, width) if relocation is None else t.extract(_placeholder(relocation), 0, width)
+            return (
+                t.const(operand.value, width) if relocation is None else t.extract(_placeholder(relocation), 0, width)
+            )
         if operand.kind == "mem":
             return self.load(self.address(instruction, operand), width // 8)
         if operand.register.startswith("xmm"):

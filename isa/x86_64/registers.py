@@ -11,7 +11,7 @@ from typing import Final
 from isa.pcode import Layout
 from isa.statemap import FLAGS, GENERAL, VECTORS
 
-CELLS: Final[dict[str, int]] = {name: 64 for name in (*GENERAL, *VECTORS, "fs_base")} | {name: 1 for name in FLAGS}
+CELLS: Final[dict[str, int]] = dict.fromkeys((*GENERAL, *VECTORS, "fs_base"), 64) | dict.fromkeys(FLAGS, 1)
 
 _WORDS: Final = (
     {8 * n: name for n, name in enumerate(("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi"))}

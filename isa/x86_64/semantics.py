@@ -26,7 +26,11 @@ def _zero(width: int) -> Term:
 
 def _set_result_flags(lifter: X86Lifter, value: Term, condition: Term = t.TRUE) -> None:
     """sf, zf and pf from a result, if ``condition`` holds."""
-    for flag, new in (("sf", t.slt(value, _zero(value.width))), ("zf", equal(value, _zero(value.width))), ("pf", parity(value))):
+    for flag, new in (
+        ("sf", t.slt(value, _zero(value.width))),
+        ("zf", equal(value, _zero(value.width))),
+        ("pf", parity(value)),
+    ):
         lifter.set_cell(flag, t.ite(condition, new, lifter.cell(flag)))
 
 
@@ -150,9 +154,15 @@ def _double_shift(left: bool) -> X86Override:
         if width == 16:
             lifter.refuse(instruction.text)  # undefined for counts above 16
         back = t.sub(t.const(width, width), count)
-        result = t.or_(t.binary("shl" if left else "lshr", value, count), t.binary("lshr" if left else "shl", filler, back))
+        result = t.or_(
+            t.binary("shl" if left else "lshr", value, count), t.binary("lshr" if left else "shl", filler, back)
+        )
         moved = t.ne(count, _zero(width))
-        last = t.extract(t.lshr(value, back), 0, 1) if left else t.extract(t.lshr(value, t.sub(count, t.const(1, width))), 0, 1)
+        last = (
+            t.extract(t.lshr(value, back), 0, 1)
+            if left
+            else t.extract(t.lshr(value, t.sub(count, t.const(1, width))), 0, 1)
+        )
         _write_counted(lifter, instruction, result)
         _flag_of_one(lifter, count, t.xor(_top(value), _top(result)))
         lifter.set_cell("cf", t.ite(moved, last, lifter.cell("cf")))
@@ -185,8 +195,6 @@ def _scan(forward: bool) -> X86Override:
     return override
 
 
-
-
 def _count_zeros(forward: bool) -> X86Override:
     def override(lifter: X86Lifter, instruction: Instruction) -> bool:
         destination, source = lifter.decoded(instruction).operands
@@ -207,8 +215,9 @@ _ACCUMULATORS: Final = {8: ("al", "ah"), 16: ("ax", "dx"), 32: ("eax", "edx"), 6
 
 
 def _divide(is_signed: bool) -> X86Override:
-    """``div``/``idiv``. Faults: division by zero, or a quotient that does not fit. When the high half of the dividend is
-    visibly the extension of the low half (after ``cdq``, ``cqo``, ``xor edx,edx``), division has the narrow width."""
+    """``div``/``idiv``. Faults: division by zero, or a quotient that does not fit. When the high half of the dividend
+    is visibly the extension of the low half (after ``cdq``, ``cqo``, ``xor edx,edx``), division has the narrow
+    width."""
     divide, remain = ("sdiv", "srem") if is_signed else ("udiv", "urem")
 
     def override(lifter: X86Lifter, instruction: Instruction) -> bool:
@@ -247,13 +256,14 @@ def _extends(high: Term, low: Term, is_signed: bool) -> bool:
 
 
 OVERRIDES: Final[dict[str, X86Override]] = {
-    **{name: _nothing for name in ("nop", "endbr64", "pause", "prefetchnta", "prefetcht0", "prefetcht1", "prefetcht2",
-                                   "prefetchw", "cld")},
+    **dict.fromkeys(("nop", "endbr64", "pause", "cld"), _nothing),
+    **dict.fromkeys(("prefetchnta", "prefetcht0", "prefetcht1", "prefetcht2", "prefetchw"), _nothing),
     **{name: _refused("atomic") for name in ("mfence", "lfence", "sfence")},
     **{name: _refused("flags register") for name in ("pushfq", "popfq", "pushf", "popf", "std", "lahf", "sahf")},
     **{name: _refused("processor state") for name in ("stmxcsr", "ldmxcsr", "fxsave", "fxrstor", "xsave", "xrstor")},
     **{name: _shift(name) for name in ("shl", "sal", "shr", "sar")},
-    "rol": _rotate(True), "ror": _rotate(False), "rcl": _refused("rotation through carry"), "rcr": _refused("rotation through carry"),
+    "rol": _rotate(True), "ror": _rotate(False),
+    "rcl": _refused("rotation through carry"), "rcr": _refused("rotation through carry"),
     "shld": _double_shift(True), "shrd": _double_shift(False),
     "bsf": _scan(True), "bsr": _scan(False), "tzcnt": _count_zeros(True), "lzcnt": _count_zeros(False),
     "mul": _then_undefine("sf", "zf", "pf"), "imul": _then_undefine("sf", "zf", "pf"),

@@ -1,7 +1,7 @@
 """``rep`` string instructions: one round, whose branch back to itself is the block's conditional exit.
 
-A round does nothing when rcx is 0. The condition is "go again": the round was executed, rcx is not yet 0 afterwards and,
-for ``repe``/``repne`` ``cmps``/``scas``, the comparison says so. Direction flag 0.
+A round does nothing when rcx is 0. The condition is "go again": the round was executed, rcx is not yet 0 afterwards
+and, for ``repe``/``repne`` ``cmps``/``scas``, the comparison says so. Direction flag 0.
 """
 
 from __future__ import annotations

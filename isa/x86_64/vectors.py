@@ -1,7 +1,7 @@
 """SSE and SSE2 instructions whose p-code is opaque or wrong, lane by lane. Source: Intel SDM volume 2.
 
-Minimum and maximum give the second operand if either is a NaN or both are zero. A conversion to an integer that does not fit gives
-the "integer indefinite" value, 1 followed by zeros. A shift count is the low 64 bits of its operand.
+Minimum and maximum give the second operand if either is a NaN or both are zero. A conversion to an integer that does
+not fit gives the "integer indefinite" value, 1 followed by zeros. A shift count is the low 64 bits of its operand.
 """
 
 from __future__ import annotations
@@ -91,8 +91,8 @@ def _arithmetic(compute: Lanes) -> X86Override:
     return override
 
 
-def _divide(width: int) -> Lanes:
-    return _each(width, lambda a, b: t.float_op("fdiv", width, a, b))
+def _compute(op: str, width: int) -> Lanes:
+    return _each(width, lambda a, b: t.float_op(op, width, a, b))
 
 
 def _root(width: int) -> Lanes:
@@ -199,7 +199,11 @@ def _shift(op: str, width: int) -> X86Override:
         if not _is_xmm(first):
             lifter.refuse(f"MMX: {instruction.text}")
             return True
-        count = t.const(second.value & 0xFF, 64) if second.kind == "imm" else t.extract(lifter.get(instruction, second, 128), 0, 64)
+        count = (
+            t.const(second.value & 0xFF, 64)
+            if second.kind == "imm"
+            else t.extract(lifter.get(instruction, second, 128), 0, 64)
+        )
         fits = t.ult(count, t.const(width, 64))
         value = lifter.vector(first.register)
         amount = t.ite(fits, t.extract(count, 0, width), t.const(width, width))
@@ -239,7 +243,8 @@ OVERRIDES: Final[dict[str, X86Override]] = {
        for name, compute in (("min", _minimum), ("max", _maximum)) for suffix, width in (("ps", 32), ("pd", 64))},
     **{f"{name}{suffix}": _scalar(width, compute)
        for name, compute in (("min", _minimum), ("max", _maximum)) for suffix, width in (("ss", 32), ("sd", 64))},
-    "divps": _arithmetic(_divide(32)), "divpd": _arithmetic(_divide(64)),
+    **{f"{name}{suffix}": _arithmetic(_compute(f"f{name}", width))
+       for name in ("add", "sub", "mul", "div") for suffix, width in (("ps", 32), ("pd", 64))},
     "sqrtps": _arithmetic(_root(32)), "sqrtpd": _arithmetic(_root(64)),
     "cvttss2si": _to_general(32, "rtz"), "cvttsd2si": _to_general(64, "rtz"),
     "cvtss2si": _to_general(32, "rne"), "cvtsd2si": _to_general(64, "rne"),
@@ -250,7 +255,8 @@ OVERRIDES: Final[dict[str, X86Override]] = {
     **{f"p{name}us{suffix}": _packed(_saturating(name, width, False))
        for name in ("add", "sub") for suffix, width in (("b", 8), ("w", 16))},
     "packsswb": _packed(_pack(8, True)), "packssdw": _packed(_pack(16, True)), "packuswb": _packed(_pack(8, False)),
-    "pmulhw": _packed(_multiply_high(True)), "pmulhuw": _packed(_multiply_high(False)), "pmaddwd": _packed(_multiply_add),
+    "pmulhw": _packed(_multiply_high(True)), "pmulhuw": _packed(_multiply_high(False)),
+    "pmaddwd": _packed(_multiply_add),
     "pavgb": _packed(_average(8)), "pavgw": _packed(_average(16)), "psadbw": _packed(_sum_of_differences),
     **{f"p{name}{suffix}": _shift(op, width) for name, op in (("sll", "shl"), ("srl", "lshr"), ("sra", "ashr"))
        for suffix, width in (("w", 16), ("d", 32), ("q", 64)) if (name, suffix) != ("sra", "q")},

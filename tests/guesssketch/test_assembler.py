@@ -74,10 +74,10 @@ def test_keystone_and_llvm_agree_on_x86() -> None:
 
 
 def test_exits_are_where_the_convention_says() -> None:
-    a64, = assemble("aarch64", [["b.lt taken", "add x0, x0, #1", "b fall"]])
+    (a64,) = assemble("aarch64", [["b.lt taken", "add x0, x0, #1", "b fall"]])
     assert isinstance(a64, Assembled) and a64.size == 12
     assert [i.text for i in a64.instructions] == [f"b.lt #{TAKEN:#x}", "add x0, x0, #1", "b #0xc"]
-    rv, = assemble("riscv64", [["beqz a0, 1f", "addi a1, a1, 100", "1:", "bne a0, a1, taken", "j fall"]])
+    (rv,) = assemble("riscv64", [["beqz a0, 1f", "addi a1, a1, 100", "1:", "bne a0, a1, taken", "j fall"]])
     assert isinstance(rv, Assembled)
     third = rv.instructions[2]
     assert int(third.text.split()[-1], 0) + third.offset == TAKEN
@@ -98,7 +98,9 @@ def test_relocations_of_each_target() -> None:
 
 
 def test_x86_relocations_and_branches() -> None:
-    code = assemble_x86("mov rax, [rip + S0]; cmp dword ptr [rip + S1], 5; mov ecx, [S2 + rax*4]; mov rdx, [rip + guard@GOTPCREL]; jne taken")
+    code = assemble_x86(
+        "mov rax, [rip + S0]; cmp dword ptr [rip + S1], 5; mov ecx, [S2 + rax*4]; mov rdx, [rip + guard@GOTPCREL]; jne taken"
+    )
     kinds = [(r.kind, r.symbol) for i in code for r in i.relocations]
     assert kinds == [("pc", "S0"), ("pc", "S1"), ("abs32s", "S2"), ("got", "guard")]
     assert code[-1].code == bytes.fromhex("0f8500000000")
@@ -117,7 +119,7 @@ def test_one_bad_block_does_not_touch_the_others() -> None:
     ".macro m", "b B1S", "j .L0_0", "call printf", "b printf", "nop \\", "adrp x0, S0+8", "ld a0, %pcrel_lo(S0)(a0)", "",
 ])  # fmt: skip
 def test_hostile_lines_are_refused(target: str, line: str) -> None:
-    result, = assemble(target, [[line]])
+    (result,) = assemble(target, [[line]])
     assert isinstance(result, AssemblyError)
 
 

@@ -1,0 +1,261 @@
+"""Function signatures and source lines from the DWARF debugging information of an object.
+
+The sections of a relocatable object are relocated here first: every code section gets an address of its own (its index
+times 2**32), so that an address says which function is meant.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from elftools.common.exceptions import DWARFError, ELFError
+from elftools.dwarf.dwarfinfo import DebugSectionDescriptor, DwarfConfig, DWARFInfo
+
+from guesssketch.program import ObjectFile
+from guesssketch.prototypes import POINTER, VOID, Signature, Type, scalar, struct
+
+SECTION_SHIFT: Final = 32
+_SIZES: Final = {1: 8, 10: 4, 11: 4, 24: 8}  # R_X86_64_64, _32, _32S, _PC64 in debug sections
+_PARTS: Final = ("info", "aranges", "abbrev", "frame", "str", "loc", "ranges", "line", "pubtypes", "pubnames", "addr",
+                 "str_offsets", "line_str", "loclists", "rnglists", "sup", "gnu_debugaltlink", "gnu_debuglink", "types")  # fmt: skip
+
+
+class _Unknown(Exception):
+    """A type that this module cannot say the passing of."""
+
+
+@dataclass
+class Signatures:
+    """defined: by (section, offset) of the function. external: of functions declared and called, by name."""
+
+    defined: dict[tuple[int, int], Signature] = field(default_factory=dict)
+    external: dict[str, Signature] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Line:
+    file: str
+    directory: str
+    line: int
+    column: int
+
+
+def _relocated(file: ObjectFile, index: int) -> bytes:
+    section = file.sections[index]
+    data = bytearray(section.data)
+    for relocation in section.relocations:
+        symbol = file.symbols[relocation.symbol]
+        size = _SIZES.get(relocation.type)
+        if size is None or relocation.offset + size > len(data):
+            continue
+        home = symbol.section
+        base = home << SECTION_SHIFT if home is not None and file.sections[home].is_code else 0
+        value = base + symbol.value + relocation.addend
+        data[relocation.offset : relocation.offset + size] = (value & (1 << 8 * size) - 1).to_bytes(size, "little")
+    return bytes(data)
+
+
+def _information(file: ObjectFile) -> DWARFInfo | None:
+    parts: dict[str, DebugSectionDescriptor] = {}
+    for section in file.sections:
+        if section.name.startswith(".debug_") and section.name[7:] in _PARTS:
+            data = _relocated(file, section.index)
+            parts[section.name[7:]] = DebugSectionDescriptor(io.BytesIO(data), section.name, 0, len(data), 0)
+    if "info" not in parts or "abbrev" not in parts:
+        return None
+    names = {name: f"debug_{name}_sec" for name in _PARTS} | {"gnu_debugaltlink": "gnu_debugaltlink_sec", "gnu_debuglink": "gnu_debuglink_sec"}
+    accepted = DWARFInfo.__init__.__code__.co_varnames[1 : DWARFInfo.__init__.__code__.co_argcount]
+    arguments: dict[str, Any] = {names[name]: parts.get(name) for name in _PARTS if names[name] in accepted}
+    arguments |= {name: None for name in accepted if name not in arguments and name.endswith("sec")}
+    config = DwarfConfig(little_endian=True, machine_arch="x64", default_address_size=8)
+    return DWARFInfo(config=config, **arguments)
+
+
+# --- signatures -------------------------------------------------------------------------------------------------------
+
+
+def signatures(file: ObjectFile) -> Signatures:
+    """Empty if there is no debugging information, or none that can be read."""
+    result = Signatures()
+    try:
+        information = _information(file)
+        if information is None:
+            return result
+        for unit in information.iter_CUs():
+            for die in unit.iter_DIEs():
+                if die.tag == "DW_TAG_subprogram":
+                    _add(die, result)
+    except (DWARFError, ELFError, KeyError, AssertionError, ValueError):
+        return Signatures()  # broken debugging information says nothing
+    return result
+
+
+def _add(die: Any, result: Signatures) -> None:
+    low = die.attributes.get("DW_AT_low_pc")
+    declared = "DW_AT_declaration" in die.attributes
+    if low is None and not declared:
+        return
+    origin = _origin(die)
+    if "DW_AT_prototyped" not in origin.attributes and not declared and any(True for _ in _parameters(origin)):
+        return  # an old-style definition: callers promote arguments
+    if declared and "DW_AT_prototyped" not in origin.attributes:
+        return
+    try:
+        signature = _signature(origin)
+    except _Unknown:
+        return
+    name = origin.attributes.get("DW_AT_name")
+    if low is not None:
+        name_value = int(low.value)
+        result.defined[name_value >> SECTION_SHIFT, name_value & (1 << SECTION_SHIFT) - 1] = signature
+    elif name is not None:
+        linkage = origin.attributes.get("DW_AT_linkage_name", name)
+        result.external[linkage.value.decode()] = signature
+
+
+def _origin(die: Any) -> Any:
+    """The declaration that carries name and type of a concrete instance."""
+    for attribute in ("DW_AT_abstract_origin", "DW_AT_specification"):
+        if attribute in die.attributes:
+            return _origin(die.get_DIE_from_attribute(attribute))
+    return die
+
+
+def _parameters(die: Any) -> Iterator[Any]:
+    return (child for child in die.iter_children() if child.tag == "DW_TAG_formal_parameter")
+
+
+def _signature(die: Any) -> Signature:
+    parameters = tuple(_parameter(_target(child)) for child in _parameters(die))
+    variadic = any(child.tag == "DW_TAG_unspecified_parameters" for child in die.iter_children())
+    return Signature(_type(_target(die)), parameters, variadic)
+
+
+def _target(die: Any) -> Any:
+    return die.get_DIE_from_attribute("DW_AT_type") if "DW_AT_type" in die.attributes else None
+
+
+def _stripped(die: Any) -> Any:
+    while die is not None and die.tag in ("DW_TAG_typedef", "DW_TAG_const_type", "DW_TAG_volatile_type",
+                                          "DW_TAG_restrict_type", "DW_TAG_atomic_type"):  # fmt: skip
+        die = _target(die)
+    return die
+
+
+def _parameter(die: Any) -> Type:
+    """A parameter's type; x86-64's va_list is a pointer to ``struct __va_list_tag`` there."""
+    stripped = _stripped(die)
+    if stripped is not None and stripped.tag in ("DW_TAG_pointer_type", "DW_TAG_array_type"):
+        pointee = _stripped(_target(stripped))
+        if pointee is not None and _name(pointee) == "__va_list_tag":
+            return scalar("va_list")
+        return POINTER if stripped.tag == "DW_TAG_pointer_type" else _type(stripped)
+    return _type(die)
+
+
+def _name(die: Any) -> str:
+    attribute = die.attributes.get("DW_AT_name")
+    return attribute.value.decode() if attribute else ""
+
+
+def _size(die: Any) -> int:
+    if "DW_AT_byte_size" not in die.attributes:
+        raise _Unknown(die.tag)
+    return int(die.attributes["DW_AT_byte_size"].value)
+
+
+def _type(die: Any) -> Type:
+    die = _stripped(die)
+    if die is None:
+        return VOID
+    if die.tag in ("DW_TAG_pointer_type", "DW_TAG_unspecified_type"):
+        return POINTER
+    if die.tag == "DW_TAG_enumeration_type":
+        return scalar(f"u{8 * _size(die)}")
+    if die.tag == "DW_TAG_base_type":
+        return _base(int(die.attributes["DW_AT_encoding"].value), _size(die))
+    if die.tag in ("DW_TAG_structure_type", "DW_TAG_union_type"):
+        members = [m for m in die.iter_children() if m.tag == "DW_TAG_member"]
+        return struct(_size(die), [(_offset(m), _type(_target(m))) for m in members])
+    if die.tag == "DW_TAG_array_type":
+        element = _type(_target(die))
+        ranges = [c for c in die.iter_children() if c.tag == "DW_TAG_subrange_type"]
+        count = 1
+        for bound in ranges:
+            if "DW_AT_count" in bound.attributes:
+                count *= int(bound.attributes["DW_AT_count"].value)
+            elif "DW_AT_upper_bound" in bound.attributes:
+                count *= int(bound.attributes["DW_AT_upper_bound"].value) + 1
+            else:
+                count = 0
+        if "DW_AT_GNU_vector" in die.attributes:
+            raise _Unknown("vector")
+        return struct(count * element.size, [(i * element.size, element) for i in range(min(count, 5))])
+    raise _Unknown(die.tag)
+
+
+def _offset(member: Any) -> int:
+    for attribute in ("DW_AT_data_member_location", "DW_AT_data_bit_offset"):
+        if attribute in member.attributes:
+            value = int(member.attributes[attribute].value)
+            if attribute.endswith("location"):
+                return value
+            size = max(_type(_target(member)).size, 1)
+            return value // 8 // size * size
+    return 0
+
+
+def _base(encoding: int, size: int) -> Type:
+    """DW_ATE_*: 2 boolean, 3 complex, 4 float, 5 and 6 signed, 7, 8 and 0x10 unsigned (DWARF 5, table 7.11)."""
+    if encoding == 3:
+        part = _base(4, size // 2)
+        return struct(size, [(0, part), (size // 2, part)])
+    if encoding == 4:
+        return scalar({4: "f32", 8: "f64"}.get(size, "f80"))
+    if size == 16:
+        return scalar("i128")
+    if encoding in (2, 7, 8, 0x10):
+        return scalar(f"u{8 * size}")
+    if encoding in (5, 6):
+        return scalar(f"i{8 * size}")
+    raise _Unknown(f"encoding {encoding}")
+
+
+# --- lines ------------------------------------------------------------------------------------------------------------
+
+
+def lines(file: ObjectFile) -> dict[tuple[int, int], Line]:
+    """(section, offset) -> source line, for each row of the line table. Empty if there is none that can be read."""
+    result: dict[tuple[int, int], Line] = {}
+    try:
+        information = _information(file)
+        if information is None:
+            return result
+        for unit in information.iter_CUs():
+            program = information.line_program_for_CU(unit)
+            if program is None:
+                continue
+            header = program.header
+            files, folders = header["file_entry"], header["include_directory"]
+            base = 0 if header["version"] >= 5 else 1
+            directory = unit.get_top_DIE().attributes.get("DW_AT_comp_dir")
+            root = directory.value.decode() if directory else "."
+            for entry in program.get_entries():
+                state = entry.state
+                if state is None or state.end_sequence or not state.line:
+                    continue
+                if not 0 <= state.file - base < len(files):
+                    continue
+                chosen = files[state.file - base]
+                folder = root
+                if chosen.dir_index - base >= 0 and chosen.dir_index - base < len(folders):
+                    folder = folders[chosen.dir_index - base].decode()
+                address = int(state.address)
+                key = address >> SECTION_SHIFT, address & (1 << SECTION_SHIFT) - 1
+                result[key] = Line(chosen.name.decode(), folder, state.line, state.column)
+    except (DWARFError, ELFError, KeyError, AssertionError, ValueError):
+        return {}
+    return result

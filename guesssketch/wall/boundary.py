@@ -1,0 +1,204 @@
+"""What the wall knows of one program: which functions can be entered from outside, every signature, every call that leaves."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from guesssketch import dwarf
+from guesssketch.errors import Untranslatable
+from guesssketch.liveness import ARGUMENTS, Live
+from guesssketch.program import Block, Call, Place, Program, TailCall
+from guesssketch.prototypes import Signature, Table, from_headers, library, parse_signature
+from guesssketch.resolve import BlockId, FunctionId, Resolver
+from guesssketch.wall.calls import TARGETS, Glue, glue, signature_of
+from guesssketch.wall.places import Piece, Register, Unsupported, x86_places
+
+MAIN: Final = parse_signature("i32(i32,ptr,ptr)")
+_BITS: Final = {"i8": 8, "u8": 8, "i16": 16, "u16": 16, "i32": 32, "u32": 32, "f32": 32}
+_ARGUMENT: Final = {"rdi": 0, "edi": 0, "rsi": 1, "esi": 1, "rdx": 2, "edx": 2, "rcx": 3, "ecx": 3, "r8": 4, "r8d": 4,
+                    "r9": 5, "r9d": 5}  # fmt: skip
+
+
+class Boundary:
+    """Raises Untranslatable when made, with every call and entry that cannot be carried across.
+
+    assumptions: what is taken for granted about calls, each said once.
+    """
+
+    def __init__(self, program: Program, resolver: Resolver, target: str, prototypes: tuple[Path, ...] = ()) -> None:
+        self.program, self.resolver, self.target = program, resolver, target
+        self._given = from_headers(prototypes)
+        self._debug = [dwarf.signatures(file) for file in program.objects]
+        self._tables: list[Table] = [self._given, *(Table(d.external) for d in self._debug), library()]
+        self.address_taken = set(self._taken())
+        self._callbacks: dict[FunctionId, Signature] = {}
+        self.glue: dict[str, Glue] = {}
+        self.assumptions: set[str] = set()
+        problems = [*self._plan_calls(), *self._plan_entries()]
+        if problems:
+            raise Untranslatable(problems)
+
+    # --- what liveness asks ---
+
+    def call_uses(self, number: int, place: Place) -> Live:
+        """Cells that a direct call to ``place`` reads, which is outside the program (or weak)."""
+        name = self.external(number, place)
+        signature = self.prototype(number, place)
+        if name is None or signature is None:
+            return ARGUMENTS
+        live: Live = {}
+        if signature.variadic:
+            live |= {cell: bits for cell, bits in ARGUMENTS.items() if not cell.endswith(".hi") and cell != "rax"}
+        places = x86_places(signature)
+        live |= _live(piece for pieces in places.arguments for piece in pieces)
+        return live | ({"rdi": 64} if places.hidden else {})
+
+    def return_uses(self, at: FunctionId) -> Live | None:
+        """Cells in which a function owes its native callers a result; None if it has none."""
+        if not self.has_native_entry(at):
+            return None
+        signature = self.signature(at)
+        if signature is not None:
+            return _live(x86_places(signature).result)
+        unknown = {"rax": 64, "rdx": 64, "xmm0.lo": 64, "xmm1.lo": 64}
+        return unknown | ({"xmm0.hi": 64} if self.target == "aarch64" else {})
+
+    # --- what emission asks ---
+
+    def external(self, number: int, place: Place) -> str | None:
+        """Name of the external function at ``place``; None if it is a weak definition of the inputs, or has no name."""
+        symbol = self.program.objects[number].symbols[place.symbol]
+        if symbol.is_defined or place.addend or not symbol.name:
+            return None
+        return symbol.name
+
+    def has_native_entry(self, at: FunctionId) -> bool:
+        symbols = self.program.objects[at.object].symbols
+        names = self.resolver.function(at).names
+        return at in self.address_taken or any(symbols[n].binding != "local" for n in names)
+
+    def prototype(self, number: int, place: Place) -> Signature | None:
+        name = self.external(number, place)
+        return self._external_signature(number, name) if name else None
+
+    def signature(self, at: FunctionId) -> Signature | None:
+        """Of a function of the inputs, where it is known for certain."""
+        function = self.resolver.function(at)
+        symbols = self.program.objects[at.object].symbols
+        for index in function.names:
+            given = self._given.get(symbols[index].name)
+            if given is not None:
+                return given
+        found = self._debug[at.object].defined.get((function.section, function.offset))
+        if found is not None:
+            return found
+        names = {symbols[n].name for n in function.names if symbols[n].binding != "local"}
+        if "main" in names:
+            return MAIN
+        if at in self._callbacks:
+            return self._callbacks[at]
+        return next((s for n in sorted(names) if (s := library().get(n)) is not None), None)
+
+    def call(self, number: int, place: Place) -> tuple[str, Glue]:
+        """Name and glue of a direct call outside."""
+        name = self.external(number, place)
+        assert name is not None
+        return name, self.glue[name]
+
+    # --- making the plan ---
+
+    def _external_signature(self, number: int, name: str) -> Signature | None:
+        return self._cached(number, name)
+
+    @cache  # noqa: B019  one boundary lives as long as its program
+    def _cached(self, number: int, name: str) -> Signature | None:
+        own = self._debug[number].external.get(name)
+        return self._given.get(name) or own or signature_of(name, self._tables)
+
+    def _blocks(self) -> Iterator[tuple[BlockId, Block]]:
+        for number, functions in enumerate(self.program.functions):
+            for index, function in enumerate(functions):
+                for offset, block in function.blocks.items():
+                    yield BlockId(number, index, offset), block
+
+    def _taken(self) -> Iterator[FunctionId]:
+        """Functions whose address is in data or in a register."""
+        for number, file in enumerate(self.program.objects):
+            for section in file.sections:
+                if section.is_allocated and not section.is_code and section.name != ".eh_frame":
+                    for relocation in section.relocations:
+                        found = self.resolver.callee(number, Place(relocation.symbol, relocation.addend))
+                        if found is not None:
+                            yield found
+        for at, block in self._blocks():
+            for instruction in block.instructions:
+                direct = instruction is block.instructions[-1] and getattr(block.terminator, "callee", None) is not None
+                for relocation in () if direct else instruction.relocations:
+                    found = self.resolver.callee(at.object, block.places[relocation.symbol])
+                    if found is not None:
+                        yield found
+
+    def _where(self, at: BlockId) -> str:
+        function = self.resolver.function(at)
+        return f"{self.program.objects[at.object].name}: {function.name}+{at.offset - function.offset:#x}"
+
+    def _plan_calls(self) -> Iterator[str]:
+        refused: dict[str, str] = {}
+        for at, block in self._blocks():
+            terminator = block.terminator
+            if not isinstance(terminator, Call | TailCall):
+                continue
+            place = terminator.callee
+            if place is None or self.resolver.callee(at.object, place) is not None:
+                continue
+            name = self.external(at.object, place)
+            if name is None:
+                continue
+            signature = self.prototype(at.object, place)
+            if signature is not None:
+                self._note_callbacks(at, block, signature)
+            if name not in self.glue and name not in refused:
+                try:
+                    self.glue[name] = glue(name, name, signature, self._tables, self.target)
+                    if self.glue[name].assumption:
+                        self.assumptions.add(self.glue[name].assumption)
+                except Unsupported as error:
+                    refused[name] = str(error)
+            if name in refused:
+                yield f"{self._where(at)}: call {name}: {refused[name]}"
+
+    def _note_callbacks(self, at: BlockId, block: Block, signature: Signature) -> None:
+        """A function whose address goes to a parameter that is a pointer to functions has that parameter's signature."""
+        for instruction in block.instructions:
+            match = re.match(r"(?:lea|mov|movabs) (\w+),", instruction.text)
+            index = _ARGUMENT.get(match[1]) if match else None
+            if index is None or index >= len(signature.parameters) or any(p.is_float for p in signature.parameters[: index + 1]):
+                continue
+            kind = signature.parameters[index].function
+            for relocation in instruction.relocations:
+                found = self.resolver.callee(at.object, block.places[relocation.symbol])
+                if found is not None and kind is not None:
+                    self._callbacks[found] = kind
+
+    def _plan_entries(self) -> Iterator[str]:
+        for number, functions in enumerate(self.program.functions):
+            for index, function in enumerate(functions):
+                at = FunctionId(number, index)
+                if not self.has_native_entry(at):
+                    continue
+                signature = self.signature(at)
+                try:
+                    TARGETS[self.target].native_entry("inner", signature)
+                except Unsupported as error:
+                    yield f"{self.program.objects[number].name}: {function.name}: entered from native code: {error}"
+                if signature is None and self.target == "riscv64":
+                    self.assumptions.add("a function of unknown type that native code calls stops the program when its result is "
+                                         "in 2**31..2**32-1, which a 32-bit and a 64-bit type would extend differently")  # fmt: skip
+
+
+def _live(pieces: Iterator[Piece] | tuple[Piece, ...]) -> Live:
+    return {p.location.name: _BITS.get(p.code, 64) for p in pieces if isinstance(p.location, Register)}

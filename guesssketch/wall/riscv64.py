@@ -1,0 +1,230 @@
+"""The wall on RISC-V. Odd about it: every integer argument of 32 bits or less must be extended by the caller (so a call needs
+a prototype), a 32-bit float must be NaN-boxed, and variadic floats travel in integer registers.
+
+RISC-V's va_list is a bare pointer into 8-byte slots in argument order, x86-64's keeps integers and floats apart: which slot
+is which, only the format says, so ``runtime/riscv64_varargs.c`` walks it when the call is made.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from guesssketch.prototypes import Signature
+from guesssketch.wall.places import (
+    AddressOf,
+    Location,
+    Move,
+    Register,
+    Slot,
+    Unsupported,
+    argument_moves,
+    ordered,
+    result_moves,
+    rv_places,
+    x86_places,
+)
+from isa.statemap import RISCV64
+
+RED: Final = 256  # bytes kept free between rsp and sp: the red zone, and the frame of a function that does not move sp
+MARK_WORD: Final = 0x5A9D3037  # ``lui zero, ...``, a hint: first word of every native entry made here, and of nothing else
+UNKNOWN_SLOTS: Final = 8  # stack slots copied where the number of stack arguments is not known
+SAVED_FLOATS: Final = (8, 9, *range(18, 28))  # fs0-fs11, homes of high halves
+SLOTS: Final = 128  # arguments of one variadic call; runtime/riscv64_varargs.c has the same number
+VARARGS: Final = ".Lgs_varargs"
+_SAVED: Final = tuple(range(22, 28))  # s6-s11; s0 and ra besides
+_FRAME: Final = 64
+_FORMATTED: Final = re.compile(r"printf|scanf|syslog|warn|err")
+
+
+def _home(location: Location) -> Location:
+    """x86-64 cell -> register of the state map; the target's own names stay."""
+    return Register(RISCV64.homes[location.name]) if isinstance(location, Register) and location.name in RISCV64.homes else location
+
+
+def _extended(target: str, source: str, code: str) -> list[str]:
+    """``source``, an integer register, in ``target`` as the convention wants a value of type ``code``."""
+    if code in ("i32", "u32"):
+        return [f"sext.w {target}, {source}"]
+    if code == "u8":
+        return [f"andi {target}, {source}, 255"]
+    if code in ("i8", "i16", "u16"):
+        bits = 56 if code == "i8" else 48
+        return [f"slli {target}, {source}, {bits}", f"{'srli' if code == 'u16' else 'srai'} {target}, {target}, {bits}"]
+    return [] if target == source else [f"mv {target}, {source}"]
+
+
+def _move(move: Move, source_base: str, target_base: str, native: bool) -> list[str]:
+    """``native``: the value goes to native code, extended and boxed as that expects."""
+    target, source = move.target, move.source
+    code = move.code if native else "u64"
+    work = target.name if isinstance(target, Register) else "x7"
+    lines: list[str] = []
+    if isinstance(source, AddressOf):
+        lines.append(f"addi {work}, {source_base}, {source.offset}")
+    elif isinstance(source, Slot):
+        load = {"x": "ld", "f": "flw" if code == "f32" else "fld"}[work[0]]
+        lines.append(f"{load} {work}, {source.offset}({source_base})")
+        lines += _extended(work, work, code) if work[0] == "x" and code != "u64" else []
+    else:
+        lines += _between(work, source.name, code)
+    if isinstance(target, Slot):
+        lines.append(f"sd x7, {target.offset}({target_base})")
+    return lines
+
+
+def _between(target: str, source: str, code: str) -> list[str]:
+    both = target[0] + source[0]
+    if both == "xx":
+        return _extended(target, source, code)
+    if both == "ff" and code == "f32":
+        return [f"fmv.x.w x6, {source}", f"fmv.w.x {target}, x6"]
+    if both == "ff":
+        return [] if target == source else [f"fmv.d {target}, {source}"]
+    kind = "w" if code == "f32" else "d"
+    return [f"fmv.x.{kind} {target}, {source}" if both == "xf" else f"fmv.{kind}.x {target}, {source}"]
+
+
+def _moves(moves: list[Move], source_base: str, target_base: str, native: bool) -> list[str]:
+    """All moves of a call: into memory first, then among registers."""
+    moves = [Move(_home(m.target), _home(m.source), m.code) for m in moves]
+    into_memory = [m for m in moves if isinstance(m.target, Slot)]
+    rest = ordered([m for m in moves if not isinstance(m.target, Slot)], {"x": "x5", "f": "f7"})
+    return [line for m in (*into_memory, *rest) for line in _move(m, source_base, target_base, native)]
+
+
+def is_simple(signature: Signature) -> bool:
+    """Whether the call needs no frame of its own: nothing to put on the native stack, no hidden pointer."""
+    places = rv_places(signature)
+    return not signature.variadic and not places.stack and not places.hidden
+
+
+def simple_call(symbol: str, signature: Signature) -> list[str]:
+    """The call in place of x86-64's. Raises Unsupported."""
+    return [*_moves(argument_moves(signature, "riscv64", "out"), "x22", "sp", True), f"call {symbol}",
+            *_moves(result_moves(signature, "riscv64", "out"), "x22", "sp", False)]  # fmt: skip
+
+
+def _frame(size: int, body: Sequence[str]) -> list[str]:
+    """A stub: ``size`` bytes at sp for its use, the return address above them."""
+    total = -(-(size + 16) // 16) * 16
+    return [f"addi sp, sp, -{total}", f".cfi_def_cfa 2, {total}", f"sd ra, {total - 16}(sp)", ".cfi_offset 1, -16",
+            *body, f"ld ra, {total - 16}(sp)", f"addi sp, sp, {total}", ".cfi_def_cfa 2, 0", ".cfi_restore 1", "ret"]  # fmt: skip
+
+
+def call_stub(symbol: str, signature: Signature, before: Sequence[str] = (), after: Sequence[str] = ()) -> list[str]:
+    """A call with a frame. ``before`` and ``after``: conversions on x86-64's side of the moves. Raises Unsupported."""
+    places = rv_places(signature)
+    size = -(-places.stack // 16) * 16 + 16
+    body = [*before, *_moves(argument_moves(signature, "riscv64", "out"), "x22", "sp", True), f"call {symbol}"]
+    if x86_places(signature).hidden is not None:
+        body[:0] = [f"sd x10, {size - 16}(sp)"]
+        body.append(f"ld x16, {size - 16}(sp)")
+    body += _moves(result_moves(signature, "riscv64", "out"), "x22", "sp", False)
+    return _frame(size, [*body, *after])
+
+
+def unknown_stub(symbol: str) -> list[str]:
+    """Raises Unsupported: without a prototype nobody knows which arguments have 32 bits."""
+    raise Unsupported("its arguments are not known: compile with -g or give --prototypes FILE.h")
+
+
+def indirect_call(label: str) -> list[str]:
+    """The helper behind every indirect call: x6 is the address. A native entry made here starts with MARK_WORD and has a jump
+    to the inner entry as its third word; anything else is called by the native convention, where an integer argument below
+    2**32 is taken for one of 32 bits."""
+    arguments = ["ld x16, 0(x22)", "ld x17, 8(x22)"]
+    for offset in range(0, 8 * UNKNOWN_SLOTS, 8):
+        arguments += [f"ld x7, {16 + offset}(x22)", f"sd x7, {offset}(sp)"]
+    for number in range(10, 18):
+        arguments += [f"srli x7, x{number}, 32", "bnez x7, 1f", f"sext.w x{number}, x{number}", "1:"]
+    return [
+        "andi x5, x6, 15", f"bnez x5, {label}_native", "lw x5, 0(x6)", f"li x7, {MARK_WORD:#x}", f"bne x5, x7, {label}_native",
+        "addi x6, x6, 8", "jr x6", f"{label}_native:",
+        *_frame(8 * UNKNOWN_SLOTS, [*arguments, "jalr x6", "mv x16, x10", "mv x12, x11"]),
+    ]  # fmt: skip
+
+
+def _kind(name: str) -> int:
+    """What the run-time helper must know of the format: 1 if wide, plus 2 if a scanf format (all pointers)."""
+    if not _FORMATTED.search(name):
+        raise Unsupported("it is variadic, and where its floating arguments are is not known")
+    return (1 if re.search(r"w(printf|scanf)", name) else 0) + (2 if "scanf" in name else 0)
+
+
+_AREA: Final = 8 * SLOTS  # offset of the register save area in the frame; the va_list lies behind it
+_LIST: Final = _AREA + 176
+
+
+def _formatted(symbol: str, fixed: Signature, name: str, given: str, prepare: Sequence[str]) -> list[str]:
+    count = len(fixed.parameters)
+    if any(not p.is_integer for p in fixed.parameters) or not 1 <= count <= 5:
+        raise Unsupported("its named arguments are not all integers")
+    body = [f"sd x{10 + n}, {_AREA + 8 * n}(sp)" for n in range(6)]
+    body += [*prepare, f"ld x12, {_AREA + 8 * (count - 1)}(sp)", *given.split("; "), "mv x10, sp", f"li x13, {_kind(name)}", f"call {VARARGS}"]
+    for n, parameter in enumerate(fixed.parameters):
+        body += [f"ld x{10 + n}, {_AREA + 8 * n}(sp)", *_extended(f"x{10 + n}", f"x{10 + n}", parameter.code)]
+    return _frame(_LIST + 24, [*body, f"mv x{10 + count}, sp", f"call {symbol}", "mv x16, x10"])
+
+
+def variadic_stub(symbol: str, fixed: Signature, name: str) -> list[str]:
+    """A variadic call that goes to ``symbol``, the ``v`` form; ``fixed``: the variadic function's signature. Raises Unsupported."""
+    prepare = [f"fsd f{10 + n}, {_AREA + 48 + 16 * n}(sp)" for n in range(8)]
+    prepare += [f"li x7, {8 * len(fixed.parameters)}", f"sw x7, {_LIST}(sp)", "li x7, 48", f"sw x7, {_LIST + 4}(sp)",
+                f"sd x22, {_LIST + 8}(sp)", f"addi x7, sp, {_AREA}", f"sd x7, {_LIST + 16}(sp)"]  # fmt: skip
+    return _formatted(symbol, fixed, name, f"addi x11, sp, {_LIST}", prepare)
+
+
+def va_list_stub(symbol: str, signature: Signature, name: str) -> list[str]:
+    """A call that hands on x86-64's va_list, in the register of the last parameter. Raises Unsupported."""
+    count = len(signature.parameters) - 1
+    fixed = Signature(signature.result, signature.parameters[:-1])
+    return _formatted(symbol, fixed, name, f"ld x11, {_AREA + 8 * count}(sp)", ())
+
+
+def open_flags(parameter: int) -> list[str]:
+    """Nothing: RISC-V Linux has x86-64's numbers."""
+    return []
+
+
+def stat_stub(symbol: str, signature: Signature, buffer: int) -> list[str]:
+    """``struct stat``: 128 bytes natively, 144 on x86-64, apart only between offsets 16 and 64. ``buffer``: its parameter."""
+    convert = ["bnez x10, 1f", "ld x5, 8(sp)", "lwu x11, 16(x5)", "lwu x12, 20(x5)", "lwu x13, 24(x5)", "lwu x14, 28(x5)",
+               "ld x15, 32(x5)", "lw x17, 56(x5)", "sd x12, 16(x5)", "sw x11, 24(x5)", "sw x13, 28(x5)", "sd x14, 32(x5)",
+               "sd x15, 40(x5)", "sd x17, 56(x5)", "sd zero, 120(x5)", "sd zero, 128(x5)", "sd zero, 136(x5)", "1:"]  # fmt: skip
+    return call_stub(symbol, signature, before=[f"sd x{10 + buffer}, 8(sp)"], after=convert)
+
+
+def native_entry(inner: str, signature: Signature | None, floats: Sequence[str] = ()) -> list[str]:
+    """The entry for callers of the native convention, behind its label. ``floats``: the saved float registers that
+    translated code may change. Raises Unsupported."""
+    known = signature is not None and not signature.variadic
+    if known:
+        assert signature is not None
+        stack = -(-x86_places(signature).stack // 16) * 16
+        arguments = _moves(argument_moves(signature, "riscv64", "in"), "s0", "sp", False)
+    else:
+        stack = 16 + 8 * UNKNOWN_SLOTS
+        arguments = ["sd x16, 0(sp)", "sd x17, 8(sp)"]
+        for offset in range(0, 8 * UNKNOWN_SLOTS, 8):
+            arguments += [f"ld x7, {offset}(s0)", f"sd x7, {16 + offset}(sp)"]
+        arguments.append("li x16, 0")
+    if signature is not None:
+        results = _moves(result_moves(signature, "riscv64", "in"), "x22", "sp", True)
+    else:
+        results = ["srli x5, x16, 31", "li x7, 1", "bne x5, x7, 2f", "ebreak", "2:", "mv x10, x16", "mv x11, x12"]
+    frame = _FRAME + -(-8 * len(floats) // 16) * 16
+    saved = [("sd", "ld", number, f"x{number}") for number in (1, 8, *_SAVED)]
+    saved += [("fsd", "fld", 32 + int(name[1:]), name) for name in floats]
+    slots = [(store, load, number, name, frame - 8 - 8 * i) for i, (store, load, number, name) in enumerate(saved)]
+    return [
+        f".word {MARK_WORD:#x}", ".option push", ".option norelax", ".option norvc", "j 1f", f"j {inner}", ".option pop", "1:",
+        f"addi sp, sp, -{frame}", f".cfi_def_cfa_offset {frame}",
+        *(line for store, _, number, name, at in slots for line in (f"{store} {name}, {at}(sp)", f".cfi_offset {number}, {at - frame}")),
+        f"addi s0, sp, {frame}", ".cfi_def_cfa 8, 0",
+        *([f"addi sp, sp, -{stack}"] if stack else []), *arguments, "mv x22, sp", f"addi sp, sp, -{RED + 16}",
+        f"call {inner}", *results,
+        f"addi sp, s0, -{frame}", f".cfi_def_cfa 2, {frame}", *(f"{load} {name}, {at}(sp)" for _, load, _, name, at in slots),
+        f"addi sp, sp, {frame}", ".cfi_def_cfa_offset 0", "ret",
+    ]  # fmt: skip

@@ -1,0 +1,173 @@
+"""The lowering: good code for common shapes, right code for odd ones, nothing where nothing is allowed."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from guesssketch.assembler import Assembled, assemble, assemble_x86
+from guesssketch.lowering import Lowering
+from guesssketch.lowering.simplify import simplify
+from guesssketch.lowering.text import Unusable, candidate_lines
+from guesssketch.problem import Exit, Problem, Symbol
+from isa import terms as t
+from isa.statemap import GENERAL
+from solver.emulate import agree
+
+WHOLE = dict.fromkeys(GENERAL, 64)
+LOW_VECTORS = {f"xmm{n}.lo": 64 for n in range(4)}
+VECTORS = LOW_VECTORS | {f"xmm{n}.hi": 64 for n in range(4)}
+LOCAL = (Symbol("S0", "local", 8), Symbol("S1", "local"))
+RESERVED = re.compile(r"\b(?:sp|wsp|[xw](?:18|29|30)|[dsvq](?:8|9|1[0-5])|ra|gp)\b")
+
+
+def question(target: str, text: str, live: dict[str, int] | None = None, more_in: tuple[str, ...] = (),
+             more_out: tuple[str, ...] = (), symbols: tuple[Symbol, ...] = (), exit: Exit | None = None) -> Problem:  # fmt: skip
+    code = tuple(assemble_x86(text))
+    kind: Exit = exit or ("branch" if "taken" in text else "fall")
+    live = WHOLE if live is None else live
+    live_in, live_out = (tuple(sorted((live | dict.fromkeys(flags, 1)).items())) for flags in (more_in, more_out))
+    return Problem(target, code, kind, live_in, live_out, symbols)
+
+
+def lower(problem: Problem, style: str = "best") -> list[str]:
+    (candidates,) = Lowering(problem.target, style).propose([problem])  # type: ignore[arg-type]
+    return list(candidates[0].lines) if candidates else []
+
+
+SHAPES = [  # x86, AArch64, RISC-V
+    ("cmp rdi, rsi; jl taken", ["cmp x0, x1", "b.lt taken"], ["blt a0, a1, taken"]),
+    ("cmp rdi, rsi; jg taken", ["cmp x0, x1", "b.gt taken"], ["blt a1, a0, taken"]),
+    ("cmp rdi, rsi; jbe taken", ["cmp x0, x1", "b.ls taken"], ["bgeu a1, a0, taken"]),
+    ("cmp rax, 0; je taken", ["cbz x8, taken"], ["beqz a6, taken"]),
+    ("test rax, rax; jne taken", ["cbnz x8, taken"], ["bnez a6, taken"]),
+    ("test dil, 8; jne taken", ["tbnz w0, #3, taken"], ["andi t0, a0, 8", "bnez t0, taken"]),
+    ("sub rdi, rsi; jg taken", ["subs x0, x0, x1", "b.gt taken"], None),
+    ("mov rax, [rdi + rsi*8]", ["ldr x8, [x0, x1, lsl #3]"], None),
+    ("push rbx", ["str x19, [x28, #-8]!"], None),
+    ("mov rax, rdi; cqo; idiv rsi", ["sdiv x8, x0, x1", "msub x2, x8, x1, x0"], None),
+    ("mov eax, edi; xor edx, edx; div esi", ["udiv w8, w0, w1", "msub w2, w8, w1, w0"], None),
+    ("bswap eax", ["rev w8, w8"], None),
+    ("mov rax, [rip + S0]", ["adrp x8, S0", "ldr x8, [x8, :lo12:S0]"], None),
+]
+
+
+@pytest.mark.parametrize(("text", "aarch64", "riscv64"), SHAPES)
+def test_shapes(text: str, aarch64: list[str], riscv64: list[str] | None) -> None:
+    assert lower(question("aarch64", text, symbols=LOCAL)) == aarch64
+    if riscv64 is not None:
+        assert lower(question("riscv64", text, symbols=LOCAL)) == riscv64
+
+
+def test_conditions_live_across_a_boundary() -> None:
+    assert lower(question("aarch64", "cmp rdi, rsi", more_out=("l",))) == ["cmp x0, x1", "cset w26, lt"]
+    assert lower(question("riscv64", "cmp rdi, rsi", more_out=("l",))) == ["slt s8, a0, a1"]
+    assert lower(question("aarch64", "jl taken", more_in=("l",))) == ["cbnz x26, taken"]
+    assert lower(question("riscv64", "jg taken", more_in=("le",))) == ["beqz s10, taken"]
+    assert lower(question("aarch64", "jbe taken", more_in=("be",), more_out=("zf",))) == ["cbnz x14, taken"]
+
+
+def test_dead_upper_halves_cost_nothing() -> None:
+    assert lower(question("riscv64", "sub eax, esi", live={"rax": 32, "rsi": 32})) == ["subw a6, a6, a1"]
+
+
+def test_packed_operations_become_one_instruction() -> None:
+    assert lower(question("aarch64", "paddd xmm0, xmm1", live=VECTORS)) == ["add v0.4s, v0.4s, v1.4s"]
+    assert lower(question("aarch64", "punpcklbw xmm0, xmm1", live=VECTORS)) == ["zip1 v0.16b, v0.16b, v1.16b"]
+
+
+def test_an_indirect_exit_puts_its_address_where_the_map_says() -> None:
+    problem = question(
+        "aarch64",
+        "movsxd rax, dword ptr [rdx + rax*4]; add rax, rdx; jmp rax",
+        live={"rsp": 64, "rdx": 64},
+        exit="indirect",
+    )
+    assert re.search(r"\bx16\b", lower(problem)[-1])
+
+
+BLOCKS = """
+mov ecx, eax | mov al, bl | mov ah, bl | movsx rax, dil | lea rax, [rdi + rsi*4 + 100] | movabs rax, 0x123456789abcdef
+add rax, rcx; adc rdx, rbx | neg eax; sbb eax, eax | xor eax, eax; cmp edi, esi; sete al | cmp edi, esi; cmovl eax, edx
+shl eax, cl | sar rax, cl | rol eax, 5 | ror rax, cl | shl al, cl | bsf eax, edi | bsr rax, rdi | popcnt eax, ecx | bt eax, ecx; jc taken
+mul rsi | imul rsi | imul rax, rsi, 100 | dec edi; jle taken | add edi, esi; jo taken | sub edi, 1; js taken | cmp edi, 10; ja taken
+push rbp; push rbx; push r12; sub rsp, 24 | pop rbp; pop rbx; pop r12 | mov [rdi], eax; mov ecx, [rsi]; mov [rdi + 4], ecx
+mov eax, [rip + S0]; mov [rip + S1], eax; mov ecx, [rip + S0] | mov rax, [rdi]; mov [rsi], rbx; mov rcx, [rdi]
+addsd xmm0, xmm1 | movsd xmm0, [rdi]; mulsd xmm0, [rsi + rcx*8]; addsd xmm1, xmm0 | cvtsi2sd xmm0, eax | sqrtsd xmm0, xmm1
+ucomisd xmm0, xmm1; jp taken | comisd xmm0, xmm1; ja taken | movups xmm0, [rdi]; movups [rsi], xmm0 | pxor xmm0, xmm0
+paddw xmm0, xmm1; psrld xmm0, 3; pand xmm0, xmm2 | pcmpeqb xmm0, xmm1 | pmovmskb eax, xmm0 | punpckhwd xmm0, xmm1 | packuswb xmm0, xmm1
+pshufd xmm0, xmm1, 0x1b | movq rax, xmm0 | movq xmm0, rax | subss xmm0, xmm1 | cvtss2sd xmm0, xmm1
+"""
+
+
+def _right(problems: list[Problem], style: str) -> None:
+    lowered = [c[0].lines if c else () for c in Lowering(problems[0].target, style).propose(problems)]  # type: ignore[arg-type]
+    for problem, lines, code in zip(problems, lowered, assemble(problems[0].target, lowered), strict=True):
+        source = "; ".join(i.text for i in problem.instructions)
+        assert lines, source
+        assert not RESERVED.search("\n".join(lines)) or problem.target == "riscv64" and "sp" not in " ".join(lines), (
+            source
+        )
+        assert isinstance(code, Assembled), (source, lines, code)
+        assert agree(problem, code, states=8) is None, (source, lines)
+
+
+@pytest.mark.parametrize("style", ["best", "canonical"])
+@pytest.mark.parametrize("target", ["aarch64", "riscv64"])
+def test_candidates_agree_with_the_source(target: str, style: str) -> None:
+    texts = [text.strip() for line in BLOCKS.strip().splitlines() for text in line.split("|")]
+    live = WHOLE | VECTORS
+    _right(
+        [question(target, text, live=live, more_out=("cf",) if "adc" in text else (), symbols=LOCAL) for text in texts],
+        style,
+    )
+
+
+@pytest.mark.parametrize("target", ["aarch64", "riscv64"])
+def test_string_rounds_touch_memory_only_if_there_is_one(target: str) -> None:
+    _right([question(target, text, exit="branch") for text in ("rep movsb", "rep stosq")], "best")
+
+
+@pytest.mark.parametrize("target", ["aarch64", "riscv64"])
+def test_what_needs_a_library_call_has_no_candidate(target: str) -> None:
+    assert lower(question(target, "div rsi")) == []
+
+
+def test_every_register_live_still_lowers() -> None:
+    live = WHOLE | {f"xmm{n}.{half}": 64 for n in range(16) for half in ("lo", "hi")}
+    _right([question("aarch64", text, live=live) for text in ("packuswb xmm0, xmm15", "paddd xmm0, [rdi]")], "best")
+    _right([question("riscv64", text, live=live) for text in ("punpcklbw xmm0, xmm15", "pmovmskb eax, xmm0")], "best")
+
+
+def test_division_by_an_extension_is_narrowed() -> None:
+    a, d = t.var("rax", 32), t.var("rcx", 32)
+    quotient = t.extract(t.binary("sdiv", t.concat(t.ashr(a, t.const(31, 32)), a), t.sext(d, 64)), 0, 32)
+    assert simplify([quotient], (), ()) == [t.binary("sdiv", a, d)]
+
+
+@pytest.mark.parametrize(
+    "line", ["str x0, [sp, #8]", "bl __udivti3", "mov x29, x0", "ldr d0, [x8, :lo12:.LCPI0_0]", "b .LBB0_1"]
+)
+def test_unusable_lines_are_refused(line: str) -> None:
+    with pytest.raises(Unusable):
+        candidate_lines("f0", [".LBB0_1:", line, "//gs.fall", "ret"], "aarch64", ())
+
+
+def test_callee_saved_vector_registers_are_renamed() -> None:
+    lines = candidate_lines(
+        "f0", ["ldr q8, [x0]", "add v0.4s, v8.4s, v0.4s", "//gs.fall", "ret"], "aarch64", ("x0", "v0", "v24")
+    )
+    assert lines == ("ldr q25, [x0]", "add v0.4s, v25.4s, v0.4s")
+
+
+def test_constants_above_the_entry_must_leave_inputs_alone() -> None:
+    raw = ["mov w8, #255", "dup v24.8h, w8", "//gs.entry", "cmgt v0.8h, v0.8h, v24.8h", "//gs.fall", "ret"]
+    with pytest.raises(Unusable, match="before the entry"):
+        candidate_lines("f0", raw, "aarch64", ("x8", "v0"))
+    assert candidate_lines("f0", raw, "aarch64", ("x0", "v0"))[:2] == ("mov w8, #255", "dup v24.8h, w8")
+
+
+def test_branches_are_threaded_and_inverted() -> None:
+    raw = ["cbz x0, .LBB0_2", "// %bb.1:", "//gs.taken", "ret", ".LBB0_2:", "//gs.fall", "ret"]
+    assert candidate_lines("f0", raw, "aarch64", ()) == ("cbnz x0, taken",)
