@@ -1,4 +1,4 @@
-"""Pair files: a source block, target code, and what is live, as readable text; the input of ``guesssketch prove`` and of tests.
+"""Pair files: a source block, target code, and what is live, as text: the input of ``guesssketch prove`` and of tests.
 
     # comments and blank lines are skipped
     target: aarch64                     or riscv64
@@ -23,12 +23,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
-from guesssketch.assembler import AssemblyError, assemble, assemble_x86
-from guesssketch.errors import UsageError
-from guesssketch.problem import Exit, Symbol
 import isa.aarch64.lift
 import isa.riscv64.lift
 import isa.x86_64.lift
+from guesssketch.assembler import AssemblyError, assemble, assemble_x86
+from guesssketch.errors import UsageError
+from guesssketch.problem import Exit, Symbol
 from isa import terms as t
 from isa.machine import Effect
 from isa.statemap import CONDITIONS, FLAGS, GENERAL, MAPS, VECTORS, cell_term
@@ -43,7 +43,7 @@ _WIDTHS: Final = dict.fromkeys((*GENERAL, *VECTORS), (8, 16, 32, 64)) | dict.fro
 
 @dataclass(frozen=True)
 class Pair:
-    """A question to the solver. ``live_in``, ``live_out``: None asks for the default. ``expect``: None if nothing is said."""
+    """A question to the solver. live_in, live_out: None asks for the default. expect: None if nothing is said."""
 
     name: str
     target: str
@@ -96,7 +96,8 @@ def parse(text: str, name: str) -> Pair:
         raise UsageError(f"{name}: no {' and no '.join(missing)}")
     source = tuple(bodies["source"])
     default: Exit = "branch" if any("taken" in line.split() for line in source) else "fall"
-    return Pair(name, fields["target"], source, tuple(bodies["code"]), fields.get("exit", default), fields.get("live-in"),
+    code = tuple(bodies["code"])
+    return Pair(name, fields["target"], source, code, fields.get("exit", default), fields.get("live-in"),
                 fields.get("live-out"), fields.get("symbols", ()), fields.get("expect"))  # fmt: skip
 
 
@@ -127,7 +128,7 @@ def default_live_in(source: Effect) -> Live:
 
 def default_live_out(source: Effect) -> Live:
     """Every general and vector cell that the source changes, whole."""
-    changed = {name for name, value in source.cells.items() if name not in FLAGS and value is not t.var(name, value.width)}
+    changed = {name for name, value in source.cells.items() if value is not t.var(name, value.width)}
     return tuple((name, 64) for name in (*GENERAL, *VECTORS) if name in changed)
 
 

@@ -7,27 +7,27 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Literal
 
-from guesssketch import cfg, objfile
+from guesssketch import cfg, emit, objfile, wall
 from guesssketch.answer import Answer, answer
 from guesssketch.cache import Cache
-from guesssketch.errors import InputError, NotProved, Untranslatable
-from guesssketch.liveness import Boundary, Liveness, analyse
+from guesssketch.errors import NotProved, Untranslatable
+from guesssketch.liveness import analyse
 from guesssketch.problem import Problem, Proposer
 from guesssketch.program import Block, ObjectFile, Program
 from guesssketch.questions import ask
 from guesssketch.report import BlockRecord, Report
 from guesssketch.resolve import BlockId, Resolver
+from solver import gate
 
 CHUNK = 150  # problems that a worker takes at once: large enough for batches, small enough for progress
 
@@ -47,7 +47,7 @@ class Options:
     cache: Path | None = None
     proposers: tuple[str, ...] = ("lowering",)
     prototypes: tuple[Path, ...] = ()
-    progress: Callable[[str, int, int], None] = lambda stage, done, total: None
+    progress: Callable[[str, int, int], None] | None = None
 
 
 @dataclass
@@ -83,6 +83,7 @@ def translate(paths: Sequence[Path], options: Options) -> Translation:
         # Every block has a translation that is proved, or tested with the reason.
     with clock("stitch"):
         report = _report(program, problems, answers, cached, options.target)
+        report.assumptions = sorted(boundary.assumptions)
         _enforce(report, options.require)
         texts = {at: _texts(program, at, problems[at], answers) for at in problems}
         assembly = emit.program(program, resolver, boundary, texts, options.target)
@@ -127,13 +128,14 @@ def _answers(problems: Sequence[Problem], options: Options) -> tuple[dict[str, A
     cached = set(answers)
     for key in cached:
         del open_problems[key]
-    options.progress("prove", len(cached), total)
+    progress = options.progress or (lambda stage, done, total: None)
+    progress("prove", len(cached), total)
     for chunk, found in _solve(list(open_problems.values()), options):
         keyed = {p.key: a for p, a in zip(chunk, found, strict=True)}
         answers.update(keyed)
         if cache:
             cache.put(keyed)
-        options.progress("prove", len(answers), total)
+        progress("prove", len(answers), total)
     if cache:
         cache.close()
     return answers, cached
@@ -143,18 +145,20 @@ def _solve(problems: list[Problem], options: Options) -> Iterator[tuple[list[Pro
     """Chunks of problems with their answers, as workers finish them."""
     chunks = [problems[i : i + CHUNK] for i in range(0, len(problems), CHUNK)]
     if len(chunks) <= 1 or options.jobs == 1:
-        proposers = make_proposers(options.proposers, options.target)
         for chunk in chunks:
-            yield chunk, answer(chunk, proposers)
+            yield chunk, _work(chunk, options)
         return
+    options = replace(options, progress=None)  # a console does not travel to a worker
     with ProcessPoolExecutor(min(options.jobs, len(chunks)), mp_context=get_context("spawn")) as pool:
-        futures = {pool.submit(_work, chunk, options.proposers, options.target): chunk for chunk in chunks}
+        futures = {pool.submit(_work, chunk, options): chunk for chunk in chunks}
         for future in as_completed(futures):
             yield futures[future], future.result()
 
 
-def _work(problems: list[Problem], proposers: tuple[str, ...], target: str) -> list[Answer]:
-    return answer(problems, make_proposers(proposers, target))
+def _work(problems: list[Problem], options: Options) -> list[Answer]:
+    if options.cache is not None:
+        gate.use_cache(options.cache)
+    return answer(problems, make_proposers(options.proposers, options.target))
 
 
 def _open_cache(options: Options) -> Cache | None:

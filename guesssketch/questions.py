@@ -15,6 +15,7 @@ from guesssketch.resolve import BlockId, Resolver
 
 LONGEST = 32  # source instructions in one problem; longer blocks are cut at once (proof time grows faster than length)
 GUARD = "guard"  # the placeholder of the stack protector's canary, fs:0x28 in x86-64 code
+_EXTENSIONS = ("cqo", "cdq", "xor edx, edx", "mov edx, 0")
 _ABSOLUTE = ("abs32", "abs32s")
 
 
@@ -45,12 +46,15 @@ def ask(program: Program, resolver: Resolver, at: BlockId, block: Block, live_in
 def cut(problem: Problem) -> tuple[Problem, Problem]:
     """Two problems whose answers, run one after the other, answer ``problem`` (of at least two instructions).
 
-    The cut is as near to the middle as it can be with no flag live across it.
+    The cut is as near to the middle as it can be with no flag live across it, and not between a division and the
+    instruction that extends its dividend, which together are a division of half the width.
     """
     size = len(problem.instructions)
     live_out = dict(problem.live_out)
+    joined = _joined(problem.instructions)
+    places = [i for i in range(1, size) if i not in joined] or list(range(1, size))
     best: tuple[int, int, Live] | None = None
-    for index in sorted(range(1, size), key=lambda i: abs(2 * i - size)):
+    for index in sorted(places, key=lambda i: abs(2 * i - size)):
         live = before(lift(_rebase(problem.instructions[index:]), problem.exit), live_out)
         flags = sum(1 for bits in live.values() if bits == 1)
         if best is None or flags < best[0]:
@@ -63,6 +67,19 @@ def cut(problem: Problem) -> tuple[Problem, Problem]:
     first = replace(problem, instructions=problem.instructions[:index], exit="fall", live_out=middle)
     second = replace(problem, instructions=_rebase(problem.instructions[index:]), live_in=middle)
     return replace(first, symbols=_used(first)), replace(second, symbols=_used(second))
+
+
+def _joined(instructions: Sequence[Instruction]) -> set[int]:
+    """Places between a dividend's extension and its division."""
+    joined: set[int] = set()
+    extended: int | None = None
+    for index, instruction in enumerate(instructions):
+        if instruction.text in _EXTENSIONS:
+            extended = index
+        elif instruction.mnemonic in ("div", "idiv") and extended is not None:
+            joined.update(range(extended + 1, index + 1))
+            extended = None
+    return joined
 
 
 def _used(problem: Problem) -> tuple[Symbol, ...]:

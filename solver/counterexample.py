@@ -16,7 +16,7 @@ from solver.relation import ANY_ADDRESS, Goal
 _SHRINK_EVALUATIONS: Final = 200
 # What even-numbered sample states are made of, in turn: doubles of magnitude 1 to 2, any bits, pairs of such singles.
 # Signs are mixed, so that sums cancel and show how often their terms were rounded.
-_NEAR_ONE: Final[tuple[Callable[[int], int], ...]] = (
+_NUMBERS: Final[tuple[Callable[[int], int], ...]] = (
     lambda bits: bits & 0x800F_FFFF_FFFF_FFFF | 0x3FF << 52,
     lambda bits: bits,
     lambda bits: bits & 0x807F_FFFF_807F_FFFF | 0x3F80_0000_3F80_0000,
@@ -26,7 +26,7 @@ Memory = Callable[[int], int]
 
 @dataclass(frozen=True)
 class Difference:
-    """One result that differs: the source's value and the target's, ``bits`` wide. place: address of a byte of memory."""
+    """One result that differs: both sides' values, ``bits`` wide. place: the address, for a byte of memory."""
 
     what: str
     source: int
@@ -111,8 +111,8 @@ class Search:
             for name, width in self._widths.items():
                 ones, top = t.mask(width), 1 << (width - 1)
                 small = source.choice((0, 1, 2, 7, 16, 0x7F, 0x80, ones, top, source.getrandbits(31))) & ones
-                number = _NEAR_ONE[n // 2 % 3](source.getrandbits(64)) & ones if width > 31 else source.getrandbits(width)
-                env[name] = 0 if n == 0 else small if n % 2 else number
+                number = _NUMBERS[n // 2 % 3](source.getrandbits(64)) if width > 31 else source.getrandbits(width)
+                env[name] = 0 if n == 0 else small if n % 2 else number & ones
             yield env, functools.partial(_byte, source.getrandbits(64) | 1 if n else 0)
 
     def differences(self, env: Mapping[str, int], memory: Memory) -> tuple[Difference, ...]:

@@ -1,14 +1,14 @@
 """The one door to Z3: terms in, unsatisfiable, a model, or unknown out.
 
 It calls the C library of the ``z3-solver`` wheel directly, because Python-level Z3 objects cost more than the proofs
-themselves. Every query gets a context of its own (without reference counts: all its terms die with it), so that the same
-query gives the same answer whatever was asked before; the bound is Z3's own resource count, never time.
+themselves. Every query gets a context of its own (without reference counts: all its terms die with it), so the same query
+gives the same answer whatever was asked before; the bound is Z3's own resource count, never time.
 
-Encoding: a term of width w is a bit vector of w bits (comparisons are kept as Booleans for as long as possible), memory an array
-of bytes indexed by 64 bits, the floating comparisons bit-vector formulas. Floating arithmetic is either an uninterpreted
-function of its arguments' bits (``exact_floats=False``: sound for proving equalities, since both sides name the same IEEE 754
-operation, but a model may be spurious) or SMT-LIB's theory of floating point (where every NaN is one value). With
-``abstract_loads`` a load is an uninterpreted function of its address, one for each memory and width: as sound, and faster.
+Encoding: a term of width w is a bit vector of w bits (comparisons are kept as Booleans while possible), memory an array
+of bytes indexed by 64 bits, the floating comparisons bit-vector formulas. Floating arithmetic is an uninterpreted
+function of its arguments' bits (``exact_floats=False``: sound for proving equalities, since both sides name the same
+IEEE 754 operation, but a model may be spurious) or SMT-LIB's theory of floating point, every NaN being one value. With
+``abstract_loads`` a load is an uninterpreted function of its address, one for each memory and width: as sound, faster.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class DoorError(Exception):
 
 @dataclass(frozen=True)
 class Model:
-    """A satisfying state. values: each variable (``undef`` ones as ``undef.NAME``). memory: the bytes that the query touched."""
+    """A satisfying state. values: each variable (``undef`` ones as ``undef.NAME``). memory: the bytes that were touched."""
 
     values: dict[str, int]
     memory: dict[int, int]
@@ -107,8 +107,8 @@ _fpa_binary = {op: _bind("mk_fpa_" + op[1:], _P, _P, _P, _P, _P) for op in ("fad
 _fpa_sqrt = _bind("mk_fpa_sqrt", _P, _P, _P, _P)
 _fpa_fma = _bind("mk_fpa_fma", _P, _P, _P, _P, _P, _P)
 _fpa_round = _bind("mk_fpa_round_to_integral", _P, _P, _P, _P)
-_fpa_convert = {"f2f": _bind("mk_fpa_to_fp_float", _P, _P, _P, _P, _P), "s2f": _bind("mk_fpa_to_fp_signed", _P, _P, _P, _P, _P),
-                "u2f": _bind("mk_fpa_to_fp_unsigned", _P, _P, _P, _P, _P)}  # fmt: skip
+_fpa_convert = {op: _bind("mk_fpa_to_fp_" + name, _P, _P, _P, _P, _P)
+                for op, name in (("f2f", "float"), ("s2f", "signed"), ("u2f", "unsigned"))}  # fmt: skip
 _fpa_integer = {"f2s": _bind("mk_fpa_to_sbv", _P, _P, _P, _P, _U), "f2u": _bind("mk_fpa_to_ubv", _P, _P, _P, _P, _U)}
 
 _mk_config = _bind("mk_config", _P)
@@ -237,7 +237,7 @@ class _Encoder:
             return int(_mk_binary["ult"](c, _mk_binary["add"](c, a, b), a))
         result = _mk_binary["add" if op == "saddo" else "sub"](c, a, b)
         other = result if op == "saddo" else a
-        # A sum overflows if its sign differs from both operands', a difference if a's sign differs from b's and from its own.
+        # A sum overflows if its sign differs from both operands', a difference if a's differs from b's and its own.
         signs = _mk_binary["and"](c, _mk_binary["xor"](c, a, result), _mk_binary["xor"](c, b, other))
         return int(_mk_binary["slt"](c, signs, self.number(0, width)))
 
@@ -250,7 +250,7 @@ class _Encoder:
         return int(_mk_binary["ult"](self.context, infinity, self._magnitude(a, width)))
 
     def _float_compare(self, op: str, a: Ast, b: Ast, width: int) -> Ast:
-        """IEEE 754-2019 5.11, ordered predicates: magnitudes compare as integers, both zeros are equal, NaNs are false."""
+        """IEEE 754-2019 5.11, ordered: magnitudes compare as integers, both zeros are equal, NaNs are false."""
         c, zero = self.context, self.number(0, width)
         ordered = [int(_mk_not(c, self._nan(a, width))), int(_mk_not(c, self._nan(b, width)))]
         zeros = int(_mk_eq(c, self._magnitude(int(_mk_binary["or"](c, a, b)), width), zero))
@@ -387,10 +387,11 @@ class _Encoder:
         return int(_mk_ite(c, _fpa_is_nan(c, value), nan, _fpa_bits(c, value)))
 
 
-def solve(assertions: Sequence[Term], rlimit: int, *, exact_floats: bool = False, abstract_loads: bool = False) -> Answer:
+def solve(assertions: Sequence[Term], rlimit: int, *, exact_floats: bool = False,
+          abstract_loads: bool = False) -> Answer:  # fmt: skip
     """Whether some state makes all ``assertions`` (width 1 each) true.
 
-    Unsatisfiable is always final. A model with ``Answer.abstract`` set may be spurious and must be confirmed by evaluation.
+    Unsatisfiable is final. A model with ``Answer.abstract`` set may be spurious and must be confirmed by evaluation.
     Raises DoorError if Z3 refuses a term.
     """
     _errors.clear()
@@ -429,7 +430,7 @@ def _ask(encoder: _Encoder, assertions: Sequence[Term], rlimit: int) -> Answer:
 
 def _solver_for(encoder: _Encoder) -> Ast:
     c = encoder.context
-    if encoder.exact_floats:  # the solvers of QF_FPBV and the like blast every operation; the core knows their rewriting
+    if encoder.exact_floats:  # the logics with floats blast every operation at once; the core rewrites first
         return int(_mk_simple_solver(c))
     is_pure = not (encoder.has_memory or encoder.has_functions)
     return int(_mk_solver(c, _mk_symbol(c, b"QF_BV" if is_pure else b"QF_AUFBV")))

@@ -1,8 +1,8 @@
 """Is target code equal to a source block under the state map? The judgement that everything else rests on.
 
 ``check`` goes from cheap to dear, and every step is sound alone: claims that became one term are proved; a few concrete
-states refute; Z3 with loads as unknowns (after the two chains of stores were laid side by side); Z3 with memory as an array;
-Z3 with exact floating point. A model is believed only when evaluation confirms it.
+states refute; Z3 with loads as functions (after the two chains of stores were laid side by side); Z3 with memory as an
+array; Z3 with exact floating point. A model is believed only when evaluation confirms it.
 """
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ def check(source: Effect, code: Effect, map: StateMap, live_in: Live, live_out: 
           validated: Callable[[str], bool] | None = None) -> Verdict:  # fmt: skip
     """Judges ``code`` (terms over target cells) against ``source`` (over x86-64 cells).
 
-    live_in, live_out: (cell or condition, low bits). The claim: from related states both leave related states in ``live_out``,
-    equal memory, the same way out, and untouched reserved registers, and the code accesses no byte that the source does not.
+    live_in, live_out: (cell or condition, low bits). The claim: from related states both leave states related in
+    ``live_out``, equal memory, the same way out, and untouched reserved registers, and the code accesses no byte that the
+    source does not.
     validated: whether an instruction form's semantics agreed with the emulator; None lets every form pass (for tests of
     semantics). rlimit: bound on each Z3 query. Raises ValueError if the effects do not fit ``exit``.
     """
@@ -106,7 +107,9 @@ class _Proof:
         if answer.status == "unknown":
             return Unknown(f"Z3 gave up within rlimit {self._rlimit}: {answer.reason}")
         found = self._confirmed(answer, search)
-        return self._refuted(found) if found else Unknown("abstraction: Z3's model is not a counterexample when evaluated")
+        if found is None:
+            return Unknown("abstraction: Z3's model is not a counterexample when evaluated")
+        return self._refuted(found)
 
     def _under_assumptions(self, roots: list[Term]) -> list[Term]:
         """The roots, normal, with every condition that the assumptions decide put in as true or false."""
@@ -218,12 +221,11 @@ def _claim(goal: Goal) -> Term:
 
 
 def align(goals: Sequence[Goal]) -> tuple[list[Goal], list[Goal]]:
-    """Lays the code's stores beside the source's: (lemmas, goals with each matched store of the code put as the source's).
+    """Lays the code's stores beside the source's: (lemmas, goals with matched stores of the code put as the source's).
 
-    A store of the code upon memory that already matches is taken for the source's store upon that memory of the same width; that
-    its address and value are equal is a lemma. If all lemmas and goals hold together, with loads from matched
-    memories at one address taken as equal, they hold truly: by induction over the size of terms, since a
-    lemma about a store speaks only of loads from smaller memories.
+    A store of the code upon memory that already matches is taken for the source's store upon that memory of the same width;
+    that its address and value are equal is a lemma. If every lemma holds in every state, each term of the code equals what
+    it was rebuilt to, by induction over its size: a matched store is equal by its two lemmas, which speak of smaller terms.
     """
     known: dict[tuple[int, int], list[Term]] = {}
     for term in t.walk(*(g.source for g in goals)):

@@ -1,9 +1,10 @@
 """A normal form for terms, so that two ways to write the same thing become one hash-consed term and need no solver.
 
-Three things are normalised: sums (any nesting of ``add``, ``sub``, ``neg`` and products with constants becomes one sum, sorted),
-memory (a load skips the stores that it provably misses and takes the value of the one that it provably hits; stores to one
-base are sorted by offset), and divisions of extended operands. Every rule is an identity of the theory, for all
-inputs, and ``tests/isa/test_terms.py`` has Z3 check it; what is not recognised stays as it is.
+Normalised are sums (any nesting of ``add``, ``sub``, ``neg`` and products with constants becomes one sorted sum), shifts
+and masks by constants, memory (a load skips the stores that it provably misses and takes the value of the one that it
+provably hits; stores to one base are sorted by offset), conditions (``compare_rules``) and divisions of extended operands.
+Every rule is an identity of the theory for all inputs, and ``tests/isa/test_terms.py`` has Z3 check it; what is not
+recognised stays as it is.
 """
 
 from __future__ import annotations
@@ -178,7 +179,7 @@ class Normalizer:
         return self._carry(condition) if op == "ult" and args[0].op in _LINEAR else condition
 
     def _carry(self, less: Term) -> Term:
-        """total < part: whether part + (total - part) carries, which is the same for either summand; the simpler one stays."""
+        """total < part: whether part + (total - part) carries; the same for either summand, so the simpler one stays."""
         total, part = less.args
         other = self._rule(t.sub(total, part))
         simpler = min(part, other, key=lambda x: (len(self.sum(x).coefficients), x.id))
@@ -219,7 +220,7 @@ class Normalizer:
         return Sum(total, constant & t.mask(width)) if len(total) <= _MAX_ATOMS else Sum({term: 1}, 0)
 
     def _without_lost_bits(self, part: Term, factor: int) -> Term:
-        """``part``, to be multiplied by ``factor``, with what only changes bits that the product shifts out taken off."""
+        """``part``, to be multiplied by ``factor``, without what only changes bits that the product shifts out."""
         width = part.width
         kept = width - (factor & -factor).bit_length() + 1
         if kept >= width:
@@ -317,7 +318,7 @@ def _disjoint(gap: int, size: int, other: int) -> bool:
 
 
 def _narrow_division(term: Term) -> Term:
-    """The low bits of a division of extended operands are those of the narrow division (also by zero, as SMT-LIB has it)."""
+    """Low bits of a division of extended operands are those of the narrow division (by zero too, as SMT-LIB has it)."""
     division = term.args[0]
     extend = t.sext if division.op == "sdiv" else t.zext
     width = max((a.args[0].width for a in division.args if a.op in ("zext", "sext")), default=division.width)

@@ -1,8 +1,8 @@
 """From two effects and a state map to the claims that make them equal: the initial relation and the goals.
 
-The relation is put in by substitution (every target cell that is the home of something live becomes that term, everything
-else on the target a fresh unknown), so that equal results become the same hash-consed term. What the source
-does not find live is unknown too, and unrelated: a proof can use no dead bit.
+The relation is put in by substitution (every target cell that is the home of something live becomes that term,
+everything else on the target a fresh unknown), so that equal results become the same hash-consed term. What the
+source does not find live is unknown too, and unrelated: a proof can use no dead bit.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ class Relation:
     """Both sides over one set of unknowns.
 
     goals: results that must be equal. loads, stores: the target's accesses; source_loads, source_stores: the source's.
-    initial: name shown -> term, for counterexamples. assumptions: width 1 each, true in every state that counts; notes say
-    them, and what was put in as known, in words.
+    initial: name shown -> term, for counterexamples. assumptions: width 1 each, true in every state that counts; notes
+    say them, and what was put in as known, in words.
     """
 
     goals: list[Goal]

@@ -24,10 +24,16 @@ _REFUSED: Final = {
     "aarch64": re.compile(r"\b(?:sp|wsp|[xw]18|[xw]29|[xw]30|bl|blr|[dqsvbh](?:8|9|1[0-5]))\b|\.LCPI"),
     "riscv64": re.compile(r"\b(?:sp|ra|gp|call|tail)\b|\.LCPI"),
 }
-_REGISTER: Final = re.compile(r"\b(?:[xwvqdshbf]\d{1,2}|f?[ast]\d{1,2})\b")
-_ABI_NAMES: Final = {f"t{n}": f"x{n + 5 if n < 3 else n + 25}" for n in range(7)} | {
-    f"a{n}": f"x{n + 10}" for n in range(8)} | {f"f{k}{n}": f"f{base + n}" for k, base, count in (("a", 10, 8),)
-                                               for n in range(count)}  # fmt: skip
+_REGISTER: Final = re.compile(r"\b(?:[xwvqdshb]\d{1,2}|f?[ast]\d{1,2})\b")
+# RISC-V's names in assembly -> numbers (psABI, "Register Convention").
+_RISCV: Final = {
+    **{f"t{n}": f"x{n + 5 if n < 3 else n + 25}" for n in range(7)},
+    **{f"s{n}": f"x{n + 8 if n < 2 else n + 16}" for n in range(12)},
+    **{f"a{n}": f"x{n + 10}" for n in range(8)},
+    **{f"ft{n}": f"f{n if n < 8 else n + 20}" for n in range(12)},
+    **{f"fs{n}": f"f{n + 8 if n < 2 else n + 16}" for n in range(12)},
+    **{f"fa{n}": f"f{n + 10}" for n in range(8)},
+}
 _VECTOR: Final = re.compile(r"\b[vqdshb](\d{1,2})\b")
 
 
@@ -68,19 +74,18 @@ def _check_prologue(raw: Sequence[str], target: str, pinned: Collection[str]) ->
     mark = ("//" if target == "aarch64" else "#") + ENTRY_MARK
     if mark not in raw:
         return
-    defined = {_register(name) for name in pinned}
+    defined = {_register(name, target) for name in pinned}
     for line in raw[: raw.index(mark)]:
         for word in _REGISTER.findall(line):
-            if _register(word) in defined:
+            if _register(word, target) in defined:
                 raise Unusable(f"before the entry: {line}")
 
 
-def _register(name: str) -> str:
+def _register(name: str, target: str) -> str:
     """One name for all views of a register."""
-    if name in _ABI_NAMES:
-        return _ABI_NAMES[name]
-    kind = {"w": "x", "q": "v", "d": "v", "s": "v", "h": "v", "b": "v"}.get(name[0], name[0])
-    return kind + name[1:]
+    if target == "riscv64":
+        return _RISCV.get(name, name)
+    return {"x": "x", "w": "x"}.get(name[0], "v") + name[1:]
 
 
 def _without_callee_saved(lines: list[str], pinned: Collection[str]) -> list[str]:

@@ -106,7 +106,7 @@ def _right(problems: list[Problem], style: str) -> None:
     for problem, lines, code in zip(problems, lowered, assemble(problems[0].target, lowered), strict=True):
         source = "; ".join(i.text for i in problem.instructions)
         assert lines, source
-        assert not RESERVED.search("\n".join(lines)) or problem.target == "riscv64" and "sp" not in " ".join(lines), (
+        assert not RESERVED.search("\n".join(lines)) or (problem.target == "riscv64" and "sp" not in " ".join(lines)), (
             source
         )
         assert isinstance(code, Assembled), (source, lines, code)
@@ -166,6 +166,10 @@ def test_constants_above_the_entry_must_leave_inputs_alone() -> None:
     with pytest.raises(Unusable, match="before the entry"):
         candidate_lines("f0", raw, "aarch64", ("x8", "v0"))
     assert candidate_lines("f0", raw, "aarch64", ("x0", "v0"))[:2] == ("mov w8, #255", "dup v24.8h, w8")
+    with pytest.raises(Unusable, match="before the entry"):
+        candidate_lines(
+            "f0", ["lui s7, 16", "#gs.entry", "add a0, a0, s7", "#gs.fall", "ret"], "riscv64", ("x23", "x10")
+        )
 
 
 def test_branches_are_threaded_and_inverted() -> None:

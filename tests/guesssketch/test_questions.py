@@ -90,3 +90,8 @@ def test_exits_follow_terminators() -> None:
     assert exit_of(block("jne taken", Branch(64, 2))) == "branch"
     assert exit_of(block("call rax", Call(None, 8))) == "indirect"
     assert exit_of(block("ret", Return())) == "fall"
+
+
+def test_a_cut_keeps_a_division_with_its_extension() -> None:
+    first, _ = cut(problem("mov rax, rdi\nmov rbx, rsi\ncqo\nidiv rcx\nmov rsi, rax", {"rsi": 64, "rbx": 64}))
+    assert len(first.instructions) in (1, 2, 4)

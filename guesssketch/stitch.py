@@ -1,0 +1,293 @@
+"""Proved blocks put together to functions: entries, transfers of control, calls, the native stack pointer.
+
+Inside, x86-64's convention holds on the state map: a call's return address is pushed on the guest stack by the callee's inner
+entry and popped by its return. sp is 16-aligned and at least 256 bytes below rsp whenever a function is called, so signal
+handlers and native callees stay off the guest's frame and red zone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from guesssketch.errors import Untranslatable
+from guesssketch.frames import Frame, Rules, frame
+from guesssketch.names import Names, quoted
+from guesssketch.program import (
+    Block,
+    Branch,
+    Call,
+    Fall,
+    Function,
+    IndirectJump,
+    Jump,
+    Place,
+    Return,
+    TailCall,
+)
+from guesssketch.resolve import BlockId, FunctionId
+from guesssketch.wall.aarch64 import RED
+from isa.statemap import MAPS
+
+MARGIN: Final = 1024  # sp is set this far below the deepest rsp of a function, so that pushes between calls need no care
+LEAF: Final = RED - 128 - 8  # a frame that fits between rsp and sp, the red zone and the return address taken off
+ICALL: Final = ".Lgs_icall"
+_NAME: Final = re.compile(r"(?<![\w.])(S\d+|guard|taken|fall)\b")
+_INVERSE: Final = {"eq": "ne", "hs": "lo", "cs": "cc", "mi": "pl", "vs": "vc", "hi": "ls", "ge": "lt", "gt": "le"}
+_INVERSE |= {b: a for a, b in _INVERSE.items()}
+_X86_REGISTERS: Final = ("rax", "rdx", "rcx", "rbx", "rsi", "rdi", "rbp", "rsp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15")
+
+
+@dataclass(frozen=True)
+class BlockText:
+    """The translation of one piece of a block.
+
+    lines: target text with labels ``1:``, exits ``taken`` and ``fall``, placeholders. places: placeholder -> address.
+    comment: the source instructions. verdict: what is known of it.
+    """
+
+    lines: tuple[str, ...]
+    places: Mapping[str, Place]
+    comment: tuple[str, ...]
+    verdict: str
+
+
+@dataclass(frozen=True)
+class _Target:
+    """The few instructions that stitching itself writes."""
+
+    name: str
+    entry: tuple[str, ...]
+    pop: tuple[str, ...]
+    call: str
+    jump: str
+    indirect: str
+    trap: str
+    comment: str
+    stack: int  # DWARF number of rsp's home
+    link: int  # DWARF number of the return address
+
+
+_TARGETS: Final = {
+    "aarch64": _Target("aarch64", ("str x30, [x28, #-8]!",), ("ldr x30, [x28], #8",), "bl {}", "b {}", "br x16", "udf #0", "//", 28, 30),
+    "riscv64": _Target("riscv64", ("addi s6, s6, -8", "sd ra, 0(s6)"), ("ld ra, 0(s6)", "addi s6, s6, 8"), "call {}", "jump {}, t2",
+                       "jr t1", "unimp", "#", 22, 1),
+}  # fmt: skip
+
+
+def inner_start(target: str) -> list[str]:
+    """CFI before the return address is pushed: rsp's home is the frame address, and what the caller's becomes."""
+    t = _TARGETS[target]
+    return [".cfi_startproc", f".cfi_def_cfa {t.stack}, 0", f".cfi_escape 0x14, {t.stack:#x}, 0"]
+
+
+class Stitcher:
+    """Functions of one object. ``used``: external names whose stub is needed; ``indirect``: whether an indirect call occurs."""
+
+    def __init__(self, names: Names, target: str, texts: Mapping[BlockId, Sequence[BlockText]],
+                 rules: Mapping[tuple[int, int], list[tuple[int, Rules]]]) -> None:  # fmt: skip
+        self.names, self.target, self.texts, self.rules = names, _TARGETS[target], texts, rules
+        self.used: set[str] = set()
+        self.indirect = False
+        self._serial = 0
+        homes = MAPS[target].homes
+        self._dwarf = {i: int(homes[r][1:]) for i, r in enumerate(_X86_REGISTERS)}
+
+    def function(self, index: int, line_marks: Mapping[int, str]) -> list[str]:
+        """The inner function's lines, from behind its label. ``line_marks``: ``.loc`` by block offset."""
+        function = self.names.functions[index]
+        own = frame(function)
+        at = FunctionId(self.names.number, index)
+        output = inner_start(self.target.name)
+        if own.calls or own.depth > LEAF:
+            output += self._lower(own, aligned=self._is_aligned(at, function))
+        output += self.target.entry
+        output += [".cfi_def_cfa_offset 8", f".cfi_offset {self.target.link}, -8"]
+        self._state = Rules((7, 8), ((16, -8),))
+        order = list(function.blocks)
+        order.insert(0, order.pop(order.index(function.offset)))
+        large = 4 * sum(len(text.lines) + 8 for o in order for text in self.texts.get(BlockId(*at, o), ()))
+        resets = {s for o in own.dynamic if isinstance(function.blocks[o].terminator, Branch) for s in function.blocks[o].successors}
+        for position, offset in enumerate(order):
+            block = function.blocks[offset]
+            following = order[position + 1] if position + 1 < len(order) else None
+            output.append(self.names.block(index, offset) + ":")
+            output += [line_marks[offset]] if offset in line_marks else []
+            output += self._unwind(function, block, 0)
+            output += self._lower(own, aligned=False) if offset in resets else []
+            output += self._body(index, block, self.texts.get(BlockId(*at, offset), ()), large)
+            if block.instructions:
+                output += self._unwind(function, block, block.instructions[-1].offset)
+            if offset in own.dynamic and not isinstance(block.terminator, Branch):
+                output += self._lower(own, aligned=False)
+            output += self._leave(index, block, following, own)
+        return [*output, ".cfi_endproc"]
+
+    def _is_aligned(self, at: FunctionId, function: Function) -> bool:
+        """Whether rsp is certainly 16-aligned at entry: gcc gives that up between local functions that do not need it."""
+        if self.names.boundary.has_native_entry(at):
+            return True
+        terminators = [b.terminator for b in function.blocks.values()]
+        places = [t.callee for t in terminators if isinstance(t, Call)]
+        return any(p is None or self.names.resolver.callee(at.object, p) is None for p in places)
+
+    def _lower(self, own: Frame, aligned: bool) -> list[str]:
+        """sp to below the deepest rsp."""
+        size = -(-(own.depth + MARGIN) // 16) * 16
+        if self.target.name == "aarch64":
+            into = "sp" if aligned else "x17"
+            if size < 4096:
+                lines = [f"sub {into}, x28, #{size}"]
+            else:
+                high = [f"movk x17, #{size >> 16:#x}, lsl #16"] if size >> 16 else []
+                lines = [f"movz x17, #{size & 0xFFFF:#x}", *high, f"sub {into}, x28, x17"]
+            return lines if aligned else [*lines, "and sp, x17, #0xfffffffffffffff0"]
+        into = "sp" if aligned else "t2"
+        lines = [f"addi {into}, s6, -{size}"] if size <= 2048 else [f"li t2, {size}", f"sub {into}, s6, t2"]
+        return lines if aligned else [*lines, "andi sp, t2, -16"]
+
+    # --- bodies ---
+
+    def _body(self, index: int, block: Block, texts: Sequence[BlockText], large: int) -> list[str]:
+        """The pieces one after the other; only the last has the block's exits."""
+        output: list[str] = []
+        for number, text in enumerate(texts):
+            last = number == len(texts) - 1
+            output.append(f"{self.target.comment} {'; '.join(text.comment)}")
+            output.append(f"{self.target.comment} {text.verdict}")
+            self._serial += 1
+            end = f".Lgs_e{self._serial}"
+            exits = {"fall": end, "taken": end}
+            if last and isinstance(block.terminator, Branch):
+                exits["taken"] = self.names.block(index, block.terminator.taken)
+                exits["fall"] = self.names.block(index, block.terminator.fall)
+            lines = [out for line in text.lines for out in self._line(line, text, exits, large)]
+            output += lines
+            if any(end in line for line in lines):
+                output.append(end + ":")
+        return output
+
+    def _line(self, line: str, text: BlockText, exits: Mapping[str, str], large: int) -> list[str]:
+        far = self._far(line, large) if _NAME.search(line) else None
+        if far:
+            self._serial += 1
+            skip = f".Lgs_k{self._serial}"
+            inverted, goal = far
+            return [f"{inverted}{skip}", f"b {exits[goal]}", f"{skip}:"]
+
+        def replace(match: re.Match[str]) -> str:
+            name = match[1]
+            if name in exits:
+                return exits[name]
+            return "__stack_chk_guard" if name == "guard" else self.names.reference(text.places[name])
+
+        return [_NAME.sub(replace, line)]
+
+    def _far(self, line: str, large: int) -> tuple[str, str] | None:
+        """(inverted branch up to its target, where it went) of a branch that might not reach: tbz +-32 KiB, others +-1 MiB."""
+        match = re.match(r"(tbn?z|cbn?z|b\.)(\w*)\s*(.*?)(taken|fall)$", line)
+        if self.target.name != "aarch64" or not match or large < (30_000 if match[1][0] == "t" else 1_000_000):
+            return None
+        operation, condition, operands, goal = match.groups()
+        if operation == "b.":
+            return f"b.{_INVERSE[condition]} ", goal
+        inverse = operation.replace("bnz", "bz") if "n" in operation else operation.replace("bz", "bnz")
+        return f"{inverse} {operands}", goal
+
+    # --- transfers of control ---
+
+    def _goto(self, index: int, offset: int, following: int | None) -> list[str]:
+        return [] if offset == following else [f"{'b' if self.target.name == 'aarch64' else 'j'} {self.names.block(index, offset)}"]
+
+    def _leave(self, index: int, block: Block, following: int | None, own: Frame) -> list[str]:
+        t = self.target
+        match block.terminator:
+            case Fall(next=goal) | Jump(target=goal) | Branch(fall=goal):
+                return self._goto(index, goal, following)
+            case IndirectJump():
+                return [t.indirect]
+            case Return():
+                return [*t.pop, "ret"]
+            case Call(callee=callee, next=after):
+                lines = self._call(callee)
+                if after is None:
+                    return [*lines, t.trap]
+                if own.depth > MARGIN - RED:
+                    lines += self._lower(own, aligned=False)
+                return lines + self._goto(index, after, following)
+            case TailCall(callee=callee):
+                return [*t.pop, *self._tail(callee)]
+        return [t.trap]
+
+    def _call(self, callee: Place | None) -> list[str]:
+        inner = self._inner(callee)
+        if inner:
+            return [self.target.call.format(inner)]
+        if callee is None or self.names.boundary.external(self.names.number, callee) is None:
+            self.indirect = True
+            return [*self._address(callee), self.target.call.format(ICALL)]
+        name, glue = self.names.boundary.call(self.names.number, callee)
+        if glue.inline is not None:
+            return list(glue.inline)
+        self.used.add(name)
+        return [self.target.call.format(stub(name))]
+
+    def _tail(self, callee: Place | None) -> list[str]:
+        inner = self._inner(callee)
+        if inner:
+            return [self.target.jump.format(inner)]
+        if callee is None or self.names.boundary.external(self.names.number, callee) is None:
+            self.indirect = True
+            return [*self._address(callee), self.target.jump.format(ICALL)]
+        name, _ = self.names.boundary.call(self.names.number, callee)
+        self.used.add(name)
+        return [self.target.jump.format(stub(name))]
+
+    def _inner(self, callee: Place | None) -> str | None:
+        found = self.names.resolver.callee(self.names.number, callee) if callee else None
+        return self.names.inner(found) if found else None
+
+    def _address(self, callee: Place | None) -> list[str]:
+        """The branch target from the global offset table: of a weak definition, which another may replace."""
+        if callee is None:
+            return []
+        symbol = self.names.file.symbols[callee.symbol]
+        if callee.addend or not symbol.name or symbol.type == "section":
+            raise Untranslatable([f"{self.names.file.name}: a call into the middle of {symbol.name or 'a section'}"])
+        name = quoted(symbol.name)
+        if self.target.name == "aarch64":
+            return [f"adrp x16, :got:{name}", f"ldr x16, [x16, :got_lo12:{name}]"]
+        return ["1:", f"auipc t1, %got_pcrel_hi({name})", "ld t1, %pcrel_lo(1b)(t1)"]
+
+    # --- unwinding ---
+
+    def _unwind(self, function: Function, block: Block, at: int) -> list[str]:
+        """CFI directives that make the rules in force at ``at`` bytes into ``block`` hold from here."""
+        section, offset = block.home
+        rows = self._rows(function, section or function.section, offset + at)
+        if rows is None or rows == self._state:
+            return []
+        register, displacement = rows.cfa
+        lines = [f".cfi_def_cfa {self._dwarf[register]}, {displacement}"] if rows.cfa != self._state.cfa else []
+        old, new = dict(self._state.saved), dict(rows.saved)
+        lines += [f".cfi_restore {self._dwarf[n]}" for n in old if n not in new and n < 16]
+        lines += [f".cfi_offset {self._dwarf[n]}, {where}" for n, where in new.items() if old.get(n) != where and n < 16]
+        self._state = rows
+        return lines
+
+    def _rows(self, function: Function, section: int, offset: int) -> Rules | None:
+        for start_section, start, size in ((function.section, function.offset, function.size), *function.parts):
+            if start_section == section and start <= offset < start + size:
+                found = None
+                for row, rules in self.rules.get((section, start), ()):
+                    if start + row <= offset and rules.cfa[0] < 16:
+                        found = rules
+                return found
+        return None
+
+
+def stub(name: str) -> str:
+    """Label of the function that calls external ``name`` for translated callers."""
+    return quoted(f".Lgs_call_{name}")
