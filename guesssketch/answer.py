@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-
-from solver.verdict import Proved, Tested
+from typing import Any
 
 from guesssketch.judge import Judgement, judge
-from guesssketch.problem import Problem, Proposer
+from guesssketch.problem import Candidate, Problem, Proposer
 from guesssketch.questions import cut
+from solver.verdict import Proved, Tested
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,10 @@ class Answer:
 
     @staticmethod
     def from_json(text: str) -> Answer:
-        data = json.loads(text)
-        pieces = [{k: tuple(v) if isinstance(v, list) else v for k, v in piece.items()} for piece in data["pieces"]]
+        data: dict[str, Any] = json.loads(text)
+        pieces: list[dict[str, Any]] = [
+            {name: tuple(value) if isinstance(value, list) else value for name, value in piece.items()} for piece in data["pieces"]
+        ]
         return Answer(tuple(Piece(**piece) for piece in pieces), tuple((t, r) for t, r in data["failures"]))
 
 
@@ -59,21 +61,16 @@ class _Node:
     reason: str = "no candidate"
 
 
-def answer(problems: Sequence[Problem], proposers: Sequence[Proposer], done: Callable[[int], None] = lambda n: None) -> list[Answer]:
+def answer(problems: Sequence[Problem], proposers: Sequence[Proposer]) -> list[Answer]:
     """One answer for each problem (all for one target).
 
     The proposers are asked in order, each in one batch for all that is still open; a candidate that is not proved leaves its
     problem open. What stays open is cut in two and asked again; a single instruction that cannot be proved may be tested.
-    ``done`` is called with the number of problems finished, as they finish.
     """
     roots = [_Node(p) for p in problems]
     open_nodes = list(roots)
-    first = True
     while open_nodes:
         _ask(open_nodes, proposers)
-        if first:
-            done(sum(1 for node in open_nodes if node.judgement))
-            first = False
         halves: list[_Node] = []
         for node in open_nodes:
             if node.judgement is None and len(node.problem.instructions) > 1:
@@ -81,7 +78,6 @@ def answer(problems: Sequence[Problem], proposers: Sequence[Proposer], done: Cal
                 node.halves = _Node(one), _Node(two)
                 halves.extend(node.halves)
         open_nodes = halves
-    done(sum(1 for node in roots if node.judgement is None))
     return [_collect(node) for node in roots]
 
 
@@ -100,7 +96,7 @@ def _ask(nodes: Sequence[_Node], proposers: Sequence[Proposer]) -> None:
         _judge([n for n, _ in last], [c for _, c in last], final=True)
 
 
-def _judge(nodes: Sequence[_Node], candidates: Sequence, final: bool) -> None:
+def _judge(nodes: Sequence[_Node], candidates: Sequence[Candidate], final: bool) -> None:
     for node, judgement in zip(nodes, judge([n.problem for n in nodes], candidates, final=final), strict=True):
         if isinstance(judgement.verdict, Proved | Tested):
             node.judgement = judgement

@@ -12,7 +12,7 @@ import click
 from guesssketch.errors import GuessSketchError, UsageError
 
 if TYPE_CHECKING:
-    from guesssketch.pipeline import Options
+    pass
 
 TARGETS = ("aarch64", "riscv64")
 STAGES = ("cfg", "liveness", "source", "candidates", "proof")
@@ -42,8 +42,9 @@ def main() -> None:
 @click.option("-j", "--jobs", type=click.IntRange(min=1), help="Worker processes.  [default: one a core]")
 @click.option("--cache", type=click.Path(path_type=Path, file_okay=False), help="Directory of proved translations.")
 @click.option("--no-cache", is_flag=True, help="Neither read nor write proved translations.")
-def translate(files: Sequence[Path], target: str, output: Path, kind: Any, report: Path | None, require: Any,
-              proposers: str, prototypes: Sequence[Path], jobs: int | None, cache: Path | None, no_cache: bool) -> None:  # fmt: skip
+def translate(files: Sequence[Path], target: str, output: Path, kind: Any, report: Path | None,
+              require: Any, proposers: str, prototypes: Sequence[Path],
+              jobs: int | None, cache: Path | None, no_cache: bool) -> None:  # fmt: skip
     """Translate x86-64 objects and archives together; they call each other directly."""
     from rich.console import Console
 
@@ -56,7 +57,7 @@ def translate(files: Sequence[Path], target: str, output: Path, kind: Any, repor
     if jobs:
         settings["jobs"] = jobs
     console = Console(stderr=True)
-    with _progress(console) as progress:
+    with _Progress(console) as progress:
         result = pipeline.translate(files, pipeline.Options(**settings, progress=progress))
     written = pipeline.write(result, output, kind, target)
     if report:
@@ -73,7 +74,7 @@ def _proposer_names(text: str) -> tuple[str, ...]:
     return names
 
 
-class _progress:
+class _Progress:
     """A progress bar on a terminal, silence elsewhere."""
 
     def __init__(self, console: Any) -> None:

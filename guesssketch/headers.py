@@ -44,6 +44,7 @@ _SPELLINGS: Final = {
     "__int128_t": "__int128", "__uint128_t": "__int128",
 }  # fmt: skip
 _RESPELLED: Final = re.compile(r"typedef (.* )?(float|double) ;")  # glibc's own typedef of a name in _SPELLINGS
+_OPAQUE: Final = re.compile(r"(pthread_\w+|mtx|cnd|sem)_t")
 _PACKED: Final = "__packed_marker"
 _WORDS: Final = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|\w+|\.\.\.|<<|>>|[<>=!]=|&&|\|\||[^\s\w]')
 
@@ -392,6 +393,17 @@ def _unit(machine: str, library: str, options: tuple[str, ...]) -> _Unit:
     return unit
 
 
+def _matters(function: str, name: str, source: str, target: str) -> bool:
+    """Whether a struct's two shapes keep ``function`` from being called. What threads synchronize on is opaque: its size alone
+    matters, where the library initializes one (static initializers agree)."""
+    if not _OPAQUE.fullmatch(name):
+        return source != target
+    if function.startswith("pthread_") and function.endswith("_init") and name != function[:-5] + "_t":
+        return False
+    larger = int(target.partition("[")[0]) > int(source.partition("[")[0])
+    return larger and re.search(r"_init$|^pthread_getattr_", function) is not None
+
+
 def library_text() -> str:
     """``data/prototypes.json``: deterministic for one version of ziglang."""
     signatures: dict[str, str] = {}
@@ -408,7 +420,7 @@ def library_text() -> str:
                 if name not in other.functions:
                     continue
                 structs = unit.pointees(node) | other.pointees(other.functions[name])
-                differ = sorted(s for s in structs if unit.shape(s) != other.shape(s))
+                differ = sorted(s for s in structs if _matters(name, s, unit.shape(s), other.shape(s)))
                 if differ:
                     layouts.setdefault(name, {})[target] = differ
     data = {"signatures": dict(sorted(signatures.items())), "layouts": dict(sorted(layouts.items()))}

@@ -6,17 +6,16 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from guesssketch.assembler import Assembled, AssemblyError, assemble
+from guesssketch.problem import Candidate, Problem
 from isa.aarch64.lift import lift as lift_aarch64
 from isa.riscv64.lift import lift as lift_riscv64
 from isa.statemap import MAPS
 from isa.x86_64.lift import lift as lift_source
 from solver import gate
-from solver.emulate import agree
+from solver.emulate import agree, compare
 from solver.equivalence import check
 from solver.verdict import Proved, Refuted, Tested, Unknown, Verdict
-
-from guesssketch.assembler import Assembled, AssemblyError, assemble
-from guesssketch.problem import Candidate, Problem
 
 LIFTS = {"aarch64": lift_aarch64, "riscv64": lift_riscv64}
 FILTER_STATES = 4  # states run before Z3 is asked: wrong candidates mostly die on the first
@@ -64,5 +63,7 @@ def verify(problem: Problem, code: Assembled, final: bool = False) -> Verdict:
         verdict = check(source, target, MAPS[problem.target], problem.live_in, problem.live_out, problem.exit, problem.symbols)
     if isinstance(verdict, Proved | Refuted) or not final:
         return verdict
-    difference = agree(problem, code, states=TEST_STATES)
-    return Tested(TEST_STATES, verdict.reason) if difference is None else Refuted(difference)
+    agreement = compare(problem, code, TEST_STATES)
+    if agreement.difference is not None:
+        return Refuted(agreement.difference)
+    return Tested(agreement.states, verdict.reason) if agreement.states else Unknown(f"{verdict.reason}; {agreement.why}")

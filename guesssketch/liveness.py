@@ -10,9 +10,12 @@ outside follow the System V ABI.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
+from guesssketch.problem import Exit
+from guesssketch.program import Block, Branch, Call, IndirectJump, Place, Program, Return, TailCall
+from guesssketch.resolve import BlockId, FunctionId, Resolver
 from isa import statemap
 from isa import terms as t
 from isa.demand import demanded, low_bits
@@ -20,13 +23,9 @@ from isa.machine import Effect, Instruction
 from isa.statemap import CONDITIONS, FLAGS, VECTORS, cell_term
 from isa.x86_64.lift import lift
 
-from guesssketch.problem import Exit
-from guesssketch.program import Block, Branch, Call, IndirectJump, Place, Program, Return, TailCall
-from guesssketch.resolve import BlockId, FunctionId, Resolver
-
 Live = dict[str, int]  # cell or condition -> number of low bits that matter (1, 8, 16, 32 or 64)
 
-ARGUMENTS: Live = {r: 64 for r in ("rdi", "rsi", "rdx", "rcx", "r8", "r9")} | {"rax": 8} | {
+ARGUMENTS: Live = dict.fromkeys(("rdi", "rsi", "rdx", "rcx", "r8", "r9"), 64) | {"rax": 8} | {
     f"xmm{n}.{half}": 64 for n in range(8) for half in ("lo", "hi")
 }  # fmt: skip
 PRESERVED: Live = dict.fromkeys(statemap.CALLEE_SAVED, 64)
@@ -35,15 +34,14 @@ _TRANSFERS = ("jmp", "call", "ret", "retf", "ud2", "hlt", "int3")
 EVERYTHING: Live = dict.fromkeys((*statemap.GENERAL, *VECTORS), 64) | dict.fromkeys((*FLAGS, *CONDITIONS), 1)
 
 
-@dataclass(frozen=True)
-class Boundary:
-    """What the wall knows (``guesssketch.wall``): cells read by an external call, and cells that a function owes its native callers.
+class Boundary(Protocol):
+    """What the wall knows (``guesssketch.wall.Boundary``)."""
 
-    call_uses(object, place): of a direct call outside. return_uses(object, function): None if it has no native entry.
-    """
+    def call_uses(self, number: int, place: Place) -> Live:
+        """Cells read by a direct call from object ``number`` to ``place``, which is outside."""
 
-    call_uses: Callable[[int, Place], Live]
-    return_uses: Callable[[FunctionId], Live | None]
+    def return_uses(self, at: FunctionId) -> Live | None:
+        """Cells that a function owes its native callers; None if it has no native entry."""
 
 
 @dataclass

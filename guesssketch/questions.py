@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from isa.machine import Instruction, Relocation
-from isa.x86_64.lift import lift
-
 from guesssketch.liveness import Live, before, body, exit_of
-from guesssketch.problem import Exit, Problem, Symbol
+from guesssketch.problem import Problem, Symbol
 from guesssketch.program import Block, Place, Program
 from guesssketch.resolve import BlockId, Resolver
+from isa.machine import Instruction, Relocation
+from isa.x86_64.lift import lift
 
 LONGEST = 32  # source instructions in one problem; longer blocks are cut at once (proof time grows faster than length)
 GUARD = "guard"  # the placeholder of the stack protector's canary, fs:0x28 in x86-64 code

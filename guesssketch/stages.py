@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from isa import terms as t
-
 from guesssketch import cfg, objfile, pipeline, wall
 from guesssketch.errors import UsageError
 from guesssketch.judge import judge
@@ -15,6 +13,7 @@ from guesssketch.problem import Problem
 from guesssketch.program import Block, Program
 from guesssketch.questions import ask
 from guesssketch.resolve import BlockId, Resolver
+from isa import terms as t
 
 
 def show(path: Path, function: str | None, stage: str, target: str) -> Iterator[str]:

@@ -183,7 +183,10 @@ class Stitcher:
                 return exits[name]
             return "__stack_chk_guard" if name == "guard" else self.names.reference(text.places[name])
 
-        return [_NAME.sub(replace, line)]
+        done = _NAME.sub(replace, line)
+        if "%tprel_" in done:  # relaxed, these would give an address where the proof has an offset
+            return [".option push", ".option norelax", done, ".option pop"]
+        return [done]
 
     def _far(self, line: str, large: int) -> tuple[str, str] | None:
         """(inverted branch up to its target, where it went) of a branch that might not reach: tbz +-32 KiB, others +-1 MiB."""

@@ -76,7 +76,7 @@ def _arguments(term: Term, bits: int) -> list[int]:
 
 
 def _shift(term: Term, bits: int) -> list[int]:
-    value, amount = term.args
+    amount = term.args[1]
     width, everything = term.width, mask(term.width)
     if amount.op != "const":
         if term.op == "shl":

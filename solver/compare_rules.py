@@ -1,7 +1,8 @@
 """Rules that bring conditions (terms of width 1) to one form: where x86-64's flags and both targets' compares meet.
 
-Conditions are made of ``eq``, ``ult`` and ``slt`` at the narrowest width, sign bits (``extract``) and ``not``; no ``ule``,
-``sle``, comparison of extended values or disjunction of less and equal is left. Each rule is an identity for all inputs.
+Conditions are made of ``eq``, ``ult`` and ``slt`` at the narrowest width, sign bits (``extract``) and ``not``; no
+``ule``, ``sle``, comparison of extended values or disjunction of less and equal is left. Each rule is an identity for
+all inputs.
 """
 
 from __future__ import annotations
@@ -45,8 +46,8 @@ def less(op: str, a: Term, b: Term) -> Term:
 def narrow(op: str, a: Term, b: Term) -> Term:
     """``eq``, ``ult`` or ``slt`` of two extended values, at the width before the extension.
 
-    Sign extension keeps equality and both orders; zero extension keeps equality and the unsigned order, and makes the signed
-    one unsigned.
+    Sign extension keeps equality and both orders; zero extension keeps equality and the unsigned order, and makes the
+    signed one unsigned.
     """
     for extend, kind in ((t.zext, "zext"), (t.sext, "sext")):
         width = max((x.args[0].width for x in (a, b) if x.op == kind), default=0)

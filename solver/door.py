@@ -1,8 +1,8 @@
 """The one door to Z3: terms in, unsatisfiable, a model, or unknown out.
 
 It calls the C library of the ``z3-solver`` wheel directly, because Python-level Z3 objects cost more than the proofs
-themselves. Every query gets a context of its own (without reference counts: all its terms die with it), so the same query
-gives the same answer whatever was asked before; the bound is Z3's own resource count, never time.
+themselves. Every query gets a context of its own (without reference counts: all its terms die with it), so the same
+query gives the same answer whatever was asked before; the bound is Z3's own resource count, never time.
 
 Encoding: a term of width w is a bit vector of w bits (comparisons are kept as Booleans while possible), memory an array
 of bytes indexed by 64 bits, the floating comparisons bit-vector formulas. Floating arithmetic is an uninterpreted
@@ -39,7 +39,7 @@ class DoorError(Exception):
 
 @dataclass(frozen=True)
 class Model:
-    """A satisfying state. values: each variable (``undef`` ones as ``undef.NAME``). memory: the bytes that were touched."""
+    """A satisfying state. values: each variable (``undef`` ones as ``undef.NAME``). memory: the bytes touched."""
 
     values: dict[str, int]
     memory: dict[int, int]

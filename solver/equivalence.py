@@ -33,8 +33,8 @@ def check(source: Effect, code: Effect, map: StateMap, live_in: Live, live_out: 
     """Judges ``code`` (terms over target cells) against ``source`` (over x86-64 cells).
 
     live_in, live_out: (cell or condition, low bits). The claim: from related states both leave states related in
-    ``live_out``, equal memory, the same way out, and untouched reserved registers, and the code accesses no byte that the
-    source does not.
+    ``live_out``, equal memory, the same way out, and untouched reserved registers, and the code accesses no byte that
+    the source does not.
     validated: whether an instruction form's semantics agreed with the emulator; None lets every form pass (for tests of
     semantics). rlimit: bound on each Z3 query. Raises ValueError if the effects do not fit ``exit``.
     """
@@ -223,9 +223,9 @@ def _claim(goal: Goal) -> Term:
 def align(goals: Sequence[Goal]) -> tuple[list[Goal], list[Goal]]:
     """Lays the code's stores beside the source's: (lemmas, goals with matched stores of the code put as the source's).
 
-    A store of the code upon memory that already matches is taken for the source's store upon that memory of the same width;
-    that its address and value are equal is a lemma. If every lemma holds in every state, each term of the code equals what
-    it was rebuilt to, by induction over its size: a matched store is equal by its two lemmas, which speak of smaller terms.
+    A store of the code upon memory that already matches is taken for the source's store upon that memory of the same
+    width; that its address and value are equal is a lemma. If every lemma holds in every state, each term of the code
+    equals what it was rebuilt to, by induction over its size: a matched store does by its two lemmas.
     """
     known: dict[tuple[int, int], list[Term]] = {}
     for term in t.walk(*(g.source for g in goals)):

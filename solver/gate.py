@@ -69,6 +69,7 @@ def write_table(path: Path, isa: str, forms: dict[str, int]) -> None:
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
     with os.fdopen(handle, "w") as file:
         file.write(text)
+    os.chmod(name, 0o644)
     os.replace(name, path)
 
 

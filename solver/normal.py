@@ -1,10 +1,10 @@
 """A normal form for terms, so that two ways to write the same thing become one hash-consed term and need no solver.
 
-Normalised are sums (any nesting of ``add``, ``sub``, ``neg`` and products with constants becomes one sorted sum), shifts
-and masks by constants, memory (a load skips the stores that it provably misses and takes the value of the one that it
-provably hits; stores to one base are sorted by offset), conditions (``compare_rules``) and divisions of extended operands.
-Every rule is an identity of the theory for all inputs, and ``tests/isa/test_terms.py`` has Z3 check it; what is not
-recognised stays as it is.
+Normalised are sums (any nesting of ``add``, ``sub``, ``neg`` and products with constants becomes one sorted sum),
+shifts, masks and bit fields (``fields``), memory (a load skips the stores that it provably misses and takes the value
+of the one that it provably hits; stores to one base are sorted by offset; accesses are of 64 bits at most), conditions
+(``compare_rules``) and divisions of extended operands. Every rule is an identity of the theory for all inputs, and
+``tests/isa/test_terms.py`` has Z3 check it; what is not recognised stays as it is.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final
 
 from isa import terms as t
 from isa.terms import Term
-from solver import compare_rules
+from solver import compare_rules, fields
 
 _MAX_ATOMS: Final = 12  # longer sums stay nested: a chain of n additions would otherwise grow to n*n/2 nodes
 _LINEAR: Final = frozenset({"add", "sub", "neg", "mul", "shl", "not"})
@@ -69,7 +69,13 @@ class Normalizer:
         if op in ("add", "sub", "neg", "mul", "shl"):
             if op in ("mul", "shl") and term.args[1].op != "const":
                 return term
-            return self._recompose(self.sum(term), term)
+            return self._joined(self._recompose(self.sum(term), term))
+        if op == "or" and term.width > 1:
+            return self._joined(term)
+        if op == "ite" and term.width > 1:
+            return _narrow_choice(term)
+        if op == "zext" and term.args[0].op == "concat":
+            return t.concat(t.const(0, term.width - term.args[0].width), term.args[0])
         if op in ("urem", "srem"):  # a - b * (a / b): true by zero too, where SMT-LIB has a rem 0 = a
             a, b = term.args
             quotient = t.binary("udiv" if op == "urem" else "sdiv", a, b)
@@ -92,6 +98,12 @@ class Normalizer:
         if term.width == 1:
             return self._condition(term)
         return term
+
+    def _joined(self, term: Term) -> Term:
+        """A sum or disjunction of fields that do not overlap, as their concatenation."""
+        if term.op not in ("add", "or") or (parts := fields.together(*term.args)) is None:
+            return term
+        return self._again(fields.concatenation(parts, term.width))
 
     def _extract(self, term: Term) -> Term:
         """Bits of an operation as an operation on fewer bits."""
@@ -153,7 +165,7 @@ class Normalizer:
             last = parts[-1]
             if part.op == last.op == "load" and part.args[0] is last.args[0]:
                 is_next = self.distance(last.args[1], part.args[1]) == part.width // 8
-                if is_next:
+                if is_next and last.width + part.width <= 64:
                     parts[-1] = t.load(part.args[0], part.args[1], last.width + part.width)
                     continue
             parts.append(part)
@@ -179,7 +191,7 @@ class Normalizer:
         return self._carry(condition) if op == "ult" and args[0].op in _LINEAR else condition
 
     def _carry(self, less: Term) -> Term:
-        """total < part: whether part + (total - part) carries; the same for either summand, so the simpler one stays."""
+        """total < part: whether part + (total - part) carries. Either summand will do, so the simpler one stays."""
         total, part = less.args
         other = self._rule(t.sub(total, part))
         simpler = min(part, other, key=lambda x: (len(self.sum(x).coefficients), x.id))
@@ -229,7 +241,7 @@ class Normalizer:
             return part.args[0]
         inner = part.args[0] if part.op in ("zext", "sext") else part
         if inner.op == "load" and 8 * _bytes_for(kept) <= inner.width:
-            return t.zext(self._load(*inner.args, 8 * _bytes_for(kept)), width)
+            return t.zext(self._load(inner.args[0], inner.args[1], 8 * _bytes_for(kept)), width)
         if inner.op == "extract" and inner.attr == 0 and inner.width >= kept and inner.args[0].width >= width:
             return t.extract(inner.args[0], 0, width)
         return part
@@ -262,6 +274,9 @@ class Normalizer:
         return (x.constant - y.constant) & t.mask(64) if x.key == y.key else None
 
     def _load(self, memory: Term, address: Term, width: int) -> Term:
+        if width > 64:
+            upper = self._again(t.add(address, t.const(8, 64)))
+            return t.concat(self._load(memory, upper, width - 64), self._load(memory, address, 64))
         size = width // 8
         while memory.op == "store":
             below, place, value = memory.args
@@ -276,6 +291,10 @@ class Normalizer:
         return t.load(memory, address, width)
 
     def _store(self, memory: Term, address: Term, value: Term) -> Term:
+        if value.width > 64:
+            lower, upper = self(t.extract(value, 0, 64), t.extract(value, 64, value.width - 64))
+            memory = self._store(memory, address, lower)
+            return self._store(memory, self._again(t.add(address, t.const(8, 64))), upper)
         if memory.op != "store":
             return t.store(memory, address, value)
         below, place, old = memory.args
@@ -293,6 +312,8 @@ class Normalizer:
 def _parts(term: Term) -> list[tuple[int, Term]]:
     """The operands of a linear operation with their factors (``not`` a is -a - 1); empty if it is not linear."""
     op, args = term.op, term.args
+    if op == "concat":
+        return [(1 << low, t.zext(value, term.width)) for low, value in fields.fields(term)]
     if op not in _LINEAR:
         return []
     if op == "add":
@@ -305,6 +326,16 @@ def _parts(term: Term) -> list[tuple[int, Term]]:
         return []
     factor = args[1].attr if op == "mul" else 1 << args[1].attr
     return [(factor, args[0])]
+
+
+def _narrow_choice(term: Term) -> Term:
+    """An ``ite`` between zero extensions as the extension of an ``ite``."""
+    condition, *sides = term.args
+    width = max((x.args[0].width for x in sides if x.op == "zext"), default=term.width)
+    narrow = [t.extract(x, 0, width) for x in sides]
+    if width == term.width or any(t.zext(a, term.width) is not x for a, x in zip(narrow, sides, strict=True)):
+        return term
+    return t.zext(t.ite(condition, *narrow), term.width)
 
 
 def _bytes_for(bits: int) -> int:

@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 from isa import terms as t
 from isa.aarch64 import lift as aarch64
 from isa.evaluate import Program
+from isa.floats import is_nan
 from isa.machine import TAKEN, Effect, Instruction, Relocation, RelocKind
 from isa.riscv64 import lift as riscv64
 from isa.terms import Term
@@ -157,9 +158,7 @@ class _Bench:
         self.effect = effect
         tls = {r.symbol for r in instruction.relocations if r.kind in ("tpoff", "gottpoff") or r.kind.startswith("tpr")}
         names = dict.fromkeys(r.symbol for r in instruction.relocations)
-        self.placement: Placement = place(
-            [Symbol(n, "tls" if n in tls else "local") for n in names if n != GUARD], seed
-        )
+        self.placement: Placement = place([Symbol(n, "tls" if n in tls else "local") for n in names if n != GUARD], seed)
         self.memory = self.placement.memory
         self.code = self._link()
         self.exits = [self.code.fall] + ([] if self.code.taken is None else [self.code.taken])
@@ -182,6 +181,8 @@ class _Bench:
         threads = [v for a in self.accesses if {"fs_base", "tp"} & (v := t.variables(a.address)).keys()]
         self.offsets = [n for v in threads for n in v if n in self.machine.cells and n not in ("fs_base", "tp")]
         self.nan = bool(effect.approximations)
+        # Unicorn's fmin and fmax follow an older manual for signaling NaNs; qemu-riscv64 7.2 is right.
+        self.quiet = isa == "riscv64" and instruction.mnemonic.startswith(("fmin", "fmax"))
         self.single = isa == "riscv64" and (".s" in instruction.mnemonic or instruction.mnemonic == "fmv.w.x")
 
     def _link(self) -> SourceCode:
@@ -216,6 +217,8 @@ class _Bench:
                 state[name] = half(source)
                 if self.single:
                     state[name] |= 0xFFFF_FFFF << 32
+                if self.quiet:
+                    state[name] = _quieted(state[name], 32 if self.single else 64)
             else:
                 state[name] = integer(source)
         wide = [n for n in self.inputs if n in state and cells[n][2] == 64]
@@ -266,9 +269,7 @@ class _Bench:
         found = self.memory.get(address)
         return byte(address) if found is None else found
 
-    def _difference(
-        self, state: Mapping[str, int], expected: Sequence[Sequence[Any]], got: Outcome, read: list[str]
-    ) -> str:
+    def _difference(self, state: Mapping[str, int], expected: Sequence[Sequence[Any]], got: Outcome, read: list[str]) -> str:
         """``expected``: memory and results with undefined bits 0 and, where there are any, 1."""
         actual: dict[str, int] = dict(got.state)
         writes = dict(got.writes)
@@ -308,6 +309,11 @@ class _Bench:
             if a != b and not (self.nan and any(same_but_nan(word(wanted, s), word(got, s)) for s in starts)):
                 return f"byte [{address:#x}] is {a:#x} by the semantics, {b:#x} by the emulator"
         return ""
+
+
+def _quieted(bits: int, width: int) -> int:
+    """A float whose signaling NaNs are made quiet."""
+    return bits | 1 << (22 if width == 32 else 51) if is_nan(bits & (1 << width) - 1, width) else bits
 
 
 def _show(state: Mapping[str, int], names: Sequence[str]) -> str:

@@ -135,11 +135,13 @@ def test_normal_memory_keeps_the_meaning(seed: int) -> None:
     memory = raw = t.memory()
     for n in range(6):
         address = t.add(bases[pick.random() < 0.2], t.const(pick.randint(-6, 6), 64))
-        width = pick.choice((8, 16, 32))
+        width = pick.choice((8, 16, 32, 128))
         value = t.var(f"v{n}", width)
         memory, raw = t.store(memory, address, value), t._make("store", 0, (raw, address, value))
     place = t.add(t.var("p", 64), t.const(pick.randint(-4, 4), 64))
-    loads = [(t.load(memory, place, width), t._make("load", width, (raw, place))) for width in (8, 16, 32)]
+    loads = [(t.load(memory, place, width), t._make("load", width, (raw, place))) for width in (8, 16, 32, 128)]
+    (_, wide), low = loads[-1], pick.randint(0, 100)
+    loads.append((t.extract(t.load(memory, place, 128), low, 20), t._make("extract", 20, (wide,), low)))
     anywhere = t.var("any address", 64)
     normal = Normalizer()(memory, *(a for a, _ in loads))
     assert_equal([(t._make("load", 8, (normal[0], anywhere)), t._make("load", 8, (raw, anywhere)))])
