@@ -35,8 +35,8 @@ MARGIN: Final = 1024  # sp is set this far below the deepest rsp of a function, 
 LEAF: Final = RED - 128 - 8  # a frame that fits between rsp and sp, the red zone and the return address taken off
 ICALL: Final = ".Lgs_icall"
 _NAME: Final = re.compile(r"(?<![\w.])(S\d+|guard|taken|fall)\b")
-_INVERSE: Final = {"eq": "ne", "hs": "lo", "cs": "cc", "mi": "pl", "vs": "vc", "hi": "ls", "ge": "lt", "gt": "le"}
-_INVERSE |= {b: a for a, b in _INVERSE.items()}
+_OPPOSITES: Final = (("eq", "ne"), ("hs", "lo"), ("cs", "cc"), ("mi", "pl"), ("vs", "vc"), ("hi", "ls"), ("ge", "lt"), ("gt", "le"))
+_INVERSE: Final = dict(_OPPOSITES) | {b: a for a, b in _OPPOSITES}
 _X86_REGISTERS: Final = ("rax", "rdx", "rcx", "rbx", "rsi", "rdi", "rbp", "rsp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15")
 
 

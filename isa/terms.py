@@ -3,7 +3,7 @@
 A term is an immutable, hash-consed node of a directed acyclic graph. Its ``width`` is in bits; width 0 is the sort of
 memory (64-bit address -> byte, little-endian). Operations mean what SMT-LIB's theory of bit vectors says (a shift by
 the width or more gives 0, or the sign for ``ashr``), and IEEE 754 with round-to-nearest-even for the floating ones.
-Three consumers read terms: ``solver.z3door`` (proof), ``guesssketch.lowering`` (LLVM IR) and ``evaluate`` in
+Three consumers read terms: ``solver.door`` (proof), ``guesssketch.lowering`` (LLVM IR) and ``evaluate`` in
 ``isa.evaluate`` (concrete states).
 
 The constructors fold constants and remove the noise that p-code makes (slices of concatenations, extensions of
@@ -63,11 +63,6 @@ def _make(op: str, width: int, args: tuple[Term, ...] = (), attr: Any = None) ->
         _next_id += 1
         _table[key] = term
     return term
-
-
-def clear() -> None:
-    """Forget all interned terms (between functions of a long run). Terms made before must not meet terms made after."""
-    _table.clear()
 
 
 def mask(width: int) -> int:
@@ -316,6 +311,9 @@ def sext(a: Term, width: int) -> Term:
     return _make("sext", width, (a,))
 
 
+_extracts: dict[tuple[int, int, int], Term] = {}  # shared sums are cut once, not once a path
+
+
 def extract(a: Term, low: int, width: int) -> Term:
     """Bits low .. low+width-1 of ``a``."""
     assert low >= 0 and width > 0 and low + width <= a.width, (low, width, a.width)
@@ -323,6 +321,14 @@ def extract(a: Term, low: int, width: int) -> Term:
         return a
     if a.op == "const":
         return const(a.attr >> low, width)
+    key = (a.id, low, width)
+    found = _extracts.get(key)
+    if found is None:
+        found = _extracts[key] = _extract(a, low, width)
+    return found
+
+
+def _extract(a: Term, low: int, width: int) -> Term:
     if a.op == "extract":
         return extract(a.args[0], a.attr + low, width)
     if a.op == "concat":

@@ -130,8 +130,8 @@ class Boundary:
         for number, file in enumerate(self.program.objects):
             for section in file.sections:
                 if section.is_allocated and not section.is_code and section.name != ".eh_frame":
-                    for relocation in section.relocations:
-                        found = self.resolver.callee(number, Place(relocation.symbol, relocation.addend))
+                    for field in section.relocations:
+                        found = self.resolver.callee(number, Place(field.symbol, field.addend))
                         if found is not None:
                             yield found
         for at, block in self._blocks():
