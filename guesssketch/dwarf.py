@@ -19,8 +19,8 @@ from guesssketch.prototypes import POINTER, VOID, Signature, Type, scalar, struc
 
 SECTION_SHIFT: Final = 32
 _SIZES: Final = {1: 8, 10: 4, 11: 4, 24: 8}  # R_X86_64_64, _32, _32S, _PC64 in debug sections
-_PARTS: Final = ("info", "aranges", "abbrev", "frame", "str", "loc", "ranges", "line", "pubtypes", "pubnames", "addr",
-                 "str_offsets", "line_str", "loclists", "rnglists", "sup", "gnu_debugaltlink", "gnu_debuglink", "types")  # fmt: skip
+_PARTS: Final = frozenset(["info", "aranges", "abbrev", "str", "loc", "ranges", "line", "addr",
+                           "str_offsets", "line_str", "loclists", "rnglists", "types"])  # fmt: skip
 
 
 class _Unknown(Exception):
@@ -66,10 +66,9 @@ def _information(file: ObjectFile) -> DWARFInfo | None:
             parts[section.name[7:]] = DebugSectionDescriptor(io.BytesIO(data), section.name, 0, len(data), 0)
     if "info" not in parts or "abbrev" not in parts:
         return None
-    names = {name: f"debug_{name}_sec" for name in _PARTS} | {"gnu_debugaltlink": "gnu_debugaltlink_sec", "gnu_debuglink": "gnu_debuglink_sec"}
-    accepted = DWARFInfo.__init__.__code__.co_varnames[1 : DWARFInfo.__init__.__code__.co_argcount]
-    arguments: dict[str, Any] = {names[name]: parts.get(name) for name in _PARTS if names[name] in accepted}
-    arguments |= {name: None for name in accepted if name not in arguments and name.endswith("sec")}
+    code = DWARFInfo.__init__.__code__
+    given = {f"debug_{name}_sec": part for name, part in parts.items()}
+    arguments: dict[str, Any] = {name: given.get(name) for name in code.co_varnames[: code.co_argcount] if name.endswith("_sec")}
     config = DwarfConfig(little_endian=True, machine_arch="x64", default_address_size=8)
     return DWARFInfo(config=config, **arguments)
 

@@ -15,11 +15,12 @@ from guesssketch import archive, dwarf, runtime
 from guesssketch.assembler import zig
 from guesssketch.errors import ToolError, Untranslatable
 from guesssketch.frames import unwinding
-from guesssketch.names import Names, quoted
+from guesssketch.names import Names
 from guesssketch.program import Block, Call, ElfSymbol, ObjectFile, Program, Section, TailCall
+from guesssketch.quoting import quoted
 from guesssketch.resolve import BlockId, FunctionId, Resolver
 from guesssketch.sections import DataText
-from guesssketch.stitch import ICALL, BlockText, Stitcher, inner_start, stub
+from guesssketch.stitch import ICALL, BlockText, Stitcher, stub
 from guesssketch.wall import Boundary
 from guesssketch.wall.calls import TARGETS
 from guesssketch.wall.riscv64 import SAVED_FLOATS, VARARGS
@@ -31,8 +32,7 @@ _OPTIONS: Final = {
     "riscv64": ["-triple", "riscv64-unknown-linux-gnu", "-target-abi", "lp64d",
                 *(word for feature in ("m", "a", "f", "d", "c", "relax") for word in ("-target-feature", "+" + feature))],
 }  # fmt: skip
-_LOW: Final = {"aarch64": "movz x0, #:abs_g1:{}", "riscv64": "lui zero, %hi({})"}
-_RETURN: Final = {"aarch64": 30, "riscv64": 1}
+_LOW: Final = {"aarch64": "movk x0, #:abs_g1_nc:{}", "riscv64": "lui zero, %hi({})"}  # refused in PIEs and shared objects
 
 
 def program(inputs: Program, resolver: Resolver, boundary: Boundary, texts: Mapping[BlockId, Sequence[BlockText]],
@@ -82,7 +82,7 @@ class _Object:
                 output += ["", _section(section), *data.lines(section, bodies[section.index])]
         output += ["", ".text", *self._helpers(), *self._undefined(), *self._low(), *self.lines.unit(list(code))]
         output += ['.section .note.GNU-stack,"",@progbits']
-        return "\n".join(line if line.endswith(":") or line.startswith((".", "//", "#")) else "\t" + line for line in output) + "\n"
+        return "\n".join(map(_laid_out, output)) + "\n"
 
     # --- functions ---
 
@@ -100,7 +100,7 @@ class _Object:
                 labels.append(name)
         if native:
             output += [f"{name}:" for name in labels] + [self.names.native(index) + ":", ".cfi_startproc"]
-            output += TARGETS[self.target].native_entry(self.names.inner(at), self.boundary.signature(at), self.floats)
+            output += self.boundary.entry(at, self.names.inner(at), self.floats)
             output += [".cfi_endproc"]
         inner = self.names.inner(at)
         if self.names.shared(at):
@@ -146,6 +146,13 @@ class _Object:
         executes makes the linker refuse to put its translation at other addresses, as it refuses the original."""
         if not self.file.pic:
             yield from (".Lgs_low:", _LOW[self.target].format(".Lgs_low"))
+
+
+def _laid_out(line: str) -> str:
+    """Instructions are indented. RISC-V's calls take a name, never a register, and without quotes."""
+    if line.startswith(("call ", "jump ")):
+        line = line.replace('"', "")
+    return line if not line or line.endswith(":") or line.startswith((".", "//", "#")) else "\t" + line
 
 
 def _binding(symbol: ElfSymbol, name: str) -> list[str]:
@@ -252,7 +259,8 @@ def assemble(text: str, target: str) -> bytes:
         return output.read_bytes()
 
 
-def write(objects: Sequence[ObjectFile], texts: Sequence[str], output: Path, kind: Literal["obj", "asm"], target: str) -> list[Path]:
+def write(objects: Sequence[ObjectFile], texts: Sequence[str], output: Path, kind: Literal["obj", "asm"],
+          target: str) -> list[Path]:  # fmt: skip
     """Write the output objects (or their assembly): to ``output`` if there is one input object, as an archive if the input was
     one, else into the directory ``output``. Each file appears under its name only when whole. Returns the paths written."""
     suffix = ".s" if kind == "asm" else ".o"

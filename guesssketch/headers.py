@@ -24,7 +24,8 @@ from guesssketch.prototypes import POINTER, VOID, Signature, Type, scalar, struc
 
 SOURCE: Final = "x86_64"
 TARGETS: Final = ("aarch64", "riscv64")
-LIBRARY_HEADERS: Final = """assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdarg stdbool
+LIBRARY_HEADERS: Final = (
+    """assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdarg stdbool
     stddef stdint stdio stdlib string strings time uchar wchar wctype aio arpa/inet cpio dirent dlfcn fcntl fmtmsg
     fnmatch ftw glob grp iconv langinfo libgen monetary mqueue net/if netdb netinet/in netinet/tcp nl_types poll pthread pwd
     regex sched search semaphore spawn sys/ipc sys/mman sys/msg sys/resource sys/select sys/sem sys/shm sys/socket sys/stat
@@ -34,12 +35,14 @@ LIBRARY_HEADERS: Final = """assert complex ctype errno fenv float inttypes iso64
     sys/random sys/sendfile sys/signalfd sys/stat sys/statfs sys/sysinfo sys/syscall sys/timerfd sys/timex sys/xattr
     ucontext ulimit values argz envz fts obstack sys/auxv sys/personality sys/vfs sys/fsuid sys/klog sys/reboot
     sys/swap sys/quota libintl argp aliases crypt gshadow mcheck netinet/ether net/ethernet rpc/netdb stdio_ext
-    threads utmp wait""".split()
+    threads utmp wait"""
+)
 
 _SPELLINGS: Final = {
     "__restrict": "", "__restrict__": "", "__extension__": "", "__inline": "inline", "__inline__": "inline", "__const": "const",
-    "__signed__": "signed", "__signed": "signed", "__volatile__": "volatile", "_Float128": "long double", "__float128": "long double",
-    "_Float64x": "long double", "_Float32": "float", "_Float32x": "double", "_Float64": "double", "__builtin_va_list": "__va_list",
+    "__signed__": "signed", "__signed": "signed", "__volatile__": "volatile", "_Float128": "long double",
+    "__float128": "long double", "_Float64x": "long double", "_Float32": "float", "_Float32x": "double",
+    "_Float64": "double", "__builtin_va_list": "__va_list",
     "__alignof__": "_Alignof", "_Noreturn": "", "__complex__": "_Complex", "_Nonnull": "", "_Nullable": "", "__thread": "",
     "__int128_t": "__int128", "__uint128_t": "__int128",
 }  # fmt: skip
@@ -388,7 +391,7 @@ _PASSES: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
 
 def _unit(machine: str, library: str, options: tuple[str, ...]) -> _Unit:
     unit = _Unit()
-    lines = [f"#if __has_include(<{name}.h>)\n#include <{name}.h>\n#endif\n" for name in dict.fromkeys(LIBRARY_HEADERS)]
+    lines = [f"#if __has_include(<{name}.h>)\n#include <{name}.h>\n#endif\n" for name in dict.fromkeys(LIBRARY_HEADERS.split())]
     unit.read(preprocess("".join(lines), machine, options, library))
     return unit
 

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from typing import Final
 
 from guesssketch.errors import Untranslatable
 from guesssketch.program import Function, Place, Program
+from guesssketch.quoting import quoted
 from guesssketch.resolve import FunctionId, Resolver
 from guesssketch.wall import Boundary
 
-_PLAIN: Final = re.compile(r"[A-Za-z_.$][\w.$]*")
-_REGISTER: Final = re.compile(r"[abcdfhpqstvwxz]\w{0,4}|(?:ft|fs|fa|zero|ra|sp|gp|tp|fp|lr|xzr|wzr|wsp)\d*", re.IGNORECASE)
-_MERGE: Final = 0x10
-
-
-def quoted(name: str) -> str:
-    """``name`` as a symbol, never a register: short names are put in quotes."""
-    return f'"{name}"' if not _PLAIN.fullmatch(name) or _REGISTER.fullmatch(name) else name
+_MERGE: Final = 0x10  # SHF_MERGE
 
 
 class Names:

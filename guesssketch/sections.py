@@ -43,12 +43,13 @@ class DataText:
             place = Place(relocation.symbol, relocation.addend)
             try:
                 if relocation.type not in _FIELDS:
-                    raise Untranslatable([f"{self.names.file.name}: {section.name}+{relocation.offset:#x}: relocation {relocation.type}"])
+                    where = f"{self.names.file.name}: {section.name}+{relocation.offset:#x}"
+                    raise Untranslatable([f"{where}: relocation {relocation.type} is not supported"])
                 size, relative = _FIELDS[relocation.type]
                 text = f"{_DIRECTIVES[size]} {self.names.reference(place)}{' - .' if relative else ''}"
                 fields[relocation.offset] = _Field(relocation.offset, size, text)
             except Untranslatable as error:
-                problems += [f"{p} (from {section.name}+{relocation.offset:#x})" for p in error.problems]
+                problems += error.problems
         if problems:
             raise Untranslatable(problems)
         return sorted(fields.values(), key=lambda f: f.offset)

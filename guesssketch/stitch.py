@@ -14,7 +14,7 @@ from typing import Final
 
 from guesssketch.errors import Untranslatable
 from guesssketch.frames import Frame, Rules, frame
-from guesssketch.names import Names, quoted
+from guesssketch.names import Names
 from guesssketch.program import (
     Block,
     Branch,
@@ -27,6 +27,7 @@ from guesssketch.program import (
     Return,
     TailCall,
 )
+from guesssketch.quoting import quoted
 from guesssketch.resolve import BlockId, FunctionId
 from guesssketch.wall.aarch64 import RED
 from isa.statemap import MAPS
@@ -37,7 +38,7 @@ ICALL: Final = ".Lgs_icall"
 _NAME: Final = re.compile(r"(?<![\w.])(S\d+|guard|taken|fall)\b")
 _OPPOSITES: Final = (("eq", "ne"), ("hs", "lo"), ("cs", "cc"), ("mi", "pl"), ("vs", "vc"), ("hi", "ls"), ("ge", "lt"), ("gt", "le"))
 _INVERSE: Final = dict(_OPPOSITES) | {b: a for a, b in _OPPOSITES}
-_X86_REGISTERS: Final = ("rax", "rdx", "rcx", "rbx", "rsi", "rdi", "rbp", "rsp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15")
+_X86_REGISTERS: Final = ("rax", "rdx", "rcx", "rbx", "rsi", "rdi", "rbp", "rsp", *(f"r{n}" for n in range(8, 16)))  # DWARF's order
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,8 @@ class _Target:
 
 
 _TARGETS: Final = {
-    "aarch64": _Target("aarch64", ("str x30, [x28, #-8]!",), ("ldr x30, [x28], #8",), "bl {}", "b {}", "br x16", "udf #0", "//", 28, 30),
+    "aarch64": _Target("aarch64", ("str x30, [x28, #-8]!",), ("ldr x30, [x28], #8",), "bl {}", "b {}", "br x16", "udf #0",
+                       "//", 28, 30),
     "riscv64": _Target("riscv64", ("addi s6, s6, -8", "sd ra, 0(s6)"), ("ld ra, 0(s6)", "addi s6, s6, 8"), "call {}", "jump {}, t2",
                        "jr t1", "unimp", "#", 22, 1),
 }  # fmt: skip
@@ -109,7 +111,8 @@ class Stitcher:
         order = list(function.blocks)
         order.insert(0, order.pop(order.index(function.offset)))
         large = 4 * sum(len(text.lines) + 8 for o in order for text in self.texts.get(BlockId(*at, o), ()))
-        resets = {s for o in own.dynamic if isinstance(function.blocks[o].terminator, Branch) for s in function.blocks[o].successors}
+        branching = [b for o, b in function.blocks.items() if o in own.dynamic and isinstance(b.terminator, Branch)]
+        resets = {successor for block in branching for successor in block.successors}
         for position, offset in enumerate(order):
             block = function.blocks[offset]
             following = order[position + 1] if position + 1 < len(order) else None

@@ -55,7 +55,7 @@ def place(symbols: Sequence[SymbolLike], seed: int) -> Placement:
     """Addresses (thread-pointer offsets for ``tls``) as the symbols' natures allow, no more aligned than promised."""
     source = random.Random(seed)
     values, slots = {GUARD: GUARD_ADDRESS}, {}
-    for number, symbol in enumerate(symbols):
+    for number, symbol in enumerate(s for s in symbols if s.name != GUARD):
         odd = symbol.align * (2 * source.randrange(1, 400) + 1)
         if symbol.kind == "tls":
             values[symbol.name] = odd % 0x8000 // symbol.align * symbol.align

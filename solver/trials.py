@@ -85,7 +85,7 @@ def _alone(isa: str, instruction: Instruction) -> list[Instruction]:
             kept = (Relocation(decoded.displacement_offset, "tpoff", "S0"),)
         return [Instruction(0, code, text, kept)]
     kinds = [(r, _ALONE.get(r.kind, r.kind)) for r in instruction.relocations]
-    kept = tuple(Relocation(r.offset, kind, r.symbol) for r, kind in kinds if kind is not None)
+    kept = tuple(Relocation(r.offset, kind, "S0") for r, kind in kinds if kind is not None)
     if instruction.mnemonic == "adrp" and not kept:
         kept = (Relocation(0, "page", "S0"),)
     if instruction.mnemonic == "auipc":

@@ -7,6 +7,7 @@ from importlib import resources
 from typing import Final
 
 NAME: Final = "riscv64_varargs"
+_ONCE: Final = re.compile(r"\.(file|attribute|ident|globl|type|size|addrsig|section|text|p2align|cfi_sections|option)\b")
 
 
 def varargs() -> list[str]:
@@ -19,7 +20,7 @@ def localized(text: str, entry: str) -> list[str]:
     lines: list[str] = []
     for line in text.splitlines():
         stripped = re.sub(r"\s*#.*", "", line).strip()
-        if not stripped or re.match(r"\.(file|attribute|ident|globl|type|size|addrsig|section|text|p2align|cfi_sections|option)\b", stripped):
+        if not stripped or _ONCE.match(stripped):
             continue
         lines.append(re.sub(r"\bgs_varargs\b", entry, re.sub(r"\.L(\w+)", r".Lgs_v_\1", stripped)))
     return lines

@@ -13,13 +13,18 @@ from typing import Final
 from guesssketch.prototypes import Signature
 from guesssketch.wall.places import (
     AddressOf,
+    Behind,
+    Joined,
     Location,
     Move,
     Register,
     Slot,
+    Source,
+    Upper,
     a64_places,
     argument_moves,
     ordered,
+    renamed,
     result_moves,
     x86_places,
 )
@@ -33,52 +38,62 @@ _EXTEND: Final = {"i8": "sxtb", "u8": "uxtb", "i16": "sxth", "u16": "uxth"}
 _FRAME: Final = 64  # of a native entry: x29, x30, x25-x28
 
 
-def _home(location: Location) -> Location:
-    """x86-64 cell -> register of the state map; the target's own names stay."""
-    if isinstance(location, Register) and location.name in AARCH64.homes:
-        return Register(AARCH64.homes[location.name].removesuffix(".lo"))
-    return location
-
-
-def _mapped(moves: list[Move]) -> list[Move]:
-    return [Move(_home(m.target), _home(m.source), m.code) for m in moves]
+_HOMES: Final[dict[Source, Location]] = {
+    Register(cell): Register(home.removesuffix(".lo")) for cell, home in AARCH64.homes.items() if not cell.endswith(".hi")
+}
 
 
 def _view(name: str) -> str:
     return "d" + name[1:] if name[0] == "v" else name
 
 
+def _memory(base: str, offset: int) -> str:
+    """``base``: a register, or ``register+displacement``."""
+    register, _, displacement = base.partition("+")
+    return f"[{register}, #{int(displacement or 0) + offset}]"
+
+
+def _loaded(work: str, source: Source, base: str) -> list[str]:
+    """Any place's 64 bits in register ``work`` (of either kind). May use x17 on the way."""
+    match source:
+        case Register(name=name):
+            if _view(name) == work:
+                return []
+            return [f"{'mov' if work[0] + name[0] == 'xx' else 'fmov'} {work}, {_view(name)}"]
+        case Slot(offset=offset):
+            return [f"ldr {work}, {_memory(base, offset)}"]
+        case AddressOf(offset=offset):
+            return [f"add {work}, {base}, #{offset}"]
+        case Behind(pointer=Register(name=name), offset=offset):
+            return [f"ldr {work}, [{name}, #{offset}]"]
+        case Behind(pointer=pointer, offset=offset):
+            return [*_loaded("x17", pointer, base), f"ldr {work}, [x17, #{offset}]"]
+        case Upper(whole=whole):
+            return [*_loaded("x17", whole, base), "lsr x17, x17, #32", *_loaded(work, Register("x17"), base)]
+        case Joined(low=low, high=high):
+            joined = [*_loaded("x16", low, base), *_loaded("x17", high, base), "bfi x16, x17, #32, #32"]
+            return [*joined, *_loaded(work, Register("x16"), base)]
+
+
 def _move(move: Move, source_base: str, target_base: str, extend: bool = False) -> list[str]:
-    """One move; a slot's offset counts from ``base`` (a register, or ``register, #displacement``)."""
-
-    def memory(base: str, offset: int) -> str:
-        register, _, displacement = base.partition("+")
-        return f"[{register}, #{int(displacement or 0) + offset}]"
-
-    target, source = move.target, move.source
+    """One move; a slot's offset counts from the base of its side."""
+    target = move.target
     work = _view(target.name) if isinstance(target, Register) else "x16"
-    lines: list[str] = []
-    if isinstance(source, AddressOf):
-        lines.append(f"add {work}, {source_base}, #{source.offset}")
-    elif isinstance(source, Slot):
-        lines.append(f"ldr {work}, {memory(source_base, source.offset)}")
-    elif isinstance(target, Slot) and not (extend and move.code in _EXTEND):
-        return [f"str {_view(source.name)}, {memory(target_base, target.offset)}"]
-    elif source != target:
-        both = work[0] + source.name[0]
-        lines.append(f"{'mov' if both == 'xx' else 'fmov'} {work}, {_view(source.name)}")
+    if isinstance(target, Slot) and isinstance(move.source, Register) and not (extend and move.code in _EXTEND):
+        return [f"str {_view(move.source.name)}, {_memory(target_base, target.offset)}"]
+    lines = _loaded(work, move.source, source_base)
     if extend and move.code in _EXTEND:
         lines.append(f"{_EXTEND[move.code]} w{work[1:]}, w{work[1:]}")
     if isinstance(target, Slot):
-        lines.append(f"str x16, {memory(target_base, target.offset)}")
+        lines.append(f"str x16, {_memory(target_base, target.offset)}")
     return lines
 
 
 def _moves(moves: list[Move], source_base: str, target_base: str, extend: bool = False) -> list[str]:
-    """All moves of a call: into memory first, then among registers."""
-    moves = _mapped(moves)
+    """All moves of a call: into memory first, then to registers."""
+    moves = [Move(_HOMES.get(m.target, m.target), renamed(m.source, _HOMES), m.code) for m in moves]
     into_memory = [m for m in moves if isinstance(m.target, Slot)]
-    rest = ordered([m for m in moves if not isinstance(m.target, Slot)], {"x": "x16", "v": "v31"})
+    rest = ordered([m for m in moves if not isinstance(m.target, Slot)], {"x": "x7", "v": "v31"})
     return [line for m in (*into_memory, *rest) for line in _move(m, source_base, target_base, extend)]
 
 
@@ -96,8 +111,9 @@ def simple_call(symbol: str, signature: Signature) -> list[str]:
 def _frame(size: int, body: Sequence[str]) -> list[str]:
     """A stub: ``size`` bytes at sp for its use, the return address above them."""
     total = -(-(size + 16) // 16) * 16
-    return [f"sub sp, sp, #{total}", f".cfi_def_cfa sp, {total}", f"str x30, [sp, #{total - 16}]", f".cfi_offset 30, -16",
-            *body, f"ldr x30, [sp, #{total - 16}]", f"add sp, sp, #{total}", ".cfi_def_cfa sp, 0", ".cfi_restore 30", "ret"]  # fmt: skip
+    before = [f"sub sp, sp, #{total}", f".cfi_def_cfa sp, {total}", f"str x30, [sp, #{total - 16}]", ".cfi_offset 30, -16"]
+    after = [f"ldr x30, [sp, #{total - 16}]", f"add sp, sp, #{total}", ".cfi_def_cfa sp, 0", ".cfi_restore 30", "ret"]
+    return [*before, *body, *after]
 
 
 def call_stub(symbol: str, signature: Signature, before: Sequence[str] = (), after: Sequence[str] = ()) -> list[str]:
@@ -137,7 +153,7 @@ def indirect_call(label: str) -> list[str]:
 
 
 def variadic_stub(symbol: str, fixed: Signature, name: str) -> list[str]:
-    """A variadic call that goes to ``symbol``, the ``v`` form; ``fixed``: the variadic function's signature. ``name`` is not needed."""
+    """A variadic call that goes to ``symbol``, the ``v`` form; ``fixed``: the variadic function's signature."""
     integers, floats = _registers(fixed)
     body = ["stp x0, x1, [sp]", "stp x2, x3, [sp, #16]", "stp x4, x5, [sp, #32]"]
     body += [f"stp q{n}, q{n + 1}, [sp, #{48 + 16 * n}]" for n in range(0, 8, 2)]
@@ -180,7 +196,17 @@ def stat_stub(symbol: str, signature: Signature, buffer: int) -> list[str]:
     return call_stub(symbol, signature, before=[f"str x{buffer}, [sp, #8]"], after=convert)
 
 
-def native_entry(inner: str, signature: Signature | None, floats: Sequence[str] = ()) -> list[str]:
+def _marked(inner: str) -> list[str]:
+    """Start of a native entry: the mark, a branch on, and at a fixed place a branch to the inner entry."""
+    return [MARK, "b 1f", f"b {inner}", "1:"]
+
+
+def closed_entry(inner: str) -> list[str]:
+    """An entry for indirect calls of translated code only: native callers are stopped."""
+    return [*_marked(inner), "brk #1"]
+
+
+def native_entry(inner: str, signature: Signature | None, floats: Sequence[str]) -> list[str]:
     """The entry for callers of the native convention, behind its label. Raises Unsupported."""
     known = signature is not None and not signature.variadic
     if known:
@@ -196,7 +222,7 @@ def native_entry(inner: str, signature: Signature | None, floats: Sequence[str] 
         arguments.append("mov x8, #8")
         results = ["mov x0, x8", "mov x1, x2"]
     return [
-        MARK, "b 1f", f"b {inner}", "1:",
+        *_marked(inner),
         f"stp x29, x30, [sp, #-{_FRAME}]!", f".cfi_def_cfa_offset {_FRAME}", ".cfi_offset 29, -64", ".cfi_offset 30, -56",
         "mov x29, sp", f".cfi_def_cfa x29, {_FRAME}",
         "stp x25, x26, [sp, #16]", "stp x27, x28, [sp, #32]",

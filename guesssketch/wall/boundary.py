@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -21,12 +21,19 @@ MAIN: Final = parse_signature("i32(i32,ptr,ptr)")
 _BITS: Final = {"i8": 8, "u8": 8, "i16": 16, "u16": 16, "i32": 32, "u32": 32, "f32": 32}
 _ARGUMENT: Final = {"rdi": 0, "edi": 0, "rsi": 1, "esi": 1, "rdx": 2, "edx": 2, "rcx": 3, "ecx": 3, "r8": 4, "r8d": 4,
                     "r9": 5, "r9d": 5}  # fmt: skip
+_UNKNOWN_RESULT: Final = ("a function of unknown type that native code calls stops the program when its result is in "
+                          "2**31..2**32-1, which a 32-bit and a 64-bit type would extend differently")  # fmt: skip
+_INDIRECT: Final = {
+    "aarch64": "an indirect call that leaves the program passes at most 16 scalars and returns one or two in registers",
+    "riscv64": "an indirect call that leaves the program passes at most 16 scalars (those below 2**32 have 32 bits, none "
+    "is a float of 32 bits) and returns one or two in registers",
+}
 
 
 class Boundary:
     """Raises Untranslatable when made, with every call and entry that cannot be carried across.
 
-    assumptions: what is taken for granted about calls, each said once.
+    assumptions: what is taken for granted about calls, each said once. closed: functions that native code cannot enter.
     """
 
     def __init__(self, program: Program, resolver: Resolver, target: str, prototypes: tuple[Path, ...] = ()) -> None:
@@ -38,7 +45,9 @@ class Boundary:
         self._callbacks: dict[FunctionId, Signature] = {}
         self.glue: dict[str, Glue] = {}
         self.assumptions: set[str] = set()
-        problems = [*self._plan_calls(), *self._plan_entries()]
+        self.closed: set[FunctionId] = set()
+        problems = list(self._plan_calls())
+        self._plan_entries()
         if problems:
             raise Untranslatable(problems)
 
@@ -62,6 +71,8 @@ class Boundary:
         if not self.has_native_entry(at):
             return None
         signature = self.signature(at)
+        if at in self.closed:
+            return {}
         if signature is not None:
             return _live(x86_places(signature).result)
         unknown = {"rax": 64, "rdx": 64, "xmm0.lo": 64, "xmm1.lo": 64}
@@ -153,6 +164,8 @@ class Boundary:
             if not isinstance(terminator, Call | TailCall):
                 continue
             place = terminator.callee
+            if place is None:
+                self.assumptions.add(_INDIRECT[self.target])
             if place is None or self.resolver.callee(at.object, place) is not None:
                 continue
             name = self.external(at.object, place)
@@ -163,7 +176,7 @@ class Boundary:
                 self._note_callbacks(at, block, signature)
             if name not in self.glue and name not in refused:
                 try:
-                    self.glue[name] = glue(name, name, signature, self._tables, self.target)
+                    self.glue[name] = glue(name, signature, self._tables, self.target)
                     if self.glue[name].assumption:
                         self.assumptions.add(self.glue[name].assumption)
                 except Unsupported as error:
@@ -184,7 +197,8 @@ class Boundary:
                 if found is not None and kind is not None:
                     self._callbacks[found] = kind
 
-    def _plan_entries(self) -> Iterator[str]:
+    def _plan_entries(self) -> None:
+        """Functions that cannot be entered from native code are closed to it: they stop the program if they are."""
         for number, functions in enumerate(self.program.functions):
             for index, function in enumerate(functions):
                 at = FunctionId(number, index)
@@ -192,12 +206,18 @@ class Boundary:
                     continue
                 signature = self.signature(at)
                 try:
-                    TARGETS[self.target].native_entry("inner", signature)
+                    self.entry(at, "inner", ())
                 except Unsupported as error:
-                    yield f"{self.program.objects[number].name}: {function.name}: entered from native code: {error}"
+                    self.closed.add(at)
+                    self.assumptions.add(f"{function.name} is called by translated code only ({error})")
                 if signature is None and self.target == "riscv64":
-                    self.assumptions.add("a function of unknown type that native code calls stops the program when its result is "
-                                         "in 2**31..2**32-1, which a 32-bit and a 64-bit type would extend differently")  # fmt: skip
+                    self.assumptions.add(_UNKNOWN_RESULT)
+
+    def entry(self, at: FunctionId, inner: str, floats: Sequence[str]) -> list[str]:
+        """The native entry's lines, behind its label. ``floats``: see ``riscv64.native_entry``."""
+        wall = TARGETS[self.target]
+        lines: list[str] = wall.closed_entry(inner) if at in self.closed else wall.native_entry(inner, self.signature(at), floats)
+        return lines
 
 
 def _live(pieces: Iterator[Piece] | tuple[Piece, ...]) -> Live:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Final
 
-from guesssketch.prototypes import Signature, Table, parse_signature
+from guesssketch.prototypes import Signature, Table, parse_signature, scalar
+from guesssketch.quoting import quoted
 from guesssketch.wall import aarch64, riscv64
 from guesssketch.wall.places import Unsupported
 
@@ -19,9 +20,11 @@ COMPILER: Final = {
     "__stack_chk_fail": "void()", "__chk_fail": "void()",
     **{f"__{op}ti3": "i128(i128,i128)" for op in ("div", "mod", "udiv", "umod", "mul")},
     **{f"__{op}ti3": "i128(i128,i32)" for op in ("ashl", "ashr", "lshr")},
-    **{f"__{op}di2": "i32(i64)" for op in ("popcount", "clz", "ctz", "ffs", "parity")}, "__bswapdi2": "u64(u64)", "__bswapsi2": "u32(u32)",
+    **{f"__{op}di2": "i32(i64)" for op in ("popcount", "clz", "ctz", "ffs", "parity")},
+    "__bswapdi2": "u64(u64)", "__bswapsi2": "u32(u32)",
     **{f"__fix{s}dfti": "i128(f64)" for s in ("", "uns")}, **{f"__fix{s}sfti": "i128(f32)" for s in ("", "uns")},
     **{f"__float{s}tidf": "f64(i128)" for s in ("", "un")}, **{f"__float{s}tisf": "f32(i128)" for s in ("", "un")},
+    **{f"__{op}sc3": "{8:0=f32,4=f32}(f32,f32,f32,f32)" for op in ("mul", "div")},
     "__muldc3": "{16:0=f64,8=f64}(f64,f64,f64,f64)", "__divdc3": "{16:0=f64,8=f64}(f64,f64,f64,f64)",
     "__powidf2": "f64(f64,i32)", "__powisf2": "f32(f32,i32)", "__cxa_finalize": "void(ptr)", "__gmon_start__": "void()",
     **{f"__{f}_chk": "ptr(ptr,ptr,u64,u64)" for f in ("memcpy", "memmove", "mempcpy", "strncpy", "strncat", "stpncpy")},
@@ -59,7 +62,7 @@ def signature_of(name: str, tables: list[Table]) -> Signature | None:
 
 
 def with_list(name: str, signature: Signature, tables: list[Table]) -> str | None:
-    """The function that takes a va_list in place of ``...``: ``printf`` -> ``vprintf``, ``__isoc99_sscanf`` -> ``__isoc99_vsscanf``."""
+    """The function that takes a va_list in place of ``...``: ``printf`` -> ``vprintf``, ``__printf_chk`` -> ``__vprintf_chk``."""
     candidate = re.sub(r"^(__isoc\d\d_|__|obstack_)?", lambda m: m[0] + "v", name, count=1)
     found = signature_of(candidate, tables)
     if found is None or found.variadic or [p.code for p in found.parameters[-1:]] != ["va_list"]:
@@ -67,20 +70,22 @@ def with_list(name: str, signature: Signature, tables: list[Table]) -> str | Non
     return candidate if found.parameters[:-1] == signature.parameters else None
 
 
-def glue(name: str, symbol: str, signature: Signature | None, tables: list[Table], target: str) -> Glue:
-    """``symbol``: what the assembler calls it. Raises Unsupported."""
+def glue(name: str, signature: Signature | None, tables: list[Table], target: str) -> Glue:
+    """Raises Unsupported."""
     wall = TARGETS[target]
+    symbol = quoted(name)
     if name in _REFUSED:
         raise Unsupported(_REFUSED[name])
     if signature is None:
-        return Glue(None, tuple(wall.unknown_stub(symbol)), f"unprototyped call to {name}: at most 16 scalar arguments, result in registers")
+        assumption = f"unprototyped call to {name}: at most 16 scalar arguments, result in registers"
+        return Glue(None, tuple(wall.unknown_stub(symbol)), assumption)
     layout = next((structs for table in tables if (structs := table.layouts.get((name, target)))), ())
     if layout and name not in _STAT:
         raise Unsupported(f"{target} lays out struct {layout[0]} otherwise")
     if name in _STAT:
         return Glue(None, tuple(wall.stat_stub(symbol, signature, _STAT[name])))
     if signature.variadic:
-        return _variadic(name, symbol, signature, tables, target)
+        return _variadic(name, signature, tables, target)
     if signature.parameters and signature.parameters[-1].code == "va_list":
         return Glue(None, tuple(wall.va_list_stub(symbol, signature, name)))
     stub = tuple(wall.call_stub(symbol, signature, before=_flags(name, wall)))
@@ -95,12 +100,14 @@ def _flags(name: str, wall: ModuleType) -> list[str]:
     return lines
 
 
-def _variadic(name: str, symbol: str, signature: Signature, tables: list[Table], target: str) -> Glue:
+def _variadic(name: str, signature: Signature, tables: list[Table], target: str) -> Glue:
     wall = TARGETS[target]
+    symbol = quoted(name)
     if name in _INTEGER_VARIADIC:
-        plain = Signature(signature.result, (*signature.parameters, *[parse_signature("u64()").result] * (6 - len(signature.parameters))))
+        more = [scalar("u64")] * (6 - len(signature.parameters))
+        plain = Signature(signature.result, (*signature.parameters, *more))
         return Glue(None, tuple(wall.call_stub(symbol, plain, before=_flags(name, wall))))
     listed = with_list(name, signature, tables)
     if listed is not None:
-        return Glue(None, tuple(wall.variadic_stub(symbol.replace(name, listed), signature, listed)))
+        return Glue(None, tuple(wall.variadic_stub(quoted(listed), signature, listed)))
     return Glue(None, tuple(wall.unknown_stub(symbol)), f"variadic call to {name}: at most 16 arguments of one kind")

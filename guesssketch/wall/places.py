@@ -7,6 +7,7 @@ calling convention, LP64D. A place is a 64-bit register or an 8-byte stack slot;
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -36,7 +37,31 @@ class AddressOf:
     offset: int
 
 
-Location = Register | Slot | AddressOf
+@dataclass(frozen=True)
+class Behind:
+    """Eight bytes at ``offset`` from where ``pointer`` points: a large struct that native code passes by reference."""
+
+    pointer: Register | Slot
+    offset: int
+
+
+@dataclass(frozen=True)
+class Upper:
+    """The upper half of a register or slot: the second member of a struct of two 32-bit members."""
+
+    whole: Register | Slot
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Two 32-bit members, each in a place of its own, as one eightbyte."""
+
+    low: Register | Slot
+    high: Register | Slot
+
+
+Location = Register | Slot
+Source = Register | Slot | AddressOf | Behind | Upper | Joined
 
 
 @dataclass(frozen=True)
@@ -66,8 +91,20 @@ class Move:
     """``code`` says how wide the value is and how it must be extended."""
 
     target: Location
-    source: Location
+    source: Source
     code: str
+
+    @property
+    def reads(self) -> tuple[Source, ...]:
+        """Places that must not be overwritten before this move."""
+        match self.source:
+            case Upper(whole=whole):
+                return (whole,)
+            case Joined(low=low, high=high):
+                return low, high
+            case Behind(pointer=pointer):
+                return (pointer,)
+        return (self.source,)
 
 
 X86_INTEGERS: Final = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")
@@ -222,9 +259,9 @@ def _rv_argument(kind: Type, free: _Allocator) -> tuple[Piece, ...]:
         return (Piece(0, "reference", free.integer()),)
     members = kind.members
     floats = sum(member.is_float for _, member in members)
-    if 1 <= len(members) <= 2 and floats and not _overlaps(kind) and floats <= len(free.floats):
-        if floats == len(members) or free.integers:
-            return tuple(Piece(o, m.code, free.float() if m.is_float else free.integer()) for o, m in members)
+    flat = 1 <= len(members) <= 2 and floats and not _overlaps(kind)
+    if flat and floats <= len(free.floats) and (floats == len(members) or free.integers):
+        return tuple(Piece(o, m.code, free.float() if m.is_float else free.integer()) for o, m in members)
     return tuple(Piece(offset, code, free.integer()) for offset, code in _raw(kind))
 
 
@@ -249,24 +286,28 @@ TARGET_PLACES: Final = {"aarch64": a64_places, "riscv64": rv_places}
 
 
 def _pair(x86: tuple[Piece, ...], native: tuple[Piece, ...], way: Literal["out", "in"]) -> list[Move]:
-    """Moves of one value. Raises Unsupported where a piece is half an eightbyte or a struct changes to a reference inward."""
+    """Moves of one value, between eightbytes (``x86``) and the target's pieces, which may be halves of them."""
     if native and native[0].code == "reference":
-        first = x86[0].location
-        if way == "in" or not isinstance(first, Slot):
-            raise Unsupported("a large struct by value, entered from native code")
-        return [Move(native[0].location, AddressOf(first.offset), "ptr")]
-    there = {piece.offset: piece for piece in x86}
+        pointer = native[0].location
+        if way == "in":
+            return [Move(piece.location, Behind(pointer, piece.offset), "u64") for piece in x86]
+        assert isinstance(x86[0].location, Slot)
+        return [Move(pointer, AddressOf(x86[0].location.offset), "ptr")]
+    whole = {piece.offset: piece for piece in native}
     moves: list[Move] = []
-    for piece in native:
-        other = there.get(piece.offset)
-        if other is None:
-            raise Unsupported("a struct by value whose halves travel apart")
-        if way == "out":
-            moves.append(Move(piece.location, other.location, piece.code))
-        else:
-            moves.append(Move(other.location, piece.location, piece.code))
-    if len(native) < len(x86):
-        raise Unsupported("a struct by value whose halves travel together")
+    for piece in x86:
+        low, high = whole.get(piece.offset), whole.get(piece.offset + 4)
+        if low is None:
+            raise Unsupported("a struct by value whose first members are not 32 or 64 bits")
+        if way == "in":
+            source = Joined(low.location, high.location) if high else low.location
+            moves.append(Move(piece.location, source, "u64" if high else low.code))
+            continue
+        moves.append(Move(low.location, piece.location, low.code))
+        if high is not None:
+            moves.append(Move(high.location, Upper(piece.location), high.code))
+    if len(whole) != sum((p.offset in whole) + (p.offset + 4 in whole) for p in x86):
+        raise Unsupported("a struct by value with small members apart")
     return moves
 
 
@@ -292,22 +333,37 @@ def result_moves(signature: Signature, target: str, way: Literal["out", "in"]) -
 
 
 def ordered(moves: list[Move], temporary: dict[str, str]) -> list[Move]:
-    """Register-to-register moves in an order that overwrites no source before its use (parallel assignment).
+    """Moves to registers in an order that overwrites no source before its use (parallel assignment).
 
     A cycle is cut through ``temporary[kind]``, kind being the first letter of the register's name.
     """
-    pending = [m for m in moves if m.source != m.target or m.code]
+    pending = list(moves)
     done: list[Move] = []
     while pending:
-        sources = [m.source for m in pending]
-        free = next((m for m in pending if sources.count(m.target) == (m.source == m.target)), None)
+        free = next((m for m in pending if not any(m.target in other.reads for other in pending if other is not m)), None)
         if free is not None:
             pending.remove(free)
             done.append(free)
             continue
-        first = pending[0]
-        assert isinstance(first.source, Register)
-        spare = Register(temporary[first.source.name[0]])
-        done.append(Move(spare, first.source, "u64"))
-        pending = [Move(m.target, spare, m.code) if m.source == first.source else m for m in pending]
+        taken = pending[0].target
+        assert isinstance(taken, Register)
+        spare = Register(temporary[taken.name[0]])
+        done.append(Move(spare, taken, "u64"))
+        pending = [Move(m.target, renamed(m.source, {taken: spare}), m.code) for m in pending]
     return done
+
+
+def renamed(source: Source, names: Mapping[Source, Location]) -> Source:
+    """``source`` with the places inside it put out for others."""
+    match source:
+        case Upper(whole=whole):
+            return Upper(_place(whole, names))
+        case Joined(low=low, high=high):
+            return Joined(_place(low, names), _place(high, names))
+        case Behind(pointer=pointer, offset=offset):
+            return Behind(_place(pointer, names), offset)
+    return names.get(source, source)
+
+
+def _place(place: Location, names: Mapping[Source, Location]) -> Location:
+    return names.get(place, place)

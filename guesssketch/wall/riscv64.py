@@ -14,13 +14,18 @@ from typing import Final
 from guesssketch.prototypes import Signature
 from guesssketch.wall.places import (
     AddressOf,
+    Behind,
+    Joined,
     Location,
     Move,
     Register,
     Slot,
+    Source,
     Unsupported,
+    Upper,
     argument_moves,
     ordered,
+    renamed,
     result_moves,
     rv_places,
     x86_places,
@@ -38,9 +43,7 @@ _FRAME: Final = 64
 _FORMATTED: Final = re.compile(r"printf|scanf|syslog|warn|err")
 
 
-def _home(location: Location) -> Location:
-    """x86-64 cell -> register of the state map; the target's own names stay."""
-    return Register(RISCV64.homes[location.name]) if isinstance(location, Register) and location.name in RISCV64.homes else location
+_HOMES: Final[dict[Source, Location]] = {Register(cell): Register(home) for cell, home in RISCV64.homes.items()}
 
 
 def _extended(target: str, source: str, code: str) -> list[str]:
@@ -55,40 +58,42 @@ def _extended(target: str, source: str, code: str) -> list[str]:
     return [] if target == source else [f"mv {target}, {source}"]
 
 
+def _integer(work: str, source: Source, base: str, code: str) -> list[str]:
+    """Any place's bits in integer register ``work``, extended as ``code`` says. May use x7 on the way."""
+    match source:
+        case Register(name=name) if name[0] == "f":
+            return [f"fmv.x.{'w' if code == 'f32' else 'd'} {work}, {name}"]
+        case Register(name=name):
+            return _extended(work, name, code)
+        case Slot(offset=offset):
+            return [f"ld {work}, {offset}({base})", *_extended(work, work, code)]
+        case AddressOf(offset=offset):
+            return [f"addi {work}, {base}, {offset}"]
+        case Behind(pointer=pointer, offset=offset):
+            return [*_integer("x7", pointer, base, "u64"), f"ld {work}, {offset}(x7)"]
+        case Upper(whole=whole):
+            return [*_integer("x7", whole, base, "u64"), "srai x7, x7, 32", *_extended(work, "x7", code)]
+        case Joined(low=low, high=high):
+            return [*_integer("x6", low, base, "u64"), *_integer("x7", high, base, "u64"), "slli x6, x6, 32", "srli x6, x6, 32",
+                    "slli x7, x7, 32", f"or {work}, x6, x7"]  # fmt: skip
+
+
 def _move(move: Move, source_base: str, target_base: str, native: bool) -> list[str]:
     """``native``: the value goes to native code, extended and boxed as that expects."""
     target, source = move.target, move.source
     code = move.code if native else "u64"
-    work = target.name if isinstance(target, Register) else "x7"
-    lines: list[str] = []
-    if isinstance(source, AddressOf):
-        lines.append(f"addi {work}, {source_base}, {source.offset}")
-    elif isinstance(source, Slot):
-        load = {"x": "ld", "f": "flw" if code == "f32" else "fld"}[work[0]]
-        lines.append(f"{load} {work}, {source.offset}({source_base})")
-        lines += _extended(work, work, code) if work[0] == "x" and code != "u64" else []
-    else:
-        lines += _between(work, source.name, code)
     if isinstance(target, Slot):
-        lines.append(f"sd x7, {target.offset}({target_base})")
-    return lines
-
-
-def _between(target: str, source: str, code: str) -> list[str]:
-    both = target[0] + source[0]
-    if both == "xx":
-        return _extended(target, source, code)
-    if both == "ff" and code == "f32":
-        return [f"fmv.x.w x6, {source}", f"fmv.w.x {target}, x6"]
-    if both == "ff":
-        return [] if target == source else [f"fmv.d {target}, {source}"]
-    kind = "w" if code == "f32" else "d"
-    return [f"fmv.x.{kind} {target}, {source}" if both == "xf" else f"fmv.{kind}.x {target}, {source}"]
+        return [*_integer("x7", source, source_base, code), f"sd x7, {target.offset}({target_base})"]
+    if target.name[0] == "x":
+        return _integer(target.name, source, source_base, code)
+    if code != "f32" and isinstance(source, Register) and source.name[0] == "f":
+        return [] if source == target else [f"fmv.d {target.name}, {source.name}"]
+    return [*_integer("x6", source, source_base, code), f"fmv.{'w' if code == 'f32' else 'd'}.x {target.name}, x6"]
 
 
 def _moves(moves: list[Move], source_base: str, target_base: str, native: bool) -> list[str]:
-    """All moves of a call: into memory first, then among registers."""
-    moves = [Move(_home(m.target), _home(m.source), m.code) for m in moves]
+    """All moves of a call: into memory first, then to registers."""
+    moves = [Move(_HOMES.get(m.target, m.target), renamed(m.source, _HOMES), m.code) for m in moves]
     into_memory = [m for m in moves if isinstance(m.target, Slot)]
     rest = ordered([m for m in moves if not isinstance(m.target, Slot)], {"x": "x5", "f": "f7"})
     return [line for m in (*into_memory, *rest) for line in _move(m, source_base, target_base, native)]
@@ -162,7 +167,7 @@ def _formatted(symbol: str, fixed: Signature, name: str, given: str, prepare: Se
     if any(not p.is_integer for p in fixed.parameters) or not 1 <= count <= 5:
         raise Unsupported("its named arguments are not all integers")
     body = [f"sd x{10 + n}, {_AREA + 8 * n}(sp)" for n in range(6)]
-    body += [*prepare, f"ld x12, {_AREA + 8 * (count - 1)}(sp)", *given.split("; "), "mv x10, sp", f"li x13, {_kind(name)}", f"call {VARARGS}"]
+    body += [*prepare, f"ld x12, {_AREA + 8 * (count - 1)}(sp)", given, "mv x10, sp", f"li x13, {_kind(name)}", f"call {VARARGS}"]
     for n, parameter in enumerate(fixed.parameters):
         body += [f"ld x{10 + n}, {_AREA + 8 * n}(sp)", *_extended(f"x{10 + n}", f"x{10 + n}", parameter.code)]
     return _frame(_LIST + 24, [*body, f"mv x{10 + count}, sp", f"call {symbol}", "mv x16, x10"])
@@ -196,7 +201,17 @@ def stat_stub(symbol: str, signature: Signature, buffer: int) -> list[str]:
     return call_stub(symbol, signature, before=[f"sd x{10 + buffer}, 8(sp)"], after=convert)
 
 
-def native_entry(inner: str, signature: Signature | None, floats: Sequence[str] = ()) -> list[str]:
+def _marked(inner: str) -> list[str]:
+    """Start of a native entry: the mark, a jump on, and at a fixed place a jump to the inner entry."""
+    return [f".word {MARK_WORD:#x}", ".option push", ".option norelax", ".option norvc", "j 1f", f"j {inner}", ".option pop", "1:"]
+
+
+def closed_entry(inner: str) -> list[str]:
+    """An entry for indirect calls of translated code only: native callers are stopped."""
+    return [*_marked(inner), "ebreak"]
+
+
+def native_entry(inner: str, signature: Signature | None, floats: Sequence[str]) -> list[str]:
     """The entry for callers of the native convention, behind its label. ``floats``: the saved float registers that
     translated code may change. Raises Unsupported."""
     known = signature is not None and not signature.variadic
@@ -219,9 +234,10 @@ def native_entry(inner: str, signature: Signature | None, floats: Sequence[str] 
     saved += [("fsd", "fld", 32 + int(name[1:]), name) for name in floats]
     slots = [(store, load, number, name, frame - 8 - 8 * i) for i, (store, load, number, name) in enumerate(saved)]
     return [
-        f".word {MARK_WORD:#x}", ".option push", ".option norelax", ".option norvc", "j 1f", f"j {inner}", ".option pop", "1:",
+        *_marked(inner),
         f"addi sp, sp, -{frame}", f".cfi_def_cfa_offset {frame}",
-        *(line for store, _, number, name, at in slots for line in (f"{store} {name}, {at}(sp)", f".cfi_offset {number}, {at - frame}")),
+        *(f"{store} {name}, {at}(sp)" for store, _, _, name, at in slots),
+        *(f".cfi_offset {number}, {at - frame}" for _, _, number, _, at in slots),
         f"addi s0, sp, {frame}", ".cfi_def_cfa 8, 0",
         *([f"addi sp, sp, -{stack}"] if stack else []), *arguments, "mv x22, sp", f"addi sp, sp, -{RED + 16}",
         f"call {inner}", *results,

@@ -1,0 +1,147 @@
+"""Conversions between the calling conventions."""
+
+from __future__ import annotations
+
+import pytest
+
+from guesssketch import runtime
+from guesssketch.emit import assemble
+from guesssketch.prototypes import library, parse_signature
+from guesssketch.wall import aarch64, riscv64
+from guesssketch.wall.calls import COMPILER, Glue, glue, with_list
+from guesssketch.wall.places import (
+    Joined,
+    Move,
+    Places,
+    Register,
+    Slot,
+    Unsupported,
+    a64_places,
+    argument_moves,
+    ordered,
+    result_moves,
+    rv_places,
+    x86_places,
+)
+
+TARGETS = ("aarch64", "riscv64")
+
+
+def where(places: Places) -> list[str]:
+    """One word a piece: a register, or the offset of a stack slot."""
+    return [p.location.name if isinstance(p.location, Register) else str(p.location.offset)
+            for pieces in places.arguments for p in pieces]  # fmt: skip
+
+
+# signature => places of the arguments on x86-64, AArch64, RISC-V (System V psABI 3.2.3, AAPCS64 6.8.2, RISC-V psABI 2.2)
+@pytest.mark.parametrize(("signature", "x86", "a64", "rv"), [
+    ("void(i32,f64,ptr)", "rdi xmm0.lo rsi", "x0 v0 x1", "x10 f10 x11"),
+    ("void(i64,i64,i64,i64,i64,i64,i32,i64,i64)", "rdi rsi rdx rcx r8 r9 0 8 16", "x0 x1 x2 x3 x4 x5 x6 x7 0",
+     "x10 x11 x12 x13 x14 x15 x16 x17 0"),
+    ("void(f64,f64,f64,f64,f64,f64,f64,f64,f64,i32)", " ".join(f"xmm{n}.lo" for n in range(8)) + " 0 rdi",
+     "v0 v1 v2 v3 v4 v5 v6 v7 0 x0", "f10 f11 f12 f13 f14 f15 f16 f17 x10 x11"),
+    ("void({16:0=f64,8=i32},i32)", "xmm0.lo rdi rsi", "x0 x1 x2", "f10 x10 x11"),
+    ("void({16:0=f64,8=f64})", "xmm0.lo xmm1.lo", "v0 v1", "f10 f11"),
+    ("void({8:0=f32,4=f32})", "xmm0.lo", "v0 v1", "f10 f11"),
+    ("void({24:0=i64,8=i64,16=i64},i32)", "0 8 16 rdi", "x0 x1", "x10 x11"),
+    ("{24:0=i64,8=i64,16=i64}(i32)", "rsi", "x0", "x11"),
+    ("void(i64,i128)", "rdi rsi rdx", "x0 x2 x3", "x10 x11 x12"),
+])  # fmt: skip
+def test_places(signature: str, x86: str, a64: str, rv: str) -> None:
+    parsed = parse_signature(signature)
+    assert where(x86_places(parsed)) == x86.split()
+    assert where(a64_places(parsed)) == a64.split()
+    assert where(rv_places(parsed)) == rv.split()
+
+
+def test_long_double_is_refused() -> None:
+    with pytest.raises(Unsupported, match="long double"):
+        x86_places(parse_signature("f80(f80)"))
+
+
+def test_complex_result_is_joined() -> None:
+    (move,) = result_moves(parse_signature("{8:0=f32,4=f32}(i32)"), "aarch64", "out")
+    assert move == Move(Register("xmm0.lo"), Joined(Register("v0"), Register("v1")), "u64")
+
+
+def test_seventh_argument_comes_from_the_stack() -> None:
+    moves = argument_moves(parse_signature("void(i64,i64,i64,i64,i64,i64,i32)"), "riscv64", "out")
+    assert moves[-1] == Move(Register("x16"), Slot(0), "i32")
+
+
+def test_parallel_moves_cut_a_cycle() -> None:
+    a, b, c = Register("x0"), Register("x1"), Register("x2")
+    done = ordered([Move(a, b, "u64"), Move(b, a, "u64"), Move(c, a, "u64")], {"x": "x7"})
+    state = {"x0": "A", "x1": "B", "x2": "C", "x7": ""}
+    for move in done:
+        assert isinstance(move.target, Register) and isinstance(move.source, Register)
+        state[move.target.name] = state[move.source.name]
+    assert (state["x0"], state["x1"], state["x2"]) == ("B", "A", "A")
+
+
+def test_riscv_extends_what_has_32_bits_only() -> None:
+    lines = riscv64.simple_call("f", parse_signature("u32(u32,ptr,u8,f32,f64)"))
+    assert lines == ["sext.w x10, x10", "andi x12, x12, 255", "fmv.x.w x6, f10", "fmv.w.x f10, x6", "call f", "mv x16, x10"]
+
+
+def test_aarch64_call_costs_nothing_before() -> None:
+    assert aarch64.simple_call("memcpy", parse_signature("ptr(ptr,ptr,u64)")) == ["bl memcpy", "mov x8, x0"]
+
+
+@pytest.mark.parametrize(("name", "listed"), [
+    ("printf", "vprintf"), ("__fprintf_chk", "__vfprintf_chk"), ("__isoc99_sscanf", "__isoc99_vsscanf"), ("syslog", "vsyslog"),
+    ("execl", None), ("open", None),
+])  # fmt: skip
+def test_list_form(name: str, listed: str | None) -> None:
+    signature = library().get(name)
+    assert signature is not None
+    assert with_list(name, signature, [library()]) == listed
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize(("name", "reason"), [
+    ("setjmp", "__jmp_buf_tag"), ("syscall", "system call"), ("sqrtl", "long double"), ("epoll_wait", "epoll_event"),
+])  # fmt: skip
+def test_refused(target: str, name: str, reason: str) -> None:
+    with pytest.raises(Unsupported, match=reason):
+        glue(name, library().get(name), [library()], target)
+
+
+def test_unknown_function_needs_a_prototype_on_riscv_only() -> None:
+    assert "unprototyped call to f" in glue("f", None, [], "aarch64").assumption
+    with pytest.raises(Unsupported, match="--prototypes"):
+        glue("f", None, [], "riscv64")
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_every_library_function_has_glue_that_assembles(target: str) -> None:
+    """Or a reason why not; nobody falls between."""
+    names = [*library().signatures.texts, *COMPILER]  # type: ignore[attr-defined]
+    lines: list[str] = [".text"]
+    refused: list[str] = []
+    for name in names:
+        signature = library().get(name) or parse_signature(COMPILER[name])
+        try:
+            made: Glue = glue(name, signature, [library()], target)
+        except Unsupported as error:
+            refused.append(f"{name}: {error}")
+            continue
+        for body in (made.inline or (), made.stub):
+            lines += [".cfi_startproc", *(line for line in body), ".cfi_endproc"]
+    assert all("long double" in r or "lays out" in r or "variadic" in r or "its arguments" in r or "twice" in r or "system call" in r
+               for r in refused), refused  # fmt: skip
+    assert len(refused) < len(names) * 0.25
+    lines += runtime.varargs() if target == "riscv64" else []
+    assert assemble("\n".join(lines) + "\n", target)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("signature", [
+    None, "i32(ptr,ptr)", "f32(f32,i8,u16)", "{16:0=i64,8=f64}({16:0=f64,8=i64},{40:0=i64,8=i64,16=i64,24=i64,32=i64})",
+    "{48:0=i64,8=i64,16=i64,24=i64,32=i64,40=i64}(i32)", "i64(i32,...)", "void(i64,i64,i64,i64,i64,i64,i64,i64,i64,f32)",
+    "{8:0=f32,4=f32}({8:0=f32,4=f32})",
+])  # fmt: skip
+def test_native_entry_assembles(target: str, signature: str | None) -> None:
+    wall = {"aarch64": aarch64, "riscv64": riscv64}[target]
+    lines = wall.native_entry("inner", parse_signature(signature) if signature else None, ("f8", "f9") if target == "riscv64" else ())
+    assert assemble("\n".join(["inner:", ".cfi_startproc", *lines, ".cfi_endproc"]) + "\n", target)
