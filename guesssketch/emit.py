@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 from guesssketch import archive, dwarf, runtime
 from guesssketch.assembler import zig
-from guesssketch.errors import ToolError, Untranslatable
+from guesssketch.errors import ToolError, Untranslatable, UsageError
 from guesssketch.frames import unwinding
 from guesssketch.names import Names
 from guesssketch.program import Block, Call, ElfSymbol, ObjectFile, Program, Section, TailCall
@@ -262,7 +262,8 @@ def assemble(text: str, target: str) -> bytes:
 def write(objects: Sequence[ObjectFile], texts: Sequence[str], output: Path, kind: Literal["obj", "asm"],
           target: str) -> list[Path]:  # fmt: skip
     """Write the output objects (or their assembly): to ``output`` if there is one input object, as an archive if the input was
-    one, else into the directory ``output``. Each file appears under its name only when whole. Returns the paths written."""
+    one, else into the directory ``output``. Each file appears under its name only when whole. Returns the paths written.
+    Raises ToolError, and UsageError for two outputs of one name."""
     suffix = ".s" if kind == "asm" else ".o"
     contents = [text.encode() if kind == "asm" else assemble(text, target) for text in texts]
     members = [_member(file.name) for file in objects]
@@ -270,6 +271,9 @@ def write(objects: Sequence[ObjectFile], texts: Sequence[str], output: Path, kin
         return [_replace(output, contents[0])]
     if kind == "obj" and len({owner for owner, _ in members}) == 1 and members[0][0] is not None:
         return [_replace(output, archive.pack([(name, data) for (_, name), data in zip(members, contents, strict=True)]))]
+    names = [Path(name).stem for owner, name in members if owner is None or kind == "asm"]
+    if len(set(names)) < len(names):
+        raise UsageError(f"two outputs would have the same name in {output}: {sorted(n for n in names if names.count(n) > 1)[0]}")
     output.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
     archives: dict[str, list[tuple[str, bytes]]] = {}

@@ -80,22 +80,19 @@ def before(effect: Effect, live_out: Live) -> Live:
     roots += [(term, t.mask(term.width)) for term in (effect.condition, effect.target) if term is not None]
     roots += [(access.address, t.mask(64)) for access in (*effect.loads, *effect.stores)]
     roots += [(access.guard, 1) for access in (*effect.loads, *effect.stores)]
-    current = {**effect.cells}
-    for name, bits in live_out.items():
-        if name in CONDITIONS:
-            term = cell_term(name)
-            used = {v: current[v] for v in t.variables(term) if v in current}
-            if used:
-                (term,) = t.substitute([term], {t.var(v, 1): value for v, value in used.items()})
-            roots.append((term, 1))
-        elif name in current:
-            roots.append((current[name], t.mask(bits)))
-        else:
-            roots.append((cell_term(name), t.mask(bits)))
     live: Live = {}
+    for name, bits in live_out.items():
+        term = cell_term(name)
+        written = {t.var(v, 1): effect.cells[v] for v in t.variables(term) if v in effect.cells} if name in CONDITIONS else {}
+        if written:
+            roots.append((t.substitute([term], written)[0], 1))
+        elif name in effect.cells:
+            roots.append((effect.cells[name], t.mask(bits)))
+        else:
+            live[name] = bits
     for name, bits in demanded(roots).items():
         if name in EVERYTHING:
-            live[name] = 1 if EVERYTHING[name] == 1 else max(8, low_bits(bits))
+            join(live, {name: 1 if EVERYTHING[name] == 1 else max(8, low_bits(bits))})
     return live
 
 

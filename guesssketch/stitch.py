@@ -173,12 +173,12 @@ class Stitcher:
         return output
 
     def _line(self, line: str, text: BlockText, exits: Mapping[str, str], large: int) -> list[str]:
-        far = self._far(line, large) if _NAME.search(line) else None
+        far = inverted(line, large) if self.target.name == "aarch64" else None
         if far:
             self._serial += 1
             skip = f".Lgs_k{self._serial}"
-            inverted, goal = far
-            return [f"{inverted}{skip}", f"b {exits[goal]}", f"{skip}:"]
+            branch, goal = far
+            return [f"{branch}{skip}", f"b {exits[goal]}", f"{skip}:"]
 
         def replace(match: re.Match[str]) -> str:
             name = match[1]
@@ -190,17 +190,6 @@ class Stitcher:
         if "%tprel_" in done:  # relaxed, these would give an address where the proof has an offset
             return [".option push", ".option norelax", done, ".option pop"]
         return [done]
-
-    def _far(self, line: str, large: int) -> tuple[str, str] | None:
-        """(inverted branch up to its target, where it went) of a branch that might not reach: tbz +-32 KiB, others +-1 MiB."""
-        match = re.match(r"(tbn?z|cbn?z|b\.)(\w*)\s*(.*?)(taken|fall)$", line)
-        if self.target.name != "aarch64" or not match or large < (30_000 if match[1][0] == "t" else 1_000_000):
-            return None
-        operation, condition, operands, goal = match.groups()
-        if operation == "b.":
-            return f"b.{_INVERSE[condition]} ", goal
-        inverse = operation.replace("bnz", "bz") if "n" in operation else operation.replace("bz", "bnz")
-        return f"{inverse} {operands}", goal
 
     # --- transfers of control ---
 
@@ -297,3 +286,16 @@ class Stitcher:
 def stub(name: str) -> str:
     """Label of the function that calls external ``name`` for translated callers."""
     return quoted(f".Lgs_call_{name}")
+
+
+def inverted(line: str, size: int) -> tuple[str, str] | None:
+    """For an AArch64 branch that might not reach in a function of ``size`` bytes (tbz reaches 32 KiB, others 1 MiB): the
+    inverse branch up to its target, and the exit that the branch went to."""
+    match = re.match(r"(tbn?z|cbn?z|b\.)(\w*)\s*(.*?)(taken|fall)$", line)
+    if not match or size < (30_000 if match[1][0] == "t" else 1_000_000):
+        return None
+    operation, condition, operands, goal = match.groups()
+    if operation == "b.":
+        return f"b.{_INVERSE[condition]} ", goal
+    inverse = operation.replace("bnz", "bz") if "n" in operation else operation.replace("bz", "bnz")
+    return f"{inverse} {operands}", goal

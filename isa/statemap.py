@@ -9,6 +9,7 @@ instruction each: ``l`` (sf != of), ``le`` (zf or l), ``be`` (cf or zf).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 from isa import terms as t
@@ -21,6 +22,7 @@ FLAGS: Final = ("cf", "pf", "zf", "sf", "of")
 CONDITIONS: Final = ("l", "le", "be")
 CALLEE_SAVED: Final = ("rbx", "rbp", "r12", "r13", "r14", "r15", "rsp")
 
+@cache
 def _cells() -> dict[str, Term]:
     cells = {name: t.var(name, 64) for name in (*GENERAL, *VECTORS)}
     flags = {name: t.var(name, 1) for name in FLAGS}

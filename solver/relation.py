@@ -76,12 +76,17 @@ def relate(source: Effect, code: Effect, map: StateMap, live_in: Live, live_out:
         raise ValueError("the source has no target address, but its exit is indirect")
     addresses = {s.name: _symbol(s) for s in symbols}
     source_terms = _Side(source, {}, addresses, "undef.")
+    entered = dict(live_in)
     homes = {map.homes[name]: _home(name, bits) for name, bits in live_in}
     # The thread pointer is one unknown under each name that the instruction sets have for it.
     homes |= {name: t.var("fs_base", 64) for name in ("tp", *(["x4"] if map.target == "riscv64" else []))}
     code_terms = _Side(code, homes, addresses, "code.")
 
-    goals = [_live_goal(name, bits, source_terms, code_terms.cell(map.homes[name])) for name, bits in live_out]
+    goals = [
+        _live_goal(name, bits, source_terms, code_terms.cell(map.homes[name]))
+        for name, bits in live_out
+        if not _stays(name, bits, source, code, map, entered)
+    ]
     goals.append(Goal("memory", source_terms.memory, code_terms.memory))
     if exit == "indirect":
         assert source_terms.target is not None
@@ -100,6 +105,12 @@ def relate(source: Effect, code: Effect, map: StateMap, live_in: Live, live_out:
     shown = {name: cell_term(name) for name, _ in live_in} | addresses
     return Relation(goals, code_terms.loads, code_terms.stores, source_terms.loads, source_terms.stores, shown,
                     [t.not_(f) for f in source_terms.faults], notes, sorted(approximations))  # fmt: skip
+
+
+def _stays(name: str, bits: int, source: Effect, code: Effect, map: StateMap, entered: dict[str, int]) -> bool:
+    """Whether a live-out is one that was live in and that neither side writes: equal with nothing to show."""
+    written = map.homes[name] in code.cells or any(cell in source.cells for cell in t.variables(cell_term(name)))
+    return not written and entered.get(name, 0) >= bits
 
 
 def _symbol(symbol: SymbolFacts) -> Term:

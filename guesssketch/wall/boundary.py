@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -123,10 +122,7 @@ class Boundary:
     # --- making the plan ---
 
     def _external_signature(self, number: int, name: str) -> Signature | None:
-        return self._cached(number, name)
-
-    @cache  # noqa: B019  one boundary lives as long as its program
-    def _cached(self, number: int, name: str) -> Signature | None:
+        """The user's word, then the object's own debugging information, then any object's, the library's, the compiler's."""
         own = self._debug[number].external.get(name)
         return self._given.get(name) or own or signature_of(name, self._tables)
 

@@ -13,9 +13,12 @@ from elftools.elf.elffile import ELFFile
 
 from guesssketch import cfg, emit, objfile, wall
 from guesssketch.assembler import zig
+from guesssketch.errors import ToolError
+from guesssketch.frames import frame
 from guesssketch.liveness import body
 from guesssketch.program import Program
 from guesssketch.resolve import BlockId, Resolver
+from guesssketch.stitch import inverted
 
 TARGETS: Final = ("aarch64", "riscv64")
 
@@ -156,18 +159,38 @@ def test_code_that_is_not_position_independent_does_not_link_as_if_it_were(targe
 
 
 def test_a_far_branch_is_turned_round() -> None:
-    stitcher = object.__new__(emit.Stitcher)
-    stitcher.target = emit.Stitcher.__init__.__globals__["_TARGETS"]["aarch64"]
-    assert stitcher._far("tbz x0, #3, taken", 40_000) == ("tbnz x0, #3, ", "taken")
-    assert stitcher._far("cbnz w1, taken", 2_000_000) == ("cbz w1, ", "taken")
-    assert stitcher._far("b.hi taken", 2_000_000) == ("b.ls ", "taken")
-    assert stitcher._far("b.hi taken", 40_000) is None
+    assert inverted("tbz x0, #3, taken", 40_000) == ("tbnz x0, #3, ", "taken")
+    assert inverted("cbnz w1, taken", 2_000_000) == ("cbz w1, ", "taken")
+    assert inverted("b.hi taken", 2_000_000) == ("b.ls ", "taken")
+    assert inverted("b.hi taken", 40_000) is None
+    assert inverted("add x0, x1, x2", 2_000_000) is None
+
+
+SP: Final = """.intel_syntax noprefix
+    .text
+f:  {}
+    ret
+    .type f, @function
+    .size f, .-f
+"""
+
+
+@pytest.mark.parametrize(("code", "depth", "dynamic"), [
+    ("push rbx; sub rsp, 0x20; add rsp, 0x20; pop rbx", 40, 0),
+    ("lea rsp, [rsp - 8]; lea rsp, [rsp + 8]", 8, 0),
+    ("push rbp; mov rbp, rsp; sub rsp, rdi; leave", 8, 1),
+    ("push rbp; mov rbp, rsp; and rsp, -32; leave", 8, 1),
+    ("sub rsp, 64; jmp 2f; 1: sub rsp, 4096; 2: cmp rdi, rsp; jb 1b; lea rsp, [rbp - 8]", 4160, 1),
+])  # fmt: skip
+def test_frame_depth(code: str, depth: int, dynamic: int, tmp_path: Path) -> None:
+    found = frame(program_of(SP.format(code), tmp_path).functions[0][0])
+    assert (found.depth, len(found.dynamic), found.calls) == (depth, dynamic, False)
 
 
 def test_write_leaves_one_whole_file(program: Program, tmp_path: Path) -> None:
     text = assembly_of(program, "aarch64")
     output = tmp_path / "out.o"
     assert emit.write(program.objects, [text], output, "obj", "aarch64") == [output]
-    with pytest.raises(emit.ToolError):
+    with pytest.raises(ToolError):
         emit.write(program.objects, ["no such instruction\n"], tmp_path / "bad.o", "obj", "aarch64")
     assert [p.name for p in tmp_path.iterdir()] == ["out.o"]
