@@ -12,6 +12,7 @@ from elftools.dwarf.callframe import FDE, CallFrameInfo
 from elftools.dwarf.structs import DWARFStructs
 
 from guesssketch.program import Call, Function, ObjectFile
+from isa.terms import mask, signed
 
 _IMMEDIATE: Final = re.compile(r"(sub|add) rsp, (-?0x[0-9a-f]+|-?\d+)$")
 _LEA: Final = re.compile(r"lea rsp, \[rsp ([+-]) (0x[0-9a-f]+|\d+)\]$")
@@ -36,8 +37,7 @@ def _steps(text: str) -> int | None:
     if text.startswith("pop") and not text.startswith("popcnt"):
         return None if text == "pop rsp" else 8
     if match := _IMMEDIATE.match(text):
-        value = int(match[2], 0)
-        value -= (1 << 64) if value >> 63 else 0
+        value = signed(int(match[2], 0) & mask(64), 64)
         return -value if match[1] == "sub" else value
     if match := _LEA.match(text):
         return int(match[2], 0) * (1 if match[1] == "+" else -1)
