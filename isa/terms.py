@@ -38,7 +38,7 @@ class Term:
         memory: ``load`` (memory, address), ``store`` (memory, address, value).
     """
 
-    __slots__ = ("op", "width", "args", "attr", "id")
+    __slots__ = ("op", "width", "args", "attr", "id")  # noqa: RUF023 (in the order of the fields)
     op: str
     width: int
     args: tuple[Term, ...]

@@ -37,6 +37,9 @@ _RISCV: Final = {
 _VECTOR: Final = re.compile(r"\b[vqdshb](\d{1,2})\b")
 
 
+_FOLDED: Final = re.compile(r"\bS\d+[+-]\d")  # an offset folded into a symbol: a placeholder is a whole address
+
+
 class Unusable(Exception):
     """LLVM's code for a block does something that a block may not do."""
 
@@ -63,7 +66,7 @@ def candidate_lines(name: str, raw: Sequence[str], target: str, pinned: Collecti
     if target == "aarch64":
         lines = _without_callee_saved(lines, pinned)
     for line in lines:
-        if _REFUSED[target].search(line):
+        if _REFUSED[target].search(line) or _FOLDED.search(line):
             raise Unusable(line)
     lines = _threaded(lines, target)
     return tuple(_numbered(lines))

@@ -59,9 +59,14 @@ def _branch(lifter: X86Lifter, last: Instruction) -> Term:
         return lifter.condition or t.FALSE
     lifter.forms.add(x86_form(last))
     exits = lifter.pcode(Instruction(last.offset, code, last.text))
-    if len(exits) != 1 or lifter.state is None:
+    if not exits and lifter.state is not None:
+        return t.FALSE  # the flags are constants, as unoptimised code has it
+    if len(exits) != 1:
         lifter.refuse(f"not a conditional branch: {last.text}")
         return t.FALSE
+    if lifter.state is None:
+        lifter.state = exits[0].state
+        return t.TRUE
     condition = exits[0].state.guard[-1]
     lifter.state.guard = ()
     return condition

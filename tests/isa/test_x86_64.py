@@ -112,3 +112,10 @@ def test_a_jump_in_the_middle_is_refused() -> None:
 def test_undefined_flags_are_undefined() -> None:
     assert _lift("shl eax, 4").cells["of"].op == "undef"
     assert _lift("imul rax, rcx").cells["zf"].op == "undef"
+
+
+def test_a_branch_on_constant_flags_is_always_or_never_taken() -> None:
+    never = _lift("mov eax, 1; test eax, eax; je taken", "branch")
+    always = _lift("mov eax, 1; test eax, eax; jne taken", "branch")
+    assert never.condition is t.FALSE and always.condition is t.TRUE
+    assert not never.opaque and not always.opaque and always.cells["rax"] == t.const(1, 64)
