@@ -16,7 +16,7 @@ from isa.machine import Access, Effect, Instruction
 from isa.pcode import Isa
 from isa.terms import Term
 from isa.x86_64 import semantics, strings, vectors
-from isa.x86_64.lifter import X86Lifter, escaped_slots
+from isa.x86_64.lifter import X86Lifter, escaped_slots, short_address
 from isa.x86_64.registers import LAYOUT
 
 Exit = Literal["fall", "branch", "indirect"]
@@ -76,7 +76,8 @@ def _indirect(lifter: X86Lifter, last: Instruction) -> Term:
     """Where the indirect ``call`` or ``jmp`` goes. The return address is not pushed: stitching does that."""
     decoded = lifter.decoded(last)
     lifter.forms.add(x86_form(last))
-    if decoded.mnemonic not in ("call", "jmp") or len(decoded.operands) != 1 or decoded.operands[0].kind == "imm":
+    indirect = len(decoded.operands) == 1 and decoded.operands[0].kind != "imm" and not short_address(decoded)
+    if decoded.mnemonic not in ("call", "jmp") or not indirect:
         lifter.refuse(f"not an indirect transfer: {last.text}")
         return lifter.undef("target", 64)
     return lifter.get(last, decoded.operands[0], 64)

@@ -42,6 +42,11 @@ REGISTERS: Final[dict[str, tuple[str, int, int]]] = (
 """Register name -> (cell, lowest bit, width in bits)."""
 
 
+def short_address(decoded: Decoded) -> bool:
+    """Whether memory is addressed by 32 bits (prefix 67h; Intel SDM vol. 1, 3.6.1)."""
+    return decoded.address_size != 8 and (bool(decoded.prefix) or any(o.kind == "mem" for o in decoded.operands))
+
+
 class X86Lifter(Lifter):
     """See the module docstring. ``overrides``: mnemonic (capstone's, without prefix) -> semantics."""
 
@@ -60,6 +65,9 @@ class X86Lifter(Lifter):
             return []
         if decoded.mnemonic.startswith(_TRANSFERS):
             self.refuse(f"control leaves: {instruction.text}")
+            return []
+        if short_address(decoded):
+            self.refuse(f"32-bit address: {instruction.text}")  # p-code extends it by its sign, x86-64 by zeros
             return []
         prefix = self._prefixes.get(decoded.prefix)
         if prefix is not None and prefix(self, instruction):

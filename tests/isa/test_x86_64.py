@@ -119,3 +119,8 @@ def test_a_branch_on_constant_flags_is_always_or_never_taken() -> None:
     always = _lift("mov eax, 1; test eax, eax; jne taken", "branch")
     assert never.condition is t.FALSE and always.condition is t.TRUE
     assert not never.opaque and not always.opaque and always.cells["rax"] == t.const(1, 64)
+
+
+def test_32_bit_addresses_are_refused() -> None:
+    for code in ("678b07", "67c7471401000000", "f367ab"):  # mov eax, [edi]; mov dword ptr [edi + 0x14], 1; rep stosd [edi]
+        assert _relocated(code, exit="branch" if code == "f367ab" else "fall").opaque
