@@ -1,6 +1,11 @@
 """guesssketch: x86-64 object files to AArch64 and RISC-V, each basic block proved equal.
 
-The library in three calls; the command line is made of them. Names are loaded when first used.
+    import guesssketch
+    guesssketch.translate("foo.o", "aarch64").write("foo.aarch64.o")
+    print(guesssketch.show("foo.o", "liveness", function="main"))
+    print(guesssketch.prove(Path("pair.txt").read_text()))
+
+The command line is made of these three. Names are loaded when first used.
 """
 
 from __future__ import annotations
@@ -8,18 +13,22 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+__version__ = "0.1.0"
+
 _HOMES = {
-    "translate": "guesssketch.pipeline",
-    "Options": "guesssketch.pipeline",
+    "translate": "guesssketch.api",
+    "prove": "guesssketch.api",
+    "show": "guesssketch.api",
     "Translation": "guesssketch.pipeline",
-    "prove": "guesssketch.pairs",
-    "show": "guesssketch.stages",
+    "Report": "guesssketch.report",
+    "Pair": "guesssketch.pairs",
     "Problem": "guesssketch.problem",
     "Candidate": "guesssketch.problem",
     "Proposer": "guesssketch.problem",
     "GuessSketchError": "guesssketch.errors",
+    "GuessSketchWarning": "guesssketch.errors",
 }
-__all__ = sorted(_HOMES)
+__all__ = sorted([*_HOMES, "__version__"])
 
 
 def __getattr__(name: str) -> Any:

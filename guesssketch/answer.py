@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
 
 from guesssketch.judge import Judgement, judge
+from guesssketch.lifted import source_effect
 from guesssketch.problem import Candidate, Problem, Proposer
 from guesssketch.questions import cut
-from solver.verdict import Proved, Tested
+from solver.verdict import Proved, Refuted, Tested, Verdict
+
+SUMMARY: Final = 160  # characters
 
 
 @dataclass(frozen=True)
@@ -34,10 +37,11 @@ class Piece:
 
 @dataclass(frozen=True)
 class Answer:
-    """Pieces that run one after the other, or, in ``failures``, (instruction text, reason) of what has no translation."""
+    """Pieces that run one after the other, or, in ``failures``, what has no translation: (index of the problem's instruction,
+    reason in one line)."""
 
     pieces: tuple[Piece, ...]
-    failures: tuple[tuple[str, str], ...] = ()
+    failures: tuple[tuple[int, str], ...] = ()
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), separators=(",", ":"))
@@ -48,17 +52,21 @@ class Answer:
         pieces: list[dict[str, Any]] = [
             {name: tuple(value) if isinstance(value, list) else value for name, value in piece.items()} for piece in data["pieces"]
         ]
-        return Answer(tuple(Piece(**piece) for piece in pieces), tuple((t, r) for t, r in data["failures"]))
+        return Answer(tuple(Piece(**piece) for piece in pieces), tuple((index, reason) for index, reason in data["failures"]))
 
 
 @dataclass
 class _Node:
-    """A problem in the tree of cuts: answered by a judgement, or by its two halves."""
+    """A problem in the tree of cuts: answered by a judgement, or by its two halves.
+
+    start: index of its first instruction in the root's problem. reason: why there is no judgement, empty if nobody tried.
+    """
 
     problem: Problem
+    start: int
     judgement: Judgement | None = None
     halves: tuple[_Node, _Node] | None = None
-    reason: str = "no candidate"
+    reason: str = ""
 
 
 def answer(problems: Sequence[Problem], proposers: Sequence[Proposer]) -> list[Answer]:
@@ -67,7 +75,7 @@ def answer(problems: Sequence[Problem], proposers: Sequence[Proposer]) -> list[A
     The proposers are asked in order, each in one batch for all that is still open; a candidate that is not proved leaves its
     problem open. What stays open is cut in two and asked again; a single instruction that cannot be proved may be tested.
     """
-    roots = [_Node(p) for p in problems]
+    roots = [_Node(p, 0) for p in problems]
     open_nodes = list(roots)
     while open_nodes:
         _ask(open_nodes, proposers)
@@ -75,7 +83,7 @@ def answer(problems: Sequence[Problem], proposers: Sequence[Proposer]) -> list[A
         for node in open_nodes:
             if node.judgement is None and len(node.problem.instructions) > 1:
                 one, two = cut(node.problem)
-                node.halves = _Node(one), _Node(two)
+                node.halves = _Node(one, node.start), _Node(two, node.start + len(one.instructions))
                 halves.extend(node.halves)
         open_nodes = halves
     return [_collect(node) for node in roots]
@@ -101,12 +109,12 @@ def _judge(nodes: Sequence[_Node], candidates: Sequence[Candidate], final: bool)
         if isinstance(judgement.verdict, Proved | Tested):
             node.judgement = judgement
         else:
-            node.reason = str(judgement.verdict)
+            node.reason = summary(judgement.verdict)
 
 
 def _collect(root: _Node) -> Answer:
     pieces: list[Piece] = []
-    failures: list[tuple[str, str]] = []
+    failures: list[tuple[int, str]] = []
     stack = [root]
     while stack:
         node = stack.pop()
@@ -115,8 +123,26 @@ def _collect(root: _Node) -> Answer:
         elif node.judgement:
             pieces.append(_piece(node.problem, node.judgement))
         else:
-            failures.append((node.problem.instructions[0].text, node.reason))
+            failures.append((node.start, node.reason or _why_no_candidate(node.problem)))
     return Answer(() if failures else tuple(pieces), tuple(failures))
+
+
+def _why_no_candidate(problem: Problem) -> str:
+    with source_effect(problem.instructions, problem.exit) as effect:
+        return "nothing here knows what it does" if effect.opaque else "no proposer has a translation"
+
+
+def summary(verdict: Verdict) -> str:
+    """The verdict in one line of at most SUMMARY characters; of a counterexample, what differs."""
+    text = str(verdict).partition("\n")[0]
+    if isinstance(verdict, Refuted):
+        differences = [
+            f"{d.what}{'' if d.place is None else f' [{d.place:#x}]'}: source {d.source:#x}, target {d.code:#x}"
+            for d in verdict.counterexample.differences
+        ]
+        more = f" and {len(differences) - 1} more" if len(differences) > 1 else ""
+        text = f"refuted: {differences[0]}{more}" if differences else text
+    return text if len(text) <= SUMMARY else text[: SUMMARY - 3] + "..."
 
 
 def _piece(problem: Problem, judgement: Judgement) -> Piece:

@@ -9,12 +9,18 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
-from collections.abc import Iterable, Mapping
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import cache as memoise
 from importlib.metadata import version
 from pathlib import Path
+from typing import TypeVar
 
 from guesssketch.answer import Answer
+from guesssketch.errors import GuessSketchWarning
+
+T = TypeVar("T")
 
 ENGINES = ("z3-solver", "unicorn", "pypcode", "capstone", "keystone-engine", "ziglang")
 _SOURCES = ("isa", "solver", "guesssketch/lowering", "guesssketch/answer.py", "guesssketch/judge.py", "guesssketch/assembler.py")
@@ -60,7 +66,9 @@ class Cache:
             rows = self._db.execute(
                 f"SELECT key, answer FROM answers WHERE version = ? AND key IN ({marks})", (self._version, *batch)
             )
-            found.update((key, Answer.from_json(text)) for key, text in rows)
+            for key, text in rows:
+                with suppress(ValueError, TypeError, KeyError):  # a row that says nothing is as good as none
+                    found[key] = Answer.from_json(text)
         return found
 
     def put(self, answers: Mapping[str, Answer]) -> None:
@@ -72,3 +80,35 @@ class Cache:
 
     def close(self) -> None:
         self._db.close()
+
+
+class Store:
+    """A cache that may fail: said once, as a GuessSketchWarning, and then done without. ``path`` None: none is wanted.
+
+    folder: the directory, None while there is no cache.
+    """
+
+    def __init__(self, path: Path | None, variant: str) -> None:
+        self.folder = path
+        self._cache = self._try(lambda: None if path is None else Cache(path, variant))
+
+    def get(self, keys: Iterable[str]) -> dict[str, Answer]:
+        cache = self._cache
+        return (self._try(lambda: cache.get(keys)) if cache else None) or {}
+
+    def put(self, answers: Mapping[str, Answer]) -> None:
+        if cache := self._cache:
+            self._try(lambda: cache.put(answers))
+
+    def close(self) -> None:
+        if cache := self._cache:
+            self._try(cache.close)
+
+    def _try(self, action: Callable[[], T]) -> T | None:
+        try:
+            return action()
+        except (OSError, sqlite3.Error) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            warnings.warn(GuessSketchWarning(f"going on without the cache {self.folder}: {reason}"), stacklevel=4)
+            self.folder = self._cache = None
+            return None

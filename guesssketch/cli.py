@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TextIO
 
 import click
 
-from guesssketch.errors import GuessSketchError, UsageError
-
-if TYPE_CHECKING:
-    pass
+from guesssketch import __version__
+from guesssketch.errors import GuessSketchError, GuessSketchWarning
 
 TARGETS = ("aarch64", "riscv64")
 STAGES = ("cfg", "liveness", "source", "candidates", "proof")
 
 _inputs = click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 _target = click.option("--target", type=click.Choice(TARGETS), required=True, help="Instruction set to translate to.")
+_prototypes = click.option("--prototypes", multiple=True, type=click.Path(path_type=Path, exists=True, dir_okay=False),
+                           help="C declarations of external functions; may be repeated.")  # fmt: skip
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="guesssketch")
+@click.version_option(__version__)
 def main() -> None:
     """Translate x86-64 object files to AArch64 and RISC-V, each basic block proved equal."""
 
@@ -33,14 +34,13 @@ def main() -> None:
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path),
               help="Output file for one input, directory for several.")  # fmt: skip
 @click.option("--emit", "kind", type=click.Choice(("obj", "asm")), default="obj", show_default=True, help="What to write.")
-@click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Write a JSON report of every block.")
+@click.option("--report", type=click.Path(path_type=Path), help="Write a JSON report of every block.")
 @click.option("--require", type=click.Choice(("proved", "tested")), default="tested", show_default=True,
               help="Weakest verdict to let through.")  # fmt: skip
 @click.option("--proposers", default="lowering", show_default=True, help="Who is asked, in order, separated by commas.")
-@click.option("--prototypes", multiple=True, type=click.Path(path_type=Path, exists=True, dir_okay=False),
-              help="C declarations of external functions; may be repeated.")  # fmt: skip
+@_prototypes
 @click.option("-j", "--jobs", type=click.IntRange(min=1), help="Worker processes.  [default: one a core]")
-@click.option("--cache", type=click.Path(path_type=Path, file_okay=False), help="Directory of proved translations.")
+@click.option("--cache", type=click.Path(path_type=Path), help="Directory of proved translations.")
 @click.option("--no-cache", is_flag=True, help="Neither read nor write proved translations.")
 def translate(files: Sequence[Path], target: str, output: Path, kind: Any, report: Path | None,
               require: Any, proposers: str, prototypes: Sequence[Path],
@@ -48,30 +48,28 @@ def translate(files: Sequence[Path], target: str, output: Path, kind: Any, repor
     """Translate x86-64 objects and archives together; they call each other directly."""
     from rich.console import Console
 
+    from guesssketch import outputs
+
+    outputs.plan(files, output, kind)  # what cannot be written is better known before the work
+    if report:
+        outputs.check_file(report, files)
+
     from guesssketch import pipeline
     from guesssketch.cache import default_directory
 
     settings: dict[str, Any] = {"target": target, "require": require, "prototypes": tuple(prototypes)}
-    settings["proposers"] = _proposer_names(proposers)
+    settings["proposers"] = tuple(name.strip() for name in proposers.split(","))
     settings["cache"] = None if no_cache else cache or default_directory()
     if jobs:
         settings["jobs"] = jobs
-    console = Console(stderr=True)
-    with _Progress(console) as progress:
+    with _Progress(Console(stderr=True)) as progress:
         result = pipeline.translate(files, pipeline.Options(**settings, progress=progress))
-    written = pipeline.write(result, output, kind, target)
+    contents = result.files(output, kind)
     if report:
-        result.report.write(report)
-    result.report.print(Console())
-    click.echo(f"wrote {', '.join(map(str, written[:5]))}{' ...' if len(written) > 5 else ''}")
-
-
-def _proposer_names(text: str) -> tuple[str, ...]:
-    names = tuple(name.strip() for name in text.split(","))
-    known = ("lowering",)
-    if unknown := [name for name in names if name not in known]:
-        raise UsageError(f"unknown proposer {unknown[0]!r}: choose from {', '.join(known)}")
-    return names
+        contents.append((report, result.report.to_json().encode()))
+    written = outputs.write(contents)
+    result.report.print(Console(width=None if sys.stdout.isatty() else 120))
+    click.echo(f"wrote {', '.join(map(str, written[:5]))}{f' and {len(written) - 5} more' if len(written) > 5 else ''}")
 
 
 class _Progress:
@@ -102,12 +100,13 @@ class _Progress:
 @click.option("--function", "name", help="Only this function.")
 @click.option("--stage", type=click.Choice(STAGES), default="cfg", show_default=True, help="What to print.")
 @click.option("--target", type=click.Choice(TARGETS), default="aarch64", show_default=True,
-              help="Instruction set for the last two stages.")  # fmt: skip
-def show(file: Path, name: str | None, stage: str, target: str) -> None:
+              help="Instruction set for all but the first stage.")  # fmt: skip
+@_prototypes
+def show(file: Path, name: str | None, stage: str, target: str, prototypes: Sequence[Path]) -> None:
     """Print a stage of the pipeline as text."""
     from guesssketch import stages
 
-    for line in stages.show(file, name, stage, target):
+    for line in stages.show(file, name, stage, target, prototypes):
         click.echo(line)
 
 
@@ -129,12 +128,26 @@ def _text(path: Path) -> str:
 
     try:
         return path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: {error}") from error
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not a text file") from error
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit code: 0 all as required, 1 not proved as required, 2 usage, 3 input."""
+    """Run the command line; returns the exit code: 0 all as required, 1 not proved as required, 2 usage, 3 input or tool."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", GuessSketchWarning)
+        warnings.showwarning = _show_warning
+        return _run(arguments)
+
+
+def _show_warning(message: Warning | str, category: type[Warning], filename: str, lineno: int, file: TextIO | None = None,
+                  line: str | None = None) -> None:  # fmt: skip
+    click.echo(f"guesssketch: {'' if category is GuessSketchWarning else category.__name__ + ': '}{message}", err=True)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     try:
         main.main(args=arguments, prog_name="guesssketch", standalone_mode=False)
     except click.ClickException as error:
@@ -146,11 +159,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
         click.echo("interrupted", err=True)
         return 130
     except SystemExit as stop:
-        return int(stop.code or 0)
+        return stop.code if isinstance(stop.code, int) else int(bool(stop.code))
     except GuessSketchError as error:
-        click.echo(f"guesssketch: {error}", err=True)
+        for line in str(error).splitlines():
+            click.echo(f"guesssketch: {line}", err=True)
         return error.exit_code
     except OSError as error:
-        click.echo(f"guesssketch: {error}", err=True)
+        click.echo(f"guesssketch: {f'{error.filename}: ' if error.filename else ''}{error.strerror or error}", err=True)
         return 3
     return 0

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import tempfile
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
-from guesssketch import archive, dwarf, runtime
+from guesssketch import dwarf, runtime
 from guesssketch.assembler import zig
-from guesssketch.errors import ToolError, Untranslatable, UsageError
+from guesssketch.errors import ToolError, Untranslatable
 from guesssketch.frames import unwinding
 from guesssketch.names import Names
 from guesssketch.program import Block, Call, ElfSymbol, ObjectFile, Program, Section, TailCall
@@ -25,7 +24,7 @@ from guesssketch.wall import Boundary
 from guesssketch.wall.calls import TARGETS
 from guesssketch.wall.riscv64 import SAVED_FLOATS, VARARGS
 
-__all__ = ["BlockText", "assemble", "assembly", "program", "write"]
+__all__ = ["BlockText", "assemble", "assembly", "program"]
 
 _OPTIONS: Final = {
     "aarch64": ["-triple", "aarch64-unknown-linux-gnu", "-target-feature", "+v8a", "-target-feature", "+lse"],
@@ -244,7 +243,7 @@ def _escaped(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"')
 
 
-# --- files ------------------------------------------------------------------------------------------------------------
+# --- object files ------------------------------------------------------------------------------------------------------------
 
 
 def assemble(text: str, target: str) -> bytes:
@@ -257,47 +256,3 @@ def assemble(text: str, target: str) -> bytes:
         if done.returncode != 0:
             raise ToolError(f"assembler: {done.stderr.strip()[:1000]}")
         return output.read_bytes()
-
-
-def write(objects: Sequence[ObjectFile], texts: Sequence[str], output: Path, kind: Literal["obj", "asm"],
-          target: str) -> list[Path]:  # fmt: skip
-    """Write the output objects (or their assembly): to ``output`` if there is one input object, as an archive if the input was
-    one, else into the directory ``output``. Each file appears under its name only when whole. Returns the paths written.
-    Raises ToolError, and UsageError for two outputs of one name."""
-    suffix = ".s" if kind == "asm" else ".o"
-    contents = [text.encode() if kind == "asm" else assemble(text, target) for text in texts]
-    members = [_member(file.name) for file in objects]
-    if len(objects) == 1 and members[0][0] is None:
-        return [_replace(output, contents[0])]
-    if kind == "obj" and len({owner for owner, _ in members}) == 1 and members[0][0] is not None:
-        return [_replace(output, archive.pack([(name, data) for (_, name), data in zip(members, contents, strict=True)]))]
-    names = [Path(name).stem for owner, name in members if owner is None or kind == "asm"]
-    if len(set(names)) < len(names):
-        raise UsageError(f"two outputs would have the same name in {output}: {sorted(n for n in names if names.count(n) > 1)[0]}")
-    output.mkdir(parents=True, exist_ok=True)
-    written: list[Path] = []
-    archives: dict[str, list[tuple[str, bytes]]] = {}
-    for (owner, name), data in zip(members, contents, strict=True):
-        if owner is not None and kind == "obj":
-            archives.setdefault(owner, []).append((name, data))
-        else:
-            written.append(_replace(output / (Path(name).stem + suffix), data))
-    written += [_replace(output / Path(owner).name, archive.pack(members)) for owner, members in archives.items()]
-    return written
-
-
-def _member(name: str) -> tuple[str | None, str]:
-    """(archive, member) of an object's name, archive None for a plain file."""
-    match = re.fullmatch(r"(.*\.a)\((.*)\)", name, re.DOTALL)
-    return (match[1], match[2]) if match else (None, Path(name).name)
-
-
-def _replace(path: Path, data: bytes) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path

@@ -39,6 +39,9 @@ class Untranslatable(InputError):
         self.problems = tuple(problems)
         super().__init__("\n".join(self.problems))
 
+    def __reduce__(self) -> tuple[type[Untranslatable], tuple[tuple[str, ...]]]:
+        return type(self), (self.problems,)
+
 
 class ToolError(GuessSketchError):
     pass
@@ -46,3 +49,7 @@ class ToolError(GuessSketchError):
 
 class NotProved(GuessSketchError):
     exit_code = 1
+
+
+class GuessSketchWarning(UserWarning):
+    """Something was done without, and the result is as good: a cache that cannot be used."""

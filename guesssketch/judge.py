@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from guesssketch.assembler import Assembled, AssemblyError, assemble
+from guesssketch.lifted import source_effect
 from guesssketch.problem import Candidate, Problem
 from isa.aarch64.lift import lift as lift_aarch64
 from isa.riscv64.lift import lift as lift_riscv64
 from isa.statemap import MAPS
-from isa.x86_64.lift import lift as lift_source
 from solver import gate
 from solver.emulate import agree, compare
 from solver.equivalence import check
@@ -53,14 +53,14 @@ def verify(problem: Problem, code: Assembled, final: bool = False) -> Verdict:
     difference = agree(problem, code, states=FILTER_STATES)
     if difference is not None:
         return Refuted(difference)
-    source = lift_source(problem.instructions, problem.exit)
-    target = LIFTS[problem.target](code.instructions, code.size)
     verdict: Verdict
     missing = gate.unvalidated("x86_64", problem.instructions) + gate.unvalidated(problem.target, code.instructions)
     if missing:
         verdict = Unknown(f"semantics not validated: {'; '.join(missing)}")
     else:
-        verdict = check(source, target, MAPS[problem.target], problem.live_in, problem.live_out, problem.exit, problem.symbols)
+        with source_effect(problem.instructions, problem.exit) as source:
+            target = LIFTS[problem.target](code.instructions, code.size)
+            verdict = check(source, target, MAPS[problem.target], problem.live_in, problem.live_out, problem.exit, problem.symbols)
     if isinstance(verdict, Proved | Refuted) or not final:
         return verdict
     agreement = compare(problem, code, TEST_STATES)

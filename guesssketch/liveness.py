@@ -72,8 +72,12 @@ def join(into: Live, other: Live) -> bool:
     return changed
 
 
-def before(effect: Effect, live_out: Live) -> Live:
-    """What must be live before code with this effect so that ``live_out`` can be right after it."""
+def before(effect: Effect, live_out: Live, exact: bool = False) -> Live:
+    """What must be live before code with this effect so that ``live_out`` can be right after it.
+
+    exact: count bits one by one rather than by register parts, so that a cut inside a block asks for no more than the
+    block as a whole does.
+    """
     if effect.opaque:
         return dict(EVERYTHING)
     roots: list[tuple[t.Term, int]] = [(effect.memory, 1)]
@@ -92,7 +96,8 @@ def before(effect: Effect, live_out: Live) -> Live:
             live[name] = bits
     for name, bits in demanded(roots).items():
         if name in EVERYTHING:
-            join(live, {name: 1 if EVERYTHING[name] == 1 else max(8, low_bits(bits))})
+            parts = 1 if EVERYTHING[name] == 1 else max(8, low_bits(bits))
+            join(live, {name: max(2, bits.bit_length()) if exact and parts > 1 else parts})
     return live
 
 

@@ -6,30 +6,25 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 import time
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from multiprocessing import get_context
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from guesssketch import cfg, emit, objfile, wall
-from guesssketch.answer import Answer, answer
-from guesssketch.cache import Cache
+from guesssketch import cfg, emit, objfile, outputs, wall
+from guesssketch.answer import Answer
+from guesssketch.cache import Store
 from guesssketch.errors import NotProved, Untranslatable
 from guesssketch.liveness import analyse
-from guesssketch.problem import Problem, Proposer
-from guesssketch.program import Block, ObjectFile, Program
+from guesssketch.problem import Problem
+from guesssketch.program import Block, Program
 from guesssketch.questions import ask
 from guesssketch.report import BlockRecord, Report
-from guesssketch.resolve import BlockId, Resolver
-from solver import gate
-
-CHUNK = 150  # problems that a worker takes at once: large enough for batches, small enough for progress
+from guesssketch.resolve import BlockId, Resolver, ambiguous
+from guesssketch.workers import Work, make_proposers, solve
+from isa.machine import Instruction
 
 
 @dataclass(frozen=True)
@@ -52,21 +47,38 @@ class Options:
 
 @dataclass
 class Translation:
-    """assembly: the text of each output object, in the order of the input. report: what was proved and how."""
+    """inputs, target: as given. assembly: the text of each output object, in the inputs' order. report: what was proved and how."""
 
-    objects: list[ObjectFile]
+    inputs: tuple[Path, ...]
+    target: str
     assembly: list[str]
     report: Report
+
+    def files(self, output: Path, kind: outputs.Kind = "obj") -> list[tuple[Path, bytes]]:
+        """What to write where. Raises UsageError (``outputs.plan``), and ToolError if the assembler fails."""
+        slots = outputs.plan(self.inputs, output, kind)
+        contents = [text.encode() if kind == "asm" else emit.assemble(text, self.target) for text in self.assembly]
+        return outputs.files(slots, contents)
+
+    def write(self, output: str | Path, kind: outputs.Kind = "obj") -> list[Path]:
+        """Write objects (or archives of them) or assembly to ``output``: a file for one input, a directory for several.
+
+        Each file appears under its name only when all are whole. Returns their paths. Raises as ``files``, and OSError.
+        """
+        return outputs.write(self.files(Path(output), kind))
 
 
 def translate(paths: Sequence[Path], options: Options) -> Translation:
     """Translate objects and archives together.
 
-    Raises InputError (Untranslatable names every place) and NotProved; nothing is written here.
+    Raises InputError (Untranslatable names every place), NotProved, ToolError and UsageError; nothing is written here.
     """
+    make_proposers(options.proposers, options.target)  # an unknown name is better known before the work
     clock = _Clock()
     with clock("read"):
         program = cfg.recover([file for path in paths for file in objfile.read(path)])
+        if several := ambiguous(program):
+            raise Untranslatable(several)
         resolver = Resolver(program)
         # Every instruction belongs to one block of one function, and every transfer of control is known.
     with clock("liveness"):
@@ -88,7 +100,7 @@ def translate(paths: Sequence[Path], options: Options) -> Translation:
         texts = {at: _texts(program, at, problems[at], answers) for at in problems}
         assembly = emit.program(program, resolver, boundary, texts, options.target)
     report.seconds = clock.seconds
-    return Translation(program.objects, assembly, report)
+    return Translation(tuple(paths), options.target, assembly, report)
 
 
 class _Clock:
@@ -111,94 +123,68 @@ def _blocks(program: Program) -> Iterator[tuple[BlockId, Block]]:
                 yield BlockId(number, index, offset), block
 
 
-def make_proposers(names: Sequence[str], target: str) -> list[Proposer]:
-    """The proposers by name, in order. Raises KeyError for an unknown name."""
-    from guesssketch.lowering import Lowering
-
-    makers = {"lowering": lambda: Lowering(target)}
-    return [makers[name]() for name in names]
-
-
 def _answers(problems: Sequence[Problem], options: Options) -> tuple[dict[str, Answer], set[str]]:
     """Answers by problem key, and the keys that came from the cache."""
     open_problems = {p.key: p for p in problems}
     total = len(open_problems)
-    cache = _open_cache(options)
-    answers: dict[str, Answer] = cache.get(open_problems) if cache else {}
+    store = Store(options.cache, ",".join(options.proposers))
+    answers = store.get(open_problems)
     cached = set(answers)
-    for key in cached:
-        del open_problems[key]
     progress = options.progress or (lambda stage, done, total: None)
     progress("prove", len(cached), total)
-    for chunk, found in _solve(list(open_problems.values()), options):
-        keyed = {p.key: a for p, a in zip(chunk, found, strict=True)}
-        answers.update(keyed)
-        if cache:
-            cache.put(keyed)
-        progress("prove", len(answers), total)
-    if cache:
-        cache.close()
+    missing = [p for key, p in open_problems.items() if key not in cached]
+    work = Work(options.target, options.proposers, store.folder)
+    with closing(store), closing(solve(missing, work, options.jobs)) as solved:
+        for chunk, found in solved:
+            keyed = {p.key: a for p, a in zip(chunk, found, strict=True)}
+            answers.update(keyed)
+            store.put(keyed)
+            progress("prove", len(answers), total)
     return answers, cached
 
 
-def _solve(problems: list[Problem], options: Options) -> Iterator[tuple[list[Problem], list[Answer]]]:
-    """Chunks of problems with their answers, as workers finish them."""
-    chunks = [problems[i : i + CHUNK] for i in range(0, len(problems), CHUNK)]
-    if len(chunks) <= 1 or options.jobs == 1:
-        for chunk in chunks:
-            yield chunk, _work(chunk, options)
-        return
-    options = replace(options, progress=None)  # a console does not travel to a worker
-    with ProcessPoolExecutor(min(options.jobs, len(chunks)), mp_context=get_context("spawn")) as pool:
-        futures = {pool.submit(_work, chunk, options): chunk for chunk in chunks}
-        for future in as_completed(futures):
-            yield futures[future], future.result()
-
-
-def _work(problems: list[Problem], options: Options) -> list[Answer]:
-    if options.cache is not None:
-        gate.use_cache(options.cache)
-    return answer(problems, make_proposers(options.proposers, options.target))
-
-
-def _open_cache(options: Options) -> Cache | None:
-    if options.cache is None:
-        return None
-    try:
-        return Cache(options.cache, ",".join(options.proposers))
-    except (OSError, sqlite3.Error) as error:
-        warnings.warn(f"going on without the cache {options.cache}: {error}", stacklevel=2)
-        return None
-
-
-def _name(program: Program, at: BlockId) -> str:
-    """``object: function+0xoffset``."""
+def _spot(program: Program, at: BlockId, instruction: Instruction) -> tuple[str, int]:
+    """The function symbol before ``instruction`` of block ``at``, and the instruction's distance from it, for a reader."""
     function = program.functions[at.object][at.function]
-    return f"{program.objects[at.object].name}: {function.name}+{at.offset - function.offset:#x}"
+    file = program.objects[at.object]
+    section, offset = function.blocks[at.offset].home
+    section, offset = section or function.section, offset + instruction.offset
+    for part_section, start, size in function.parts:
+        if part_section == section and start <= offset < start + size:
+            names = [s.name for s in file.symbols if s.section == section and s.value == start and s.type == "function"]
+            return (names or [function.name])[0], offset - start
+    return function.name, offset - function.offset
 
 
-def _complain(program: Program, problems: dict[BlockId, list[Problem]], answers: dict[str, Answer]) -> None:
+def _complain(program: Program, problems: Mapping[BlockId, list[Problem]], answers: Mapping[str, Answer]) -> None:
     """Raise Untranslatable with everything that has no translation."""
-    complaints = [
-        f"{_name(program, at)}: {text}: {reason}"
-        for at, asked in problems.items()
-        for problem in asked
-        for text, reason in answers[problem.key].failures
-    ]
+    complaints = []
+    for at, asked in problems.items():
+        block = program.functions[at.object][at.function].blocks[at.offset]
+        start = 0
+        for problem in asked:
+            for index, reason in answers[problem.key].failures:
+                instruction = block.instructions[start + index]
+                name, offset = _spot(program, at, instruction)
+                complaints.append(f"{program.objects[at.object].name}: {name}+{offset:#x}: {instruction.text}: {reason}")
+            start += len(problem.instructions)
     if complaints:
         raise Untranslatable(complaints)
 
 
 def _report(program: Program, problems: dict[BlockId, list[Problem]], answers: dict[str, Answer], cached: set[str],
             target: str) -> Report:  # fmt: skip
-    report = Report(target, [file.name for file in program.objects], sum(map(len, program.functions)))
+    names = [file.name for file in program.objects]
+    report = Report(target, dict(zip(names, map(len, program.functions), strict=True)))
     for at, asked in problems.items():
-        function = program.functions[at.object][at.function]
-        offset = at.offset - function.offset
+        block = program.functions[at.object][at.function].blocks[at.offset]
+        start = 0
         for problem in asked:
             for piece in answers[problem.key].pieces:
+                function, offset = _spot(program, at, block.instructions[start])
+                start += piece.source
                 report.blocks.append(BlockRecord(
-                    object=program.objects[at.object].name, function=function.name, offset=offset, proposer=piece.proposer,
+                    object=names[at.object], function=function, offset=offset, proposer=piece.proposer,
                     verdict=piece.verdict, reason=piece.reason, assumptions=piece.assumptions,
                     approximations=piece.approximations, seconds=piece.seconds, source=piece.source, target=piece.target,
                     cached=problem.key in cached))  # fmt: skip
@@ -212,23 +198,21 @@ def _enforce(report: Report, require: str) -> None:
 
 
 def _texts(program: Program, at: BlockId, asked: list[Problem], answers: dict[str, Answer]) -> tuple[emit.BlockText, ...]:
-    """The pieces of one block as the emitter wants them, with the source instructions as comment."""
+    """The pieces of one block as the emitter wants them, with the source instructions as comments."""
     block = program.functions[at.object][at.function].blocks[at.offset]
+    file = program.objects[at.object]
+
+    def comment(instruction: Instruction) -> str:
+        places = [cfg.place_text(file, block.places[r.symbol]) for r in instruction.relocations]
+        text = f"{instruction.text}  ({', '.join(places)})" if places else instruction.text
+        return "".join(c if c.isprintable() else "?" for c in text)
+
     texts = []
     for problem in asked:
         rest = list(problem.instructions)
         for piece in answers[problem.key].pieces:
             source, rest = rest[: piece.source], rest[piece.source :]
             verdict = piece.verdict if not piece.reason else f"{piece.verdict}: {piece.reason}"
-            texts.append(emit.BlockText(lines=piece.lines, places=block.places, comment=tuple(i.text for i in source),
+            texts.append(emit.BlockText(lines=piece.lines, places=block.places, comment=tuple(map(comment, source)),
                                         verdict=f"{verdict} ({piece.proposer})"))  # fmt: skip
     return tuple(texts)
-
-
-def write(translation: Translation, output: Path, kind: Literal["obj", "asm"], target: str) -> list[Path]:
-    """Write the outputs, each under its final name only when whole.
-
-    output: a file if there is one input object, an archive if the input was one (``.a``), else a directory.
-    Returns the paths written.
-    """
-    return emit.write(translation.objects, translation.assembly, output, kind, target)

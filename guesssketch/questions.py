@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from guesssketch.liveness import Live, before, body, exit_of
+from guesssketch.liveness import EVERYTHING, Live, before, body, exit_of
 from guesssketch.problem import Problem, Symbol
 from guesssketch.program import Block, Place, Program
 from guesssketch.resolve import BlockId, Resolver
@@ -45,27 +45,32 @@ def ask(program: Program, resolver: Resolver, at: BlockId, block: Block, live_in
 def cut(problem: Problem) -> tuple[Problem, Problem]:
     """Two problems whose answers, run one after the other, answer ``problem`` (of at least two instructions).
 
-    The cut is as near to the middle as it can be with no flag live across it, and not between a division and the
-    instruction that extends its dividend, which together are a division of half the width.
+    The cut is as near to the middle as it can be with no flag live across it, not between a division and the instruction
+    that extends its dividend (together they are a division of half the width), and such that the first half needs no bit
+    that the block does not have.
     """
     size = len(problem.instructions)
-    live_out = dict(problem.live_out)
     joined = _joined(problem.instructions)
-    places = [i for i in range(1, size) if i not in joined] or list(range(1, size))
-    best: tuple[int, int, Live] | None = None
-    for index in sorted(places, key=lambda i: abs(2 * i - size)):
-        live = before(lift(_rebase(problem.instructions[index:]), problem.exit), live_out)
-        flags = sum(1 for bits in live.values() if bits == 1)
-        if best is None or flags < best[0]:
-            best = flags, index, live
-        if flags == 0:
+    places = sorted(range(1, size), key=lambda i: abs(2 * i - size))
+    rated = []
+    for rank, index in enumerate(places):
+        live = before(lift(_rebase(problem.instructions[index:]), problem.exit), dict(problem.live_out), exact=True)
+        flags = sum(1 for name in live if EVERYTHING[name] == 1)
+        rated.append((index in joined, not _fits(problem, index, live), flags, rank, index, live))
+        if not any(rated[-1][:3]):
             break
-    assert best is not None
-    _, index, live = best
+    *_, index, live = min(rated, key=lambda r: r[:4])
     middle = _sorted(live)
     first = replace(problem, instructions=problem.instructions[:index], exit="fall", live_out=middle)
     second = replace(problem, instructions=_rebase(problem.instructions[index:]), live_in=middle)
     return replace(first, symbols=_used(first)), replace(second, symbols=_used(second))
+
+
+def _fits(problem: Problem, index: int, middle: Live) -> bool:
+    """Whether what the first ``index`` instructions need for ``middle`` is live where the block begins."""
+    needed = before(lift(problem.instructions[:index], "fall"), middle, exact=True)
+    live_in = dict(problem.live_in)
+    return all(live_in.get(name, 0) >= bits for name, bits in needed.items())
 
 
 def _joined(instructions: Sequence[Instruction]) -> set[int]:

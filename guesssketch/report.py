@@ -11,14 +11,22 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from guesssketch import __version__
 from guesssketch.cache import ENGINES
+
+ROWS = 50
 
 
 @dataclass(frozen=True)
 class BlockRecord:
-    """One piece of a block. ``offset``: in its function, bytes. ``verdict``: proved or tested. Counts are instructions."""
+    """One piece of a block.
+
+    function, offset: where its first source instruction is; a cold part that the compiler split off goes by its own name.
+    verdict: proved or tested; reason: why only tested. source, target: instructions on each side. seconds: spent on judging.
+    """
 
     object: str
     function: str
@@ -36,11 +44,13 @@ class BlockRecord:
 
 @dataclass
 class Report:
-    """One translation run. ``seconds``: wall time by stage. ``assumptions``: what holds for the run as a whole."""
+    """One translation run.
+
+    functions: how many, by object. seconds: wall time by stage. assumptions: what holds for the run as a whole.
+    """
 
     target: str
-    objects: list[str]
-    functions: int
+    functions: dict[str, int]
     blocks: list[BlockRecord] = field(default_factory=list)
     assumptions: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -52,37 +62,44 @@ class Report:
         return [block for block in self.blocks if block.verdict == "tested"]
 
     def to_dict(self) -> dict[str, Any]:
-        engines = {name: version(name) for name in ENGINES}
+        engines = {"guesssketch": __version__} | {name: version(name) for name in ENGINES}
         totals = {
-            "functions": self.functions,
+            "functions": sum(self.functions.values()),
             "blocks": len(self.blocks),
             "verdicts": dict(self.verdicts()),
             "proposers": dict(Counter(block.proposer for block in self.blocks)),
             "source_instructions": sum(block.source for block in self.blocks),
             "target_instructions": sum(block.target for block in self.blocks),
         }
-        return {"target": self.target, "objects": self.objects, "engines": engines, "totals": totals, "seconds": self.seconds,
-                "assumptions": self.assumptions, "blocks": [asdict(block) for block in self.blocks]}  # fmt: skip
+        return {"target": self.target, "objects": list(self.functions), "engines": engines, "totals": totals,
+                "seconds": self.seconds, "assumptions": self.assumptions,
+                "blocks": [asdict(block) for block in self.blocks]}  # fmt: skip
 
-    def write(self, path: Path) -> None:
-        path.write_text(json.dumps(self.to_dict(), indent=1) + "\n")
+    def to_json(self) -> str:
+        return json.dumps(self.to_dict(), indent=1) + "\n"
 
     def print(self, console: Console) -> None:
-        table = Table(title=f"{len(self.objects)} object(s) -> {self.target}", title_justify="left")
-        for name in ("object", "functions", "blocks", "proved", "tested", "by", "x86 instructions", "target instructions"):
-            table.add_column(name, justify="left" if name in ("object", "by") else "right")
-        rows = [(name, [b for b in self.blocks if b.object == name]) for name in self.objects]
-        for name, blocks in rows[:50]:
-            table.add_row(name, str(len({b.function for b in blocks})), *_figures(blocks))
-        if len(rows) != 1:
-            table.add_row("all", str(self.functions), *_figures(self.blocks), style="bold")
+        """The table, one row an object (the first ROWS of them), then why blocks were only tested, and the times."""
+        table = Table()
+        for name in ("object", "functions", "blocks", "proved", "tested", "by", "instructions"):
+            is_text = name in ("object", "by")
+            table.add_column(name, justify="left" if is_text else "right", overflow="fold", no_wrap=not is_text)
+        by_object: dict[str, list[BlockRecord]] = {name: [] for name in self.functions}
+        for block in self.blocks:
+            by_object[block.object].append(block)
+        for name, blocks in list(by_object.items())[:ROWS]:
+            table.add_row(escape(Path(name).name), str(self.functions[name]), *_figures(blocks))
+        if len(by_object) > ROWS:
+            table.add_row(f"{len(by_object) - ROWS} more")
+        if len(by_object) > 1:
+            table.add_row("all", str(sum(self.functions.values())), *_figures(self.blocks), style="bold")
         console.print(table)
         reasons = Counter(block.reason for block in self.tested())
         for reason, count in reasons.most_common():
-            console.print(f"tested {count}: {reason}")
+            console.print(f"tested {count}: {reason}", markup=False, soft_wrap=True)
         cached = sum(block.cached for block in self.blocks)
         times = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in self.seconds.items())
-        console.print(f"{times}; {cached} of {len(self.blocks)} from the cache")
+        console.print(f"{times}; {cached} of {len(self.blocks)} from the cache", soft_wrap=True)
 
 
 def _figures(blocks: Sequence[BlockRecord]) -> list[str]:
@@ -90,4 +107,4 @@ def _figures(blocks: Sequence[BlockRecord]) -> list[str]:
     proposers = Counter(b.proposer for b in blocks)
     by = ", ".join(f"{name} {count}" for name, count in proposers.most_common())
     source, target = sum(b.source for b in blocks), sum(b.target for b in blocks)
-    return [str(len(blocks)), str(verdicts["proved"]), str(verdicts["tested"]), by, str(source), str(target)]
+    return [str(len(blocks)), str(verdicts["proved"]), str(verdicts["tested"]), by, f"{source} -> {target}"]

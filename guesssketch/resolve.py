@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import NamedTuple
 
 from guesssketch.program import Function, Place, Program
@@ -18,6 +19,21 @@ class BlockId(NamedTuple):
     object: int
     function: int
     offset: int
+
+
+def ambiguous(program: Program) -> list[str]:
+    """A line for each reference that several inputs could answer: which one is linked decides what its caller must compute."""
+    owners: dict[str, list[str]] = defaultdict(list)
+    for file in program.objects:
+        for symbol in file.symbols:
+            if symbol.binding == "global" and symbol.section is not None and file.sections[symbol.section].group is None:
+                owners[symbol.name].append(file.name)
+    return [
+        f"{file.name}: {symbol.name} is defined in {' and in '.join(owners[symbol.name])}: translate them apart"
+        for file in program.objects
+        for symbol in file.symbols
+        if not symbol.is_defined and len(owners.get(symbol.name, ())) > 1
+    ]
 
 
 class Resolver:

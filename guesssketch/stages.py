@@ -2,84 +2,111 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-from guesssketch import cfg, objfile, pipeline, wall
+from guesssketch import cfg, objfile, wall
 from guesssketch.errors import UsageError
 from guesssketch.judge import judge
 from guesssketch.liveness import Live, Liveness, analyse
-from guesssketch.problem import Problem
+from guesssketch.problem import Problem, Proposer
 from guesssketch.program import Block, Program
-from guesssketch.questions import ask
+from guesssketch.questions import ask, cut
 from guesssketch.resolve import BlockId, Resolver
+from guesssketch.workers import make_proposers
 from isa import terms as t
+from isa.statemap import CONDITIONS, FLAGS, GENERAL, VECTORS
+from solver.verdict import Proved, Tested
+
+STAGES: Final = ("cfg", "liveness", "source", "candidates", "proof")
+_ORDER: Final = {name: n for n, name in enumerate((*GENERAL, *VECTORS, *FLAGS, *CONDITIONS))}
 
 
-def show(path: Path, function: str | None, stage: str, target: str) -> Iterator[str]:
-    """Lines of text for one stage of one object file.
+def show(path: Path, function: str | None, stage: str, target: str, prototypes: Sequence[Path] = ()) -> Iterator[str]:
+    """Lines of text for one stage of one object file (or of each object of an archive).
 
     stage: ``cfg`` (functions and blocks), ``liveness``, ``source`` (each block's effect as terms), ``candidates`` (what the
-    proposers say), ``proof`` (and the verdict on each). Raises UsageError for an unknown function.
+    proposers say), ``proof`` (and the verdict on each). Only the named function's blocks are translated and proved.
+    Raises UsageError for an unknown function, and InputError.
     """
     program = cfg.recover(objfile.read(path))
     names = {f.name for functions in program.functions for f in functions}
     if function is not None and function not in names:
         raise UsageError(f"{path}: no function {function!r}; it has {', '.join(sorted(names)) or 'none'}")
+    wanted = [(n, i, f) for n, row in enumerate(program.functions) for i, f in enumerate(row) if function in (None, f.name)]
     if stage == "cfg":
-        for number, functions in enumerate(program.functions):
-            for f in functions:
-                if function in (None, f.name):
-                    yield cfg.show(program.objects[number], f)
+        for number, _, f in wanted:
+            yield cfg.show(program.objects[number], f)
         return
     resolver = Resolver(program)
-    liveness = analyse(program, resolver, wall.Boundary(program, resolver, target, ()))
-    for number, functions in enumerate(program.functions):
-        for index, f in enumerate(functions):
-            if function not in (None, f.name):
-                continue
-            yield f"{f.name}:"
-            for offset, block in f.blocks.items():
-                at = BlockId(number, index, offset)
-                yield f"  block +{offset - f.offset:#x}"
-                yield from (f"    {line}" for line in _block(program, resolver, liveness, at, block, stage, target))
+    liveness = analyse(program, resolver, wall.Boundary(program, resolver, target, tuple(prototypes)))
+    listing = _Listing(program, resolver, liveness, stage, target, make_proposers(("lowering",), target))
+    for number, index, f in wanted:
+        yield f"{f.name}:"
+        for offset, block in f.blocks.items():
+            yield f"  block {cfg.block_name(offset)}"
+            yield from (f"    {line}" for line in listing.block(BlockId(number, index, offset), block))
 
 
-def _block(program: Program, resolver: Resolver, liveness: Liveness, at: BlockId, block: Block, stage: str,
-           target: str) -> Iterator[str]:  # fmt: skip
-    yield f"live in:  {_live(liveness.live_in[at])}"
-    if stage == "source":
-        yield from _effect(liveness, at)
-    elif stage != "liveness":
-        problems = ask(program, resolver, at, block, liveness.live_in[at], liveness.live_out[at], target)
-        for problem in problems:
-            yield from _candidates(problem, stage)
-    yield f"live out: {_live(liveness.live_out[at])}"
+@dataclass(frozen=True)
+class _Listing:
+    program: Program
+    resolver: Resolver
+    liveness: Liveness
+    stage: str
+    target: str
+    proposers: list[Proposer]
+
+    def block(self, at: BlockId, block: Block) -> Iterator[str]:
+        live_in, live_out = self.liveness.live_in[at], self.liveness.live_out[at]
+        yield f"live in:  {_live(live_in)}"
+        if self.stage == "source":
+            yield from self._effect(at)
+        elif self.stage != "liveness":
+            start = 0
+            for problem in ask(self.program, self.resolver, at, block, live_in, live_out, self.target):
+                yield from self._problem(problem, block, start)
+                start += len(problem.instructions)
+        yield f"live out: {_live(live_out)}"
+
+    def _effect(self, at: BlockId) -> Iterator[str]:
+        effect, live_out = self.liveness.effects[at], self.liveness.live_out[at]
+        yield from (f"{cell} = {t.show(term)}" for cell, term in sorted(effect.cells.items()) if cell in live_out)
+        yield f"memory = {t.show(effect.memory)}"
+        for name, term in (("taken if", effect.condition), ("target", effect.target)):
+            if term is not None:
+                yield f"{name} {t.show(term)}"
+        yield from (f"opaque: {reason}" for reason in effect.opaque)
+
+    def _problem(self, problem: Problem, block: Block, start: int) -> Iterator[str]:
+        """One problem, and where it has no answer, its two halves, as ``guesssketch.answer`` cuts it."""
+        end = start + len(problem.instructions)
+        _, base = block.home
+        for written, asked in zip(block.instructions[start:end], problem.instructions, strict=True):
+            yield f"{base + written.offset:6x}  {asked.text}"
+        answered = False
+        for proposer in self.proposers:
+            for candidates in proposer.propose([problem]):
+                if not candidates:
+                    yield f"{proposer.name}: no candidate"
+                for candidate in candidates:
+                    yield f"{candidate.proposer}:"
+                    yield from (f"        {line}" for line in candidate.lines)
+                    answered = answered or self.stage == "candidates"
+                    if self.stage == "proof" and not answered:
+                        (judgement,) = judge([problem], [candidate], final=end - start == 1)
+                        yield from str(judgement.verdict).split("\n")
+                        answered = isinstance(judgement.verdict, Proved | Tested)
+        if not answered and end - start > 1:
+            one, two = cut(problem)
+            middle = start + len(one.instructions)
+            yield f"cut before {base + block.instructions[middle].offset:x}, live there: {_live(dict(two.live_in))}"
+            yield from self._problem(one, block, start)
+            yield from self._problem(two, block, middle)
 
 
 def _live(live: Live) -> str:
-    return " ".join(f"{name}:{bits}" if bits not in (1, 64) else name for name, bits in sorted(live.items()))
-
-
-def _effect(liveness: Liveness, at: BlockId) -> Iterator[str]:
-    effect = liveness.effects[at]
-    yield from (f"{cell} = {t.show(term)}" for cell, term in sorted(effect.cells.items()) if cell in liveness.live_out[at])
-    yield f"memory = {t.show(effect.memory)}"
-    for name, term in (("taken if", effect.condition), ("target", effect.target)):
-        if term is not None:
-            yield f"{name} {t.show(term)}"
-    yield from (f"opaque: {reason}" for reason in effect.opaque)
-
-
-def _candidates(problem: Problem, stage: str) -> Iterator[str]:
-    yield from (f"{i.offset:4x}  {i.text}" for i in problem.instructions)
-    for proposer in pipeline.make_proposers(("lowering",), problem.target):
-        for candidates in proposer.propose([problem]):
-            if not candidates:
-                yield f"{proposer.name}: no candidate for the whole block"
-            for candidate in candidates:
-                yield f"{candidate.proposer}:"
-                yield from (f"      {line}" for line in candidate.lines)
-                if stage == "proof":
-                    (judgement,) = judge([problem], [candidate])
-                    yield from str(judgement.verdict).split("\n")
+    cells = sorted(live.items(), key=lambda cell: _ORDER[cell[0]])
+    return " ".join(f"{name}:{bits}" if bits not in (1, 64) else name for name, bits in cells) or "nothing"

@@ -158,7 +158,7 @@ class Stitcher:
         output: list[str] = []
         for number, text in enumerate(texts):
             last = number == len(texts) - 1
-            output.append(f"{self.target.comment} {'; '.join(text.comment)}")
+            output += [f"{self.target.comment} {line}" for line in text.comment]
             output.append(f"{self.target.comment} {text.verdict}")
             self._serial += 1
             end = f".Lgs_e{self._serial}"

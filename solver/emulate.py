@@ -6,6 +6,7 @@ other.
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from solver.states import state as random_state
 __all__ = ["Agreement", "Machine", "Outcome", "agree", "compare"]
 
 _CELLS: Final = (*GENERAL, *VECTORS, *FLAGS)
+_KEPT_OUTCOMES: Final = 16  # of the runs of one source
 _ATTEMPTS: Final = 20  # states tried for each one wanted, before giving up on a source that keeps faulting
 
 
@@ -69,13 +71,13 @@ def agree(problem: ProblemLike, code: CodeLike, states: int = 8, seed: int = 0) 
 def compare(problem: ProblemLike, code: CodeLike, states: int, seed: int = 0) -> Agreement:
     """Run both sides on ``states`` random states (the same for the same ``seed``)."""
     try:
-        trial = _Trial(problem, code, seed)
+        source = _source(problem.instructions, problem.exit, problem.live_out, tuple(problem.symbols), seed)
+        trial = _Trial(problem, code, source)
     except Unlinkable as error:
         return Agreement(0, None, str(error))
-    source = random.Random(seed)
     done = 0
-    for _ in range(_ATTEMPTS * states):
-        outcome = trial.run(source)
+    for number in range(_ATTEMPTS * states):
+        outcome = trial.run(number)
         if isinstance(outcome, Counterexample):
             return Agreement(done, outcome)
         done += outcome
@@ -84,47 +86,80 @@ def compare(problem: ProblemLike, code: CodeLike, states: int, seed: int = 0) ->
     return Agreement(done, None, "" if done else "the source faults in every state tried")
 
 
+@functools.lru_cache(maxsize=128)
+def _state(seed: int, number: int) -> Mapping[str, int]:
+    """State ``number`` of the source, the same for all problems."""
+    return random_state(random.Random(f"{seed}.{number}"), _CELLS) | {"fs_base": THREAD}
+
+
+@functools.lru_cache(maxsize=128)
+def _noise(target: str, seed: int, number: int) -> Mapping[str, int]:
+    """What the target's cells hold if they are related to nothing."""
+    source = random.Random(f"{target}.{seed}.{number}")
+    cells = machine(target).cells
+    threads = ("tp", "x4") if target == "riscv64" else ("tp",)
+    return {n: source.getrandbits(width) for n, (_, _, width) in cells.items() if n not in threads} | {"tp": THREAD}
+
+
+class _Source:
+    """A source block linked, with the outcome of its runs, as several candidates are compared with it."""
+
+    def __init__(self, placement: Placement, code: SourceCode, read: list[str], seed: int) -> None:
+        self.placement, self.code, self.seed = placement, code, seed
+        self.memory = placement.memory
+        self._read = read
+        self._exits = [code.fall] + ([] if code.taken is None else [code.taken])
+        self._outcomes: list[Outcome] = []
+
+    def outcome(self, number: int) -> Outcome:
+        """How it ends from ``_state(seed, number)``."""
+        if number < len(self._outcomes):
+            return self._outcomes[number]
+        state = _state(self.seed, number)
+        outcome = machine("x86_64").run(self.code.code, state, self._read, self.memory, self._exits)
+        if number == len(self._outcomes) < _KEPT_OUTCOMES:
+            self._outcomes.append(outcome)
+        return outcome
+
+
+@functools.lru_cache(maxsize=512)
+def _source(instructions: tuple[Instruction, ...], exit: str, live_out: tuple[tuple[str, int], ...],
+            symbols: tuple[SymbolLike, ...], seed: int) -> _Source:  # fmt: skip
+    placement = place(symbols, seed)
+    used = {n for n, _ in live_out}
+    cells = sorted(used - set(CONDITIONS)) + (list(FLAGS) if used & set(CONDITIONS) else [])
+    return _Source(placement, link_source(instructions, exit, placement), list(dict.fromkeys([*cells, "rsp"])), seed)
+
+
 class _Trial:
     """Both sides linked and ready to run."""
 
-    def __init__(self, problem: ProblemLike, code: CodeLike, seed: int) -> None:
+    def __init__(self, problem: ProblemLike, code: CodeLike, source: _Source) -> None:
         self.problem, self.map = problem, MAPS[problem.target]
-        self.placement: Placement = place(problem.symbols, seed)
-        self.memory = self.placement.memory
-        self.source: SourceCode = link_source(problem.instructions, problem.exit, self.placement)
-        self.code, self.size = link_target(code.instructions, self.placement), code.size
-        used = {n for n, _ in problem.live_out}
-        cells = sorted(used - set(CONDITIONS)) + (list(FLAGS) if used & set(CONDITIONS) else [])
-        self.read_source = list(dict.fromkeys([*cells, "rsp"]))
-        self.read_target = [self.map.homes[n] for n, _ in problem.live_out]
+        self.source, self.memory = source, source.memory
+        self.code, self.size = link_target(code.instructions, source.placement), code.size
+        self.exits = [self.size] if problem.exit != "branch" else [self.size, TAKEN]
+        self.read = [self.map.homes[n] for n, _ in problem.live_out]
         if problem.exit == "indirect":
-            self.read_target.append(self.map.branch_target)
+            self.read.append(self.map.branch_target)
 
-    def run(self, source: random.Random) -> Counterexample | bool:
+    def run(self, number: int) -> Counterexample | bool:
         """One state: a difference, whether it was compared."""
         problem = self.problem
-        x86 = machine("x86_64")
-        state = random_state(source, _CELLS) | {"fs_base": THREAD}
-        exits = [self.source.fall] + ([] if self.source.taken is None else [self.source.taken])
-        wanted = x86.run(self.source.code, state, self.read_source, self.memory, exits)
+        wanted = self.source.outcome(number)
         if wanted.exit is None:
             return False
-        emulated = machine(problem.target)
-        exits = [self.size] if problem.exit != "branch" else [self.size, TAKEN]
-        initial = self._related(source, state, emulated)
-        got = emulated.run(self.code, initial, self.read_target, self.memory, exits)
+        state = _state(self.source.seed, number)
+        got = machine(problem.target).run(self.code, self._related(state, number), self.read, self.memory, self.exits)
         differences = self._differences(wanted, got)
         if not differences:
             return True
         shown = [(n, state[n] if n in state else condition(n, state)) for n, _ in problem.live_in]
         return Counterexample(tuple(shown), (), tuple(differences))
 
-    def _related(self, source: random.Random, state: dict[str, int], emulated: Machine) -> dict[str, int]:
+    def _related(self, state: Mapping[str, int], number: int) -> dict[str, int]:
         """A target state that the map relates to ``state``; what is dead or has no home holds noise."""
-        initial = {"tp": THREAD}
-        for cell, (_, _, width) in emulated.cells.items():
-            if cell not in ("tp", "x4" if self.map.target == "riscv64" else "tp"):
-                initial[cell] = source.getrandbits(width)
+        initial = dict(_noise(self.problem.target, self.source.seed, number))
         for name, bits in self.problem.live_in:
             wanted = state[name] if name in state else condition(name, state)
             keep = 64 if name in FLAGS or name in CONDITIONS else bits
@@ -139,14 +174,14 @@ class _Trial:
         found = []
         writes = dict(wanted.writes)
         state = dict(wanted.state)
-        if self.source.pushes_target:
+        if self.source.code.pushes_target:
             slot = state["rsp"]
             target = sum(writes.pop(slot + k) << 8 * k for k in range(8))
             state["rsp"] = slot + 8
             if got.state[self.map.branch_target] != target:
                 found.append(Difference("branch target", target, got.state[self.map.branch_target], 64))
-        elif (wanted.exit == self.source.taken) != (got.exit == TAKEN):
-            found.append(Difference("branch taken", int(wanted.exit == self.source.taken), int(got.exit == TAKEN), 1))
+        elif (wanted.exit == self.source.code.taken) != (got.exit == TAKEN):
+            found.append(Difference("branch taken", int(wanted.exit == self.source.code.taken), int(got.exit == TAKEN), 1))
         for name, bits in self.problem.live_out:
             a, b = state[name] if name in state else condition(name, state), got.state[self.map.homes[name]]
             if name not in FLAGS and name not in CONDITIONS:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -42,8 +43,8 @@ class Placement:
     values: Mapping[str, int]
     slots: Mapping[str, int]
 
-    @property
-    def memory(self) -> dict[int, int]:
+    @functools.cached_property
+    def memory(self) -> Mapping[int, int]:
         """What memory holds besides ``solver.memory``: the slots, and the thread pointer at itself."""
         words = {self.slots[name]: value for name, value in self.values.items() if name in self.slots} | {
             THREAD: THREAD

@@ -7,6 +7,7 @@ each run and the final program counter is checked; rewritten code stays in the t
 
 from __future__ import annotations
 
+import ctypes
 import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,11 +17,10 @@ import unicorn
 from unicorn import arm64_const, riscv_const, x86_const
 
 from isa.statemap import GENERAL
-from solver.memory import CODE, LIMIT, PAGE, byte, page
+from solver.memory import CODE, LIMIT, PAGE, page
 
 _MAX_PAGES: Final = 512
 _MAX_INSTRUCTIONS: Final = 20_000
-_M64: Final = (1 << 64) - 1
 
 # Cell -> (register, bit position, width).
 _Place = tuple[int, int, int]
@@ -58,12 +58,8 @@ _RISCV64: Final[dict[str, _Place]] = (
     | {"tp": (riscv_const.UC_RISCV_REG_X4, 0, 64)}
 )
 _PLACES: Final = {"x86_64": _X86, "aarch64": _AARCH64, "riscv64": _RISCV64}
-# The register of flags (it is not 0 after reset) and its bits that are always set.
-_FLAGS: Final = {
-    "x86_64": (x86_const.UC_X86_REG_EFLAGS, 2),
-    "aarch64": (arm64_const.UC_ARM64_REG_NZCV, 0),
-    "riscv64": (0, 0),
-}
+# The register of flags and its bits that are always set.
+_ALWAYS: Final = {"x86_64": {x86_const.UC_X86_REG_EFLAGS: 2}, "aarch64": {}, "riscv64": {}}
 _PC: Final = {
     "x86_64": x86_const.UC_X86_REG_RIP,
     "aarch64": arm64_const.UC_ARM64_REG_PC,
@@ -92,7 +88,9 @@ class Machine:
         self.cells = _PLACES[isa]
         self._granule = 1024 if isa == "aarch64" else PAGE  # of the translation buffer
         self._engine = _engine(isa)
+        self._registers = _Registers(isa, self._engine)
         self._pages: set[int] = set()
+        self._memory: Mapping[int, int] = {}  # what is in memory besides the pages' own content
         self._log: list[tuple[int, int]] = []
         self._code = b""
         self._exits: tuple[int, ...] = ()
@@ -113,20 +111,13 @@ class Machine:
         """
         engine = self._engine
         self._load(code, tuple(exits) or (len(code),))
-        if len(self._pages) > _MAX_PAGES:
-            for number in self._pages:
-                engine.mem_unmap(number * PAGE, PAGE)
-            self._pages.clear()
+        self._install({} if memory is None else memory)
         engine.context_restore(self._clean)
-        for address, value in (memory or {}).items():
-            self._touch(address)
-            engine.mem_write(address, bytes((value,)))
-        self._set(state)
+        self._registers.write(state)
         self._log = []
         outcome = self._start(read)
-        for address in {*(memory or ()), *(a + k for a, size in self._log for k in range(size))}:
-            if address // PAGE in self._pages:
-                engine.mem_write(address, bytes((byte(address),)))
+        for address, size in self._log:
+            self._reset(address, size)
         return outcome
 
     def _start(self, read: Sequence[str]) -> Outcome:
@@ -135,43 +126,56 @@ class Machine:
             engine.emu_start(CODE, 0, 0, _MAX_INSTRUCTIONS)
         except unicorn.UcError as error:
             return Outcome(None, why=str(error))
-        final = engine.reg_read(_PC[self.isa]) - CODE
+        values = self._registers.read(read)
+        final = self._registers.program_counter() - CODE
         if final not in self._exits:
             return Outcome(None, why=f"stopped at {final:#x}")
         written = {}
         for address, size in self._log:
             for k, value in enumerate(engine.mem_read(address, size)):
                 written[address + k] = value
-        return Outcome(final, self._get(read), written)
+        return Outcome(final, values, written)
 
     def _load(self, code: bytes, exits: tuple[int, ...]) -> None:
+        if exits == self._exits and code == self._code:
+            return
         if exits != self._exits:
             self._engine.ctl_set_exits([CODE + offset for offset in exits])
             self._exits = exits
-            self._engine.ctl_remove_cache(CODE, CODE + 2 * PAGE)
+        self._engine.ctl_remove_cache(CODE, CODE + 2 * PAGE)
         if code != self._code:
-            self._engine.ctl_remove_cache(CODE, CODE + 2 * PAGE)
             self._engine.mem_write(CODE, code)
             self._code = code
 
-    def _set(self, state: Mapping[str, int]) -> None:
-        flags, always = _FLAGS[self.isa]
-        values: dict[int, int] = {flags: always} if flags else {}
-        for name, value in state.items():
-            register, bit, _ = self.cells[name]
-            values[register] = values.get(register, 0) | value << bit
-        for register, value in values.items():
-            self._engine.reg_write(register, value)
+    def _install(self, memory: Mapping[int, int]) -> None:
+        """Make memory the pages' content and ``memory``, which is not to be changed afterwards."""
+        before = self._memory
+        if len(self._pages) > _MAX_PAGES:
+            for number in self._pages:
+                self._engine.mem_unmap(number * PAGE, PAGE)
+            self._pages.clear()
+            before = {}
+        elif memory is before:
+            return
+        self._memory = memory
+        for address in {a & -8 for a in (*before, *memory)}:
+            if self._touch(address):
+                self._reset(address, 8)
 
-    def _get(self, read: Sequence[str]) -> dict[str, int]:
-        values: dict[int, int] = {}
-        found = {}
-        for name in read:
-            register, bit, width = self.cells[name]
-            if register not in values:
-                values[register] = self._engine.reg_read(register)
-            found[name] = values[register] >> bit & (_M64 if width == 64 else 1)
-        return found
+    def _reset(self, address: int, size: int) -> None:
+        """Put back what memory held before a run in ``size`` bytes at ``address``, as far as it is mapped."""
+        if CODE - size < address < CODE + 2 * PAGE:
+            self._code = b""  # it may have been written over
+        content, whole = self._memory, page(address)
+        offset = address % PAGE
+        if offset + size <= PAGE and address // PAGE in self._pages:
+            old = whole[offset : offset + size]
+            if content and any(address + k in content for k in range(size)):
+                old = bytes(content.get(address + k, old[k]) for k in range(size))
+            self._engine.mem_write(address, old)
+        elif offset + size > PAGE:
+            for k in range(size):
+                self._reset(address + k, 1)
 
     def _touch(self, address: int) -> bool:
         number = address // PAGE
@@ -193,6 +197,59 @@ class Machine:
 
     def _write(self, engine: Any, access: int, address: int, size: int, value: int, data: object) -> None:
         self._log.append((address, size))
+
+
+class _Registers:
+    """All registers of a machine, written and read together in one call: calls are what a run costs.
+
+    The values stand in an array of 64-bit words, two for a vector register; a cell is some bits of one word.
+    """
+
+    def __init__(self, isa: str, engine: Any) -> None:
+        self._engine = engine
+        places = _PLACES[isa]
+        wide = {register for register, bit, _ in places.values() if bit == 64}
+        order = [*dict.fromkeys(register for register, _, _ in places.values()), _PC[isa]]
+        first: dict[int, int] = {}
+        size = 0
+        for register in order:
+            first[register] = size
+            size += 2 if register in wide else 1
+        self._cells = {
+            name: (first[r] + bit // 64, bit % 64, (1 << width) - 1) for name, (r, bit, width) in places.items()
+        }
+        self._empty = [0] * (size - 1)
+        for register, value in _ALWAYS[isa].items():
+            self._empty[first[register]] = value
+        self._words: Any = (ctypes.c_uint64 * size)()
+        start = ctypes.addressof(self._words)
+        self._names = (ctypes.c_int * len(order))(*order)
+        self._places = (ctypes.c_void_p * len(order))(*(start + 8 * first[r] for r in order))
+
+    def write(self, state: Mapping[str, int]) -> None:
+        """Set the cells in ``state``, all others to 0; the program counter stays as it is."""
+        words = list(self._empty)
+        for name, value in state.items():
+            word, bit, _ = self._cells[name]
+            words[word] |= value << bit
+        self._words[: len(words)] = words
+        self._check(self._engine._do_reg_write_batch(self._names, self._places, len(self._names) - 1))
+
+    def read(self, cells: Iterable[str]) -> dict[str, int]:
+        self._check(self._engine._do_reg_read_batch(self._names, self._places, len(self._names)))
+        words, found = self._words, {}
+        for name in cells:
+            word, bit, mask = self._cells[name]
+            found[name] = words[word] >> bit & mask
+        return found
+
+    def program_counter(self) -> int:
+        """Its value at the last ``read``."""
+        return int(self._words[-1])
+
+    def _check(self, status: int) -> None:
+        if status != unicorn.UC_ERR_OK:
+            raise unicorn.UcError(status)
 
 
 def _engine(isa: str) -> Any:

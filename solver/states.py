@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import random
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from isa.statemap import CONDITIONS, FLAGS
@@ -88,7 +88,7 @@ def state(source: random.Random, cells: Iterable[str]) -> dict[str, int]:
     return found
 
 
-def condition(name: str, state: dict[str, int]) -> int:
+def condition(name: str, state: Mapping[str, int]) -> int:
     """A condition's value from the flags in ``state``."""
     less = state["sf"] ^ state["of"]
     assert name in CONDITIONS

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Final
 
+from guesssketch.lifted import source_effect
 from guesssketch.lowering.backend import Style, compile_ir
 from guesssketch.lowering.expressions import Unsupported
 from guesssketch.lowering.ir import function_text
 from guesssketch.lowering.text import Unusable, candidate_lines, split_functions
 from guesssketch.problem import Candidate, Problem
-from isa.machine import Effect
-from isa.x86_64.lift import lift
 
 BATCH: Final = 300  # functions in one run of LLVM
 _PINNED: Final = re.compile(r"\{([a-z]+\d+)\}")
@@ -35,24 +35,22 @@ class Lowering:
         """At most one candidate a problem, in order. Raises ToolError if LLVM cannot be run."""
         for start in range(0, len(problems), BATCH):
             batch = problems[start : start + BATCH]
-            effects = {n: lift(p.instructions, p.exit) for n, p in enumerate(batch)}
-            lowered = self.lower(batch, effects)
+            lowered = self.lower(batch)
             for number in range(len(batch)):
                 lines = lowered.get(number)
                 yield () if lines is None else (Candidate(lines, self.name),)
 
-    def lower(self, problems: Sequence[Problem], effects: Mapping[int, Effect]) -> dict[int, tuple[str, ...]]:
+    def lower(self, problems: Sequence[Problem]) -> dict[int, tuple[str, ...]]:
         """Candidate lines by index into ``problems``; an index is missing where there is no usable lowering."""
         results: dict[int, tuple[str, ...]] = {}
         for strict in (False, True):  # the second time in source order, which needs fewer registers
             functions: dict[int, str] = {}
             for number, problem in enumerate(problems):
-                if number in results or effects[number].opaque:
+                if number in results:
                     continue
-                try:
-                    functions[number] = function_text(f"f{number}", effects[number], problem, strict)
-                except Unsupported:
-                    continue
+                with source_effect(problem.instructions, problem.exit) as effect, suppress(Unsupported):
+                    if not effect.opaque:
+                        functions[number] = function_text(f"f{number}", effect, problem, strict)
             results |= self._compiled(functions, "canonical" if strict else self.style)
         return results
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from guesssketch.lowering.expressions import Expressions, Unsupported
-from guesssketch.lowering.pins import BOOLEANS, entry_pins, exit_pins
+from guesssketch.lowering.pins import BOOLEANS, entry_pins, exit_pins, part
 from guesssketch.lowering.simplify import simplify
 from guesssketch.problem import Problem
 from isa import terms as t
@@ -50,7 +50,8 @@ def roots_of(effect: Effect, problem: Problem) -> Roots:
     """The live part of ``effect``, simplified. A live-out cell that the block does not change stays a variable."""
     cells: dict[str, Term] = {}
     flags = {t.var(name, 1): value for name, value in effect.cells.items() if name in BOOLEANS}
-    for name, width in problem.live_out:
+    for name, bits in problem.live_out:
+        width = part(bits)
         if name in BOOLEANS:
             cells[name] = t.substitute([cell_term(name)], flags)[0]
         else:
@@ -101,7 +102,7 @@ def function_text(name: str, effect: Effect, problem: Problem, strict: bool = Fa
     order = _schedule(roots)
     reads = {x.attr for x in order if x.op == "var" and x.width and x.attr in state.homes}
     through = {cell for cell, value in roots.cells.items() if value is _variable(cell)}
-    widths = {cell: 64 if cell in through else bits for cell, bits in problem.live_out}
+    widths = {cell: 64 if cell in through else part(bits) for cell, bits in problem.live_out}
     inputs = entry_pins(state, reads | through)
     outputs = exit_pins(state, widths)
     emitter = Expressions(name, problem, strict, _shared_symbols(order))

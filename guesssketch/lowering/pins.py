@@ -9,9 +9,16 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from isa.demand import low_bits
 from isa.statemap import CONDITIONS, FLAGS, StateMap
+from isa.terms import mask
 
 BOOLEANS = frozenset((*FLAGS, *CONDITIONS))
+
+
+def part(bits: int) -> int:
+    """The smallest of 1, 8, 16, 32 and 64 bits that holds ``bits``: what a register can be asked for."""
+    return bits if bits == 1 else max(8, low_bits(mask(bits)))
 
 
 @dataclass(frozen=True)

@@ -95,3 +95,14 @@ def test_exits_follow_terminators() -> None:
 def test_a_cut_keeps_a_division_with_its_extension() -> None:
     first, _ = cut(problem("mov rax, rdi\nmov rbx, rsi\ncqo\nidiv rcx\nmov rsi, rax", {"rsi": 64, "rbx": 64}))
     assert len(first.instructions) in (1, 2, 4)
+
+
+def test_a_cut_asks_for_no_bit_that_the_block_lacks() -> None:
+    text = "mov edx, eax\nshr edx, 14\nand edx, 0x3fc\nshr rax, 22\nand eax, 0x3fc\nadd eax, edx\nmov ecx, eax"
+    whole = problem(text, {"rcx": 32})
+    assert dict(whole.live_in) == {"rax": 32}
+    for _ in range(2):
+        first, _second = cut(whole)
+        needed = before(lift(first.instructions, "fall"), dict(first.live_out), exact=True)
+        assert needed["rax"] <= 32
+        whole = first

@@ -1,0 +1,69 @@
+"""The library's calls, which the package exports: translate, show, prove."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal
+
+from guesssketch import pairs, pipeline, stages
+from guesssketch.errors import UsageError
+from guesssketch.pairs import Pair
+from guesssketch.pipeline import Options, Translation
+from isa.statemap import MAPS
+from solver.verdict import Verdict
+
+Name = str | Path
+
+
+def translate(
+    inputs: Name | Sequence[Name],
+    target: str,
+    *,
+    require: Literal["proved", "tested"] = "tested",
+    jobs: int = 1,
+    cache: Name | None = None,
+    proposers: Sequence[str] = ("lowering",),
+    prototypes: Sequence[Name] = (),
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Translation:
+    """Translate one or more objects and archives together; ``.write(output)`` of the result writes the objects.
+
+    target: ``aarch64`` or ``riscv64``. The rest is as in ``pipeline.Options``. More than one job needs a main module that can
+    be imported (``if __name__ == "__main__"``), as ``multiprocessing`` does.
+
+    Raises InputError (Untranslatable names every place), NotProved and ToolError; warns of a cache that cannot be used.
+    """
+    _check_target(target)
+    options = Options(target, require, jobs, _path(cache), tuple(proposers), tuple(map(Path, prototypes)), progress)
+    return pipeline.translate(_paths(inputs), options)
+
+
+def show(path: Name, stage: str = "cfg", *, function: str | None = None, target: str = "aarch64",
+         prototypes: Sequence[Name] = ()) -> str:  # fmt: skip
+    """One stage of an object file as text: ``cfg``, ``liveness``, ``source``, ``candidates`` or ``proof``.
+
+    Raises UsageError for an unknown stage, target or function, and InputError.
+    """
+    if stage not in stages.STAGES:
+        raise UsageError(f"unknown stage {stage!r}: choose from {', '.join(stages.STAGES)}")
+    _check_target(target)
+    return "".join(f"{line}\n" for line in stages.show(Path(path), function, stage, target, tuple(map(Path, prototypes))))
+
+
+def prove(pair: str | Pair) -> Verdict:
+    """The verdict on a pair, or on the text of a pair file. Raises UsageError if the text does not parse or assemble."""
+    return pairs.prove_pair(pairs.parse(pair, "pair") if isinstance(pair, str) else pair)
+
+
+def _check_target(target: str) -> None:
+    if target not in MAPS:
+        raise UsageError(f"unknown target {target!r}: choose from {', '.join(MAPS)}")
+
+
+def _paths(inputs: Name | Sequence[Name]) -> tuple[Path, ...]:
+    return (Path(inputs),) if isinstance(inputs, str | Path) else tuple(map(Path, inputs))
+
+
+def _path(name: Name | None) -> Path | None:
+    return None if name is None else Path(name)

@@ -1,0 +1,226 @@
+"""The command line: what it says, its exit codes, and that nothing is left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from guesssketch import archive
+from guesssketch.cli import run
+
+MakeObject = Callable[..., Path]
+ROOT = Path(__file__).parent.parent.parent
+RECURSION = ROOT / "examples" / "objects" / "recursion.O0.o"
+SMALL = "lea eax, [rdi + rsi]\nret"
+
+
+def translate(*arguments: object, target: str = "aarch64") -> int:
+    return run(["translate", *map(str, arguments), "--target", target, "--no-cache"])
+
+
+def elf(machine: int, kind: int) -> bytes:
+    return b"\x7fELF\x02\x01\x01" + bytes(9) + kind.to_bytes(2, "little") + machine.to_bytes(2, "little") + bytes(44)
+
+
+@pytest.mark.parametrize(("content", "why"), [
+    (b"", "not an ELF file"),
+    (b"#include <stdio.h>\n", "not an ELF file"),
+    (RECURSION.read_bytes()[:3000], "past EOF 3000"),
+    (RECURSION.read_bytes()[:40], "truncated"),
+    (elf(183, 1), "made for AArch64, not for x86-64"),
+    (elf(62, 2), "an executable; guesssketch needs an object file"),
+    (elf(62, 3), "a shared object"),
+    (b"!<arch>\n", "an archive without members"),
+    (archive.pack([("notes.txt", b"hello")]), "in.o(notes.txt): not an ELF file"),
+], ids=["empty", "text", "truncated", "short", "machine", "executable", "shared", "archive", "member"])  # fmt: skip
+def test_an_input_that_cannot_be_read(content: bytes, why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = tmp_path / "in.o"
+    source.write_bytes(content)
+    assert translate(source, "-o", tmp_path / "out.o", "--report", tmp_path / "r.json") == 3
+    said = capsys.readouterr().err
+    assert why in said and f"guesssketch: {source}" in said and said.count("\n") == 1
+    assert os.listdir(tmp_path) == ["in.o"]
+
+
+def test_an_input_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert translate(tmp_path / "none.o", "-o", tmp_path / "out.o") == 3
+    assert "none.o: No such file or directory" in capsys.readouterr().err
+    assert translate(tmp_path, "-o", tmp_path / "out.o") == 3
+    assert "Is a directory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("functions", "said"), [
+    ({"f": "mov eax, edi\nvaddps ymm0, ymm1, ymm2\nret", "g": "fld qword ptr [rsp + 8]\nret"},
+     ["f+0x2: vaddps ymm0, ymm1, ymm2: VEX", "g+0x0: fld qword ptr [rsp + 8]: x87"]),
+    ({"f": "lea eax, [rdi + 1]\ncrc32 eax, edi\nadd eax, 1\nret", "g": "aesenc xmm0, xmm1\nret", "h": SMALL},
+     ["f+0x3: crc32 eax, edi: ", "g+0x0: aesenc xmm0, xmm1: "]),
+    ({"f": "lea rax, [rip + table]\nmov eax, [rax + rdi * 4]\nret\ntable: .long 1, 2, 3"}, ["f+0x0: lea rax", "inline data"]),
+    ({"f": "mov eax, edi\n.byte 0x06\nret"}, ["f+0x2: .byte 0x06: cannot be decoded"]),
+    ({"f": "jmp mystery@PLT"}, ["f+0x0: call mystery: its arguments are not known"]),
+], ids=["avx-x87", "no-semantics", "data", "bytes", "unprototyped"])  # fmt: skip
+def test_every_place_without_translation_is_named(
+    functions: dict[str, str], said: list[str], make_object: MakeObject, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = make_object("in.o", **functions)
+    assert translate(source, "-o", tmp_path / "out.o", target="riscv64") == 3
+    lines = capsys.readouterr().err.splitlines()
+    assert all(any(f"{source}: " in line and what in line for line in lines) for what in said)
+    assert all(line.startswith("guesssketch: ") and len(line) < 300 for line in lines) and not (tmp_path / "out.o").exists()
+
+
+def test_outputs_that_cannot_be_written_are_found_before_the_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = tmp_path / "in.o"
+    shutil.copy(RECURSION, source)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    for arguments, why in [
+        (["-o", tmp_path / "folder"], "is a directory"),
+        (["-o", tmp_path / "no" / "out.o"], "no directory"),
+        (["-o", tmp_path / "file" / "out.o"], "no directory"),
+        (["-o", source], "overwrite the input"),
+        (["-o", tmp_path / "out.o", "--report", tmp_path / "no" / "r.json"], "no directory"),
+        (["-o", tmp_path / "out.o", "--report", tmp_path / "folder"], "is a directory"),
+        (["-o", tmp_path / "folder", source], "given twice"),
+    ]:
+        assert translate(source, *arguments) == 2
+        assert why in capsys.readouterr().err
+    assert sorted(os.listdir(tmp_path)) == ["file", "folder", "in.o"] and source.read_bytes() == RECURSION.read_bytes()
+
+
+def test_several_inputs_need_a_directory_and_different_names(make_object: MakeObject, tmp_path: Path) -> None:
+    one, two = make_object("a/x.o", f=SMALL), make_object("b/x.o", g=SMALL)
+    assert translate(one, two, "-o", tmp_path / "out") == 2
+    three, file = make_object("b/y.o", h="jmp f"), tmp_path / "file"
+    file.touch()
+    assert translate(one, three, "-o", file) == 2
+    assert translate(one, three, "-o", tmp_path / "out") == 0
+    assert sorted(os.listdir(tmp_path / "out")) == ["x.o", "y.o"]
+
+
+def test_a_call_that_two_inputs_could_answer_is_refused(make_object: MakeObject, tmp_path: Path,
+                                                        capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
+    one, two = make_object("one.o", f=SMALL, main="xor eax, eax\nret"), make_object("two.o", f=SMALL, main="mov eax, 1\nret")
+    assert translate(one, two, "-o", tmp_path / "out") == 0  # each has its own
+    assert translate(one, two, make_object("three.o", g="jmp f"), "-o", tmp_path / "all") == 3
+    assert f"three.o: f is defined in {one} and in {two}" in capsys.readouterr().err and not (tmp_path / "all").exists()
+
+
+def test_a_file_of_prototypes_makes_a_call_known(make_object: MakeObject, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, header = make_object("in.o", f="jmp mystery@PLT"), tmp_path / "known.h"
+    header.write_text("int mystery(int, long);\n")
+    assert translate(source, "-o", tmp_path / "out.o", "--prototypes", header, target="riscv64") == 0
+    assert run(["show", str(source), "--stage", "liveness", "--target", "riscv64", "--prototypes", str(header)]) == 0
+    assert "rsi rdi:32" in capsys.readouterr().out
+
+
+def test_an_unknown_proposer_is_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert translate(RECURSION, "-o", tmp_path / "out.o", "--proposers", "lowering, oracle") == 2
+    assert "unknown proposer 'oracle'" in capsys.readouterr().err
+
+
+def test_an_archive_becomes_an_archive(make_object: MakeObject, tmp_path: Path) -> None:
+    one, two = make_object("one.o", f=SMALL), make_object("a_member_with_a_long_name.o", g="jmp f")
+    library, output = tmp_path / "library", tmp_path / "out.a"
+    library.write_bytes(archive.pack([(p.name, p.read_bytes()) for p in (one, two)]))
+    assert translate(library, "-o", output) == 0
+    members = archive.read(output.read_bytes())
+    assert [name for name, _ in members] == ["one.o", "a_member_with_a_long_name.o"]
+    assert all(content.startswith(b"\x7fELF") for _, content in members)
+    assert translate(library, make_object("three.o", h="jmp g"), "-o", tmp_path / "both") == 0
+    assert sorted(os.listdir(tmp_path / "both")) == ["library", "three.o"]
+    assert translate(library, "--emit", "asm", "-o", tmp_path / "text") == 0
+    assert sorted(os.listdir(tmp_path / "text")) == ["a_member_with_a_long_name.s", "one.s"]
+
+
+def test_assembly_to_read(make_object: MakeObject, capsys: pytest.CaptureFixture[str]) -> None:
+    source = make_object("in.o", ".data\ncount: .quad 0", f="add dword ptr [rip + count], edi\nret")
+    assert translate(source, "--emit", "asm", "-o", source.with_name("out.s"), target="riscv64") == 0
+    text = source.with_name("out.s").read_text()
+    assert "# add dword ptr [rip], edi  (" in text and "# proved (lowering)" in text
+
+
+def test_a_cache_that_cannot_be_used_is_only_a_warning(make_object: MakeObject, tmp_path: Path,
+                                                       capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
+    source, broken = make_object("in.o", f=SMALL), tmp_path / "broken"
+    broken.mkdir()
+    (broken / "answers.sqlite").write_bytes(b"not a database " * 50)
+    for cache in (source, source / "below", broken):
+        output = tmp_path / "out.o"
+        assert run(["translate", str(source), "--target", "aarch64", "-o", str(output), "--cache", str(cache)]) == 0
+        assert f"going on without the cache {cache}: " in capsys.readouterr().err
+        output.unlink()
+
+
+def test_require_proved(make_object: MakeObject, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+                        monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    from solver import gate
+
+    monkeypatch.setattr(gate, "unvalidated", lambda isa, code: ["add: for the test"] if isa == "x86_64" else [])
+    source, output, report = make_object("in.o", f="mov eax, edi\nadd eax, 3\nret"), tmp_path / "out.o", tmp_path / "r.json"
+    assert translate(source, "-o", output, "--report", report, "--require", "proved") == 1
+    said = capsys.readouterr().err
+    assert f"{source}: f+0x0: only tested: " in said and f"{source}: f+0x2: only tested: " in said
+    assert not output.exists() and not report.exists()
+    assert translate(source, "-o", output, "--report", report) == 0
+    blocks = json.loads(report.read_text())["blocks"]
+    assert [(b["verdict"], b["offset"], b["source"]) for b in blocks] == [("tested", 0, 1), ("tested", 2, 1)]
+    assert all("for the test" in b["reason"] for b in blocks)
+
+
+def test_an_interrupt_leaves_nothing(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "guesssketch", "translate", str(ROOT / "examples/objects/switch.O0.o"),
+               "--target", "aarch64", "-o", str(tmp_path / "out.o"), "-j", "2", "--no-cache"]  # fmt: skip
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, env=os.environ | {"TMPDIR": str(tmp_path)})
+    while process.poll() is None and not list(tmp_path.iterdir()):
+        time.sleep(0.02)
+    workers = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    while len(children := workers.read_text().split()) < 3:  # two, and what multiprocessing needs besides
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 130 and "Traceback" not in said
+    assert not list(tmp_path.iterdir())
+    deadline = time.monotonic() + 10
+    while any(_runs(child) for child in children):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def _runs(process: str) -> bool:
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return False
+
+
+def test_show_and_prove(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for stage, expected in [
+        ("cfg", "branch"), ("liveness", "live in:"), ("source", "taken if"), ("candidates", "beqz"), ("proof", "proved ("),
+    ]:  # fmt: skip
+        assert run(["show", str(RECURSION), "--function", "is_even", "--stage", stage, "--target", "riscv64"]) == 0
+        said = capsys.readouterr().out
+        assert expected in said and "is_even" in said and "hanoi:" not in said
+    assert run(["show", str(RECURSION), "--function", "nothing"]) == 2
+    assert "it has ackermann" in capsys.readouterr().err
+    pair = tmp_path / "pair"
+    pair.write_text("target: aarch64\nsource:\n  lea eax, [rdi + rsi]\ncode:\n  add w8, w0, w1\n")
+    assert run(["prove", str(pair)]) == 0
+    pair.write_text(pair.read_text().replace("add w8", "sub w8"))
+    assert run(["prove", str(pair)]) == 1
+    assert "refuted" in capsys.readouterr().out
+    pair.write_bytes(b"\xff\xfe")
+    assert run(["prove", str(pair)]) == 3
+
+
+def test_the_version_needs_no_installation() -> None:
+    done = subprocess.run([sys.executable, "-m", "guesssketch", "--version"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("guesssketch, version ")
