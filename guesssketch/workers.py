@@ -6,9 +6,10 @@ import os
 import signal
 import tempfile
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -59,7 +60,8 @@ def solve(problems: Sequence[Problem], work: Work, jobs: int) -> Generator[tuple
     with TemporaryDirectory(prefix="guesssketch-", ignore_cleanup_errors=True) as folder:
         pool = ProcessPoolExecutor(min(jobs, len(chunks)), context, _start, (alive, folder))
         try:
-            futures = {pool.submit(_answer, chunk, work): chunk for chunk in chunks}
+            with _uninterrupted():  # a worker that is being started must get all that it needs to know
+                futures = {pool.submit(_answer, chunk, work): chunk for chunk in chunks}
             for future in as_completed(futures):
                 yield futures[future], future.result()
             pool.shutdown()
@@ -69,6 +71,16 @@ def solve(problems: Sequence[Problem], work: Work, jobs: int) -> Generator[tuple
             hold.close()
             pool.shutdown(cancel_futures=True)
             alive.close()
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Put off an interrupt until the context ends."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _start(alive: Connection, folder: str) -> None:
