@@ -32,38 +32,46 @@ class Judgement:
     seconds: float
 
 
-def judge(problems: Sequence[Problem], candidates: Sequence[Candidate], *, final: bool = False) -> list[Judgement]:
-    """Judge ``candidates[i]`` for ``problems[i]`` (all for one target). ``final``: what cannot be proved may be tested."""
+def judge(problems: Sequence[Problem], candidates: Sequence[Candidate], *, final: bool = False,
+          explain: bool = False) -> list[Judgement]:  # fmt: skip
+    """Judge ``candidates[i]`` for ``problems[i]`` (all for one target). ``final``, ``explain``: see ``verify``."""
     if not problems:
         return []
     assembled = assemble(problems[0].target, [c.lines for c in candidates])
-    return [_judge(p, c, code, final) for p, c, code in zip(problems, candidates, assembled, strict=True)]
+    return [_judge(p, c, code, final, explain) for p, c, code in zip(problems, candidates, assembled, strict=True)]
 
 
-def _judge(problem: Problem, candidate: Candidate, code: Assembled | AssemblyError, final: bool) -> Judgement:
+def _judge(problem: Problem, candidate: Candidate, code: Assembled | AssemblyError, final: bool, explain: bool) -> Judgement:
     started = time.perf_counter()
     if isinstance(code, AssemblyError):
         return Judgement(candidate, Unknown(f"does not assemble: {code.message}"), None, 0.0)
-    verdict = verify(problem, code, final)
+    verdict = verify(problem, code, final, explain)
     return Judgement(candidate, verdict, code, time.perf_counter() - started)
 
 
-def verify(problem: Problem, code: Assembled, final: bool = False) -> Verdict:
-    """The verdict on machine code as a translation of ``problem``."""
+def verify(problem: Problem, code: Assembled, final: bool = False, explain: bool = False) -> Verdict:
+    """The verdict on machine code as a translation of ``problem``.
+
+    final: what cannot be proved may be tested. explain: take the time to shrink a counterexample.
+    """
     difference = agree(problem, code, states=FILTER_STATES)
-    if difference is not None:
+    if difference is not None and not explain:
         return Refuted(difference)
-    verdict: Verdict
-    missing = gate.unvalidated("x86_64", problem.instructions) + gate.unvalidated(problem.target, code.instructions)
-    if missing:
-        verdict = Unknown(f"semantics not validated: {'; '.join(missing)}")
-    else:
-        with source_effect(problem.instructions, problem.exit) as source:
-            target = LIFTS[problem.target](code.instructions, code.size)
-            verdict = check(source, target, MAPS[problem.target], problem.live_in, problem.live_out, problem.exit, problem.symbols)
+    verdict = _prove(problem, code)
+    if difference is not None:
+        return verdict if isinstance(verdict, Refuted) else Refuted(difference)
     if isinstance(verdict, Proved | Refuted) or not final:
         return verdict
     agreement = compare(problem, code, TEST_STATES)
     if agreement.difference is not None:
         return Refuted(agreement.difference)
     return Tested(agreement.states, verdict.reason) if agreement.states else Unknown(f"{verdict.reason}; {agreement.why}")
+
+
+def _prove(problem: Problem, code: Assembled) -> Proved | Refuted | Unknown:
+    missing = gate.unvalidated("x86_64", problem.instructions) + gate.unvalidated(problem.target, code.instructions)
+    if missing:
+        return Unknown(f"semantics not validated: {'; '.join(missing)}")
+    with source_effect(problem.instructions, problem.exit) as source:
+        target = LIFTS[problem.target](code.instructions, code.size)
+        return check(source, target, MAPS[problem.target], problem.live_in, problem.live_out, problem.exit, problem.symbols)

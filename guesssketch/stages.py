@@ -96,7 +96,7 @@ class _Listing:
                     yield from (f"        {line}" for line in candidate.lines)
                     answered = answered or self.stage == "candidates"
                     if self.stage == "proof" and not answered:
-                        (judgement,) = judge([problem], [candidate], final=end - start == 1)
+                        (judgement,) = judge([problem], [candidate], final=end - start == 1, explain=True)
                         yield from str(judgement.verdict).split("\n")
                         answered = isinstance(judgement.verdict, Proved | Tested)
         if not answered and end - start > 1:

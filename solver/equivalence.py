@@ -8,7 +8,7 @@ array; Z3 with exact floating point. A model is believed only when evaluation co
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from isa import terms as t
@@ -19,7 +19,7 @@ from solver import door
 from solver.counterexample import Counterexample, Search
 from solver.normal import Normalizer
 from solver.relation import ANY_ADDRESS, FLOAT_RESULTS, Exit, Goal, Live, Relation, SymbolFacts, relate
-from solver.verdict import Proved, Refuted, Unknown, Verdict
+from solver.verdict import Proved, Refuted, Unknown
 
 RLIMIT: Final = 5_000_000  # one to two seconds of Z3 on a machine of 2023
 _SAMPLES: Final = 7
@@ -28,23 +28,19 @@ _VACUITY_SAMPLES: Final = 16
 
 
 def check(source: Effect, code: Effect, map: StateMap, live_in: Live, live_out: Live, exit: Exit,
-          symbols: Sequence[SymbolFacts] = (), *, rlimit: int = RLIMIT,
-          validated: Callable[[str], bool] | None = None) -> Verdict:  # fmt: skip
+          symbols: Sequence[SymbolFacts] = (), *, rlimit: int = RLIMIT) -> Proved | Refuted | Unknown:  # fmt: skip
     """Judges ``code`` (terms over target cells) against ``source`` (over x86-64 cells).
 
     live_in, live_out: (cell or condition, low bits). The claim: from related states both leave states related in
     ``live_out``, equal memory, the same way out, and untouched reserved registers, and the code accesses no byte that
     the source does not.
-    validated: whether an instruction form's semantics agreed with the emulator; None lets every form pass (for tests of
-    semantics). rlimit: bound on each Z3 query. Raises ValueError if the effects do not fit ``exit``.
+    rlimit: bound on each Z3 query. The gate (``solver.gate``) is the caller's. Raises ValueError if the effects do not
+    fit ``exit``.
     """
     start = time.perf_counter()
     opaque = [*source.opaque, *code.opaque]
     if opaque:
         return Unknown(f"no semantics: {', '.join(opaque)}")
-    unchecked = [f for f in sorted(source.forms | code.forms) if validated is not None and not validated(f)]
-    if unchecked:
-        return Unknown(f"not validated: form {', '.join(unchecked)}")
     relation = relate(source, code, map, live_in, live_out, exit, symbols)
     proof = _Proof(relation, rlimit)
     try:

@@ -84,12 +84,6 @@ def test_opaque_is_never_proved() -> None:
     assert verdict == Unknown("no semantics: CALLOTHER tbl")
 
 
-def test_unvalidated_form_is_never_proved() -> None:
-    source, code = Effect({"rax": v("rdi")}, MEMORY), Effect({"x8": v("x0")}, MEMORY, forms={"mov x, x"})
-    verdict = check(source, code, AARCH64, [("rdi", 64)], [("rax", 64)], "fall", validated=lambda form: False)
-    assert verdict == Unknown("not validated: form mov x, x")
-
-
 def test_undefined_values_differ_between_the_sides() -> None:
     verdict = judge({"rax": t.undef("of", 64)}, {"x8": t.undef("of", 64)})
     assert isinstance(verdict, Unknown) and "leaves undefined" in verdict.reason

@@ -1,0 +1,58 @@
+"""The one door from a proposal to an answer: what must be refused is refused."""
+
+import pytest
+
+from guesssketch.assembler import assemble_x86
+from guesssketch.judge import judge
+from guesssketch.liveness import before
+from guesssketch.problem import Candidate, Problem
+from isa.x86_64.lift import lift
+from solver.verdict import Proved, Refuted, Unknown
+
+
+def problem(text: str, live_out: dict[str, int], target: str = "aarch64") -> Problem:
+    code = tuple(assemble_x86(text))
+    live_in = before(lift(code, "fall"), live_out)
+    return Problem(target, code, "fall", tuple(live_in.items()), tuple(live_out.items()), ())
+
+
+LEA = problem("lea eax, [rdi + rsi*4 + 8]", {"rax": 32, "rdi": 64})
+
+
+def verdict(lines: str, asked: Problem = LEA, explain: bool = False) -> object:
+    (judgement,) = judge([asked], [Candidate(tuple(lines.split("; ")), "user")], explain=explain)
+    return judgement.verdict
+
+
+def test_a_right_candidate_is_proved() -> None:
+    assert isinstance(verdict("add w8, w0, w1, lsl #2; add w8, w8, #8"), Proved)
+
+
+@pytest.mark.parametrize("lines", [
+    "add w8, w0, w1, lsl #3; add w8, w8, #8",
+    "add w8, w0, w1, lsl #2",
+    "add x0, x0, x1, lsl #2; add w8, w0, #8",  # a register that lives through
+    "add w8, w0, w1, lsl #2; add w8, w8, #8; mov x29, x8",  # a reserved register
+    "add w8, w0, w1, lsl #2; add w8, w8, #8; ldr w9, [x0]",  # an access of its own
+])  # fmt: skip
+def test_a_wrong_candidate_is_refuted(lines: str) -> None:
+    assert isinstance(verdict(lines), Refuted)
+
+
+@pytest.mark.parametrize("lines", [
+    ".incbin \"/etc/passwd\"", "add w8, w0, w1; .include \"x\"", "frobnicate x0", "add w8, w0, w1 // #", "b 1f", "ret", "svc #0",
+    "bl printf", "1:; b 1b",
+])  # fmt: skip
+def test_hostile_text_is_never_accepted(lines: str) -> None:
+    assert isinstance(verdict(lines), Unknown | Refuted)
+
+
+def test_an_unvalidated_form_is_never_proved(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("solver.gate.why_not", lambda isa, instruction: "untried" if isa == "aarch64" else "")
+    found = verdict("add w8, w0, w1, lsl #2; add w8, w8, #8")
+    assert isinstance(found, Unknown) and "not validated" in found.reason
+
+
+def test_an_explained_counterexample_names_only_what_matters() -> None:
+    refuted = verdict("add w8, w0, w1, lsl #2", explain=True)
+    assert isinstance(refuted, Refuted) and len(refuted.counterexample.state) <= 2
