@@ -23,7 +23,8 @@ from guesssketch.errors import GuessSketchWarning
 T = TypeVar("T")
 
 ENGINES = ("z3-solver", "unicorn", "pypcode", "capstone", "keystone-engine", "ziglang")
-_SOURCES = ("isa", "solver", "guesssketch/lowering", "guesssketch/answer.py", "guesssketch/judge.py", "guesssketch/assembler.py")
+_MODULES = ("answer", "judge", "assembler", "questions", "liveness", "lifted", "problem")
+_SOURCES = ("isa", "solver", "guesssketch/lowering", *(f"guesssketch/{name}.py" for name in _MODULES))
 _BATCH = 500  # SQLite's default limit of variables in a statement is 999
 
 
