@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from guesssketch.codemap import Body, CodeMap, Region, Spot
-from guesssketch.decode import RELOCATION_NAMES, RELOCATIONS, Decoded, disassembler, is_padding, refusal
+from guesssketch.decode import RELOCATION_NAMES, RELOCATIONS, Decoded, disassembler, is_padding, refusal, unmodelled
 from guesssketch.errors import Untranslatable
 from guesssketch.jumptables import Tables
 from guesssketch.noreturn import drop_returns
@@ -261,6 +261,8 @@ class _Builder:
             instruction = Instruction(ins.offset - draft.instructions[0].offset, code, ins.text)
             if ins.relocations or "rip" in ins.operands:
                 instruction = self._relocated(draft.section, ins, instruction, names)
+            if reason is None and ins.flow == "plain" and (reason := unmodelled(instruction)) is not None:
+                self.code.complain((draft.section, ins.offset), reason)
             built.append(instruction)
         return Block(number, tuple(built), draft.terminator, {name: place for (place, _), name in names.items()})
 

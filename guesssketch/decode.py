@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from itertools import chain, pairwise
 from typing import Final, Literal, NamedTuple
@@ -15,7 +16,9 @@ from typing import Final, Literal, NamedTuple
 import capstone
 
 from guesssketch.program import RawRelocation, Section
-from isa.machine import RelocKind
+from isa.forms import x86_form
+from isa.machine import Instruction, RelocKind
+from isa.x86_64.lift import lift
 
 FlowKind = Literal["plain", "jump", "branch", "call", "return", "trap", "string", "bad"]
 
@@ -158,3 +161,18 @@ def is_padding(data: bytes) -> bool:
         mnemonic.rsplit(None, 1)[-1] in ("nop", "int3") or (mnemonic, operands) == ("xchg", "ax, ax")
         for _, _, mnemonic, operands in disassembler().disasm_lite(data, 0)
     )
+
+
+_modelled: set[str] = set()
+
+
+def unmodelled(instruction: Instruction) -> str | None:
+    """Why ``instruction``, no transfer of control, has no semantics here; None if it has. Forms that have are remembered."""
+    form = x86_form(instruction)
+    if form not in _modelled:
+        effect = lift([replace(instruction, offset=0)], "fall")
+        if effect.opaque:
+            why = effect.opaque[0].replace(instruction.text, "").strip(": ").removesuffix(" in")
+            return f"nothing here knows what it does ({why})"
+        _modelled.add(form)
+    return None
