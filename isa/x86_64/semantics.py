@@ -151,7 +151,7 @@ def _double_shift(left: bool) -> X86Override:
         value, filler = lifter.get(instruction, operands[0]), lifter.get(instruction, operands[1])
         width = value.width
         count = _count(lifter, instruction, width)
-        if width == 16:
+        if width == 16 and not (count.op == "const" and count.attr < 16):
             lifter.refuse(instruction.text)  # undefined for counts above 16
         back = t.sub(t.const(width, width), count)
         result = t.or_(
