@@ -31,6 +31,7 @@ class Region:
     end: int
     names: tuple[int, ...]
     data_uses: list[Spot] = field(default_factory=list)  # data that its instructions refer to
+    loose_uses: list[Spot] = field(default_factory=list)  # those of them that no jump makes itself
     code_uses: list[tuple[Decoded, Spot]] = field(default_factory=list)  # `lea`, `mov $label`: addresses of code
     outgoing: list[Spot] = field(default_factory=list)  # direct jumps to other regions
     labels: set[int] = field(default_factory=set)  # offsets in its middle whose address data or code takes
@@ -221,6 +222,8 @@ class CodeMap:
         for spot, is_address in self._references(region.section, ins):
             if spot[0] not in self.code:
                 region.data_uses.append(spot)
+                if ins.flow != "jump":
+                    region.loose_uses.append(spot)
             elif is_address:
                 region.code_uses.append((ins, spot))
                 self._take(spot)

@@ -122,7 +122,7 @@ class Tables:
         for number in jumps:
             found = slicer.jump(number)
             targets, missing = self._targets(tables, found)
-            if found.is_computed:
+            if found.is_computed or (found.is_sum and labels):
                 result[number] = Resolution(None, "jumps to a computed distance from a label")
             elif targets and found.complete and not missing:
                 result[number] = Resolution(targets)
@@ -138,14 +138,21 @@ class Tables:
             else:
                 unknown.append(number)
         for number in unknown:
-            if claimed.issuperset(everything):
+            depth = slicer.stack_depth(number)
+            if claimed.issuperset(everything) and not self._escapes(tables) and not slicer.switches_stack(number):
                 result[number] = Resolution(None)
-            elif slicer.stack_depth(number) in (0, None):
+            elif depth in (0, None):
                 why = "cannot tell whether this jumps through a label's address or makes a tail call"
                 result[number] = Resolution(None, why)
             else:
                 result[number] = Resolution(everything)
         return result
+
+    def _escapes(self, tables: Sequence[JumpTable]) -> bool:
+        """Whether code other than a jump reads an absolute table: its labels may come back through any pointer."""
+        loose = [spot for regions in self.code.regions.values() for region in regions for spot in region.loose_uses]
+        runs = [(t.section, range(t.offset, t.offset + 8 * len(t.targets))) for t in tables if not t.relative]
+        return any(home == section and at in extent for home, at in loose for section, extent in runs)
 
     def _targets(self, tables: Sequence[JumpTable], found: Slice) -> tuple[tuple[int, ...], bool]:
         """Targets of the tables that a slice leads to, and whether some base of it leads to none."""

@@ -25,7 +25,7 @@ from isa.x86_64.lift import lift
 
 Live = dict[str, int]  # cell or condition -> number of low bits that matter (1, 8, 16, 32 or 64)
 
-ARGUMENTS: Live = dict.fromkeys(("rdi", "rsi", "rdx", "rcx", "r8", "r9"), 64) | {"rax": 8} | {
+ARGUMENTS: Live = dict.fromkeys(("rdi", "rsi", "rdx", "rcx", "r8", "r9", "r10"), 64) | {"rax": 8} | {
     f"xmm{n}.{half}": 64 for n in range(8) for half in ("lo", "hi")
 }  # fmt: skip
 PRESERVED: Live = dict.fromkeys(statemap.CALLEE_SAVED, 64)

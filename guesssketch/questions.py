@@ -15,6 +15,7 @@ from isa.x86_64.lift import lift
 LONGEST = 32  # source instructions in one problem; longer blocks are cut at once (proof time grows faster than length)
 GUARD = "guard"  # the placeholder of the stack protector's canary, fs:0x28 in x86-64 code
 _EXTENSIONS = ("cqo", "cdq", "xor edx, edx", "mov edx, 0")
+_UNALIGNED = 0x4 | 0x10  # SHF_EXECINSTR: blocks move; SHF_MERGE: the linker may put a string elsewhere
 _ABSOLUTE = ("abs32", "abs32s")
 
 
@@ -125,7 +126,7 @@ def _symbol(program: Program, resolver: Resolver, number: int, relocation: Reloc
     file = program.objects[owner]
     symbol = file.symbols[index]
     align = 1
-    if symbol.section is not None and not file.sections[symbol.section].is_code:
+    if symbol.section is not None and not file.sections[symbol.section].flags & _UNALIGNED:
         address = symbol.value + place.addend
         align = min(max(1, file.sections[symbol.section].align), address & -address if address else 1 << 12)
     return Symbol(relocation.symbol, "local", align=min(align, 16), low=low)

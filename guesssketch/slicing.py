@@ -69,6 +69,7 @@ class Slice:
     complete: bool = True
     is_local: bool = False
     is_computed: bool = False
+    is_sum: bool = False
     bounds: dict[Spot, int] = field(default_factory=dict)
 
 
@@ -145,6 +146,7 @@ class Slicer:
             if isinstance(side, str) and self._is_widened(*at, _FAMILY[side]):
                 result.is_local = True
         result.complete = result.complete and tied
+        result.is_sum = result.is_sum or not tied
 
     def _is_widened(self, number: int, position: int, register: str) -> bool:
         """Whether ``register`` holds a sign-extended 32-bit value, as an entry of a relative table is."""
@@ -283,6 +285,11 @@ class Slicer:
         if self._depths is None:
             self._depths = self._find_depths()
         return self._depths.get(number, (None, None))[0]
+
+    def switches_stack(self, number: int) -> bool:
+        """Whether block ``number`` loads rsp, as ``__builtin_longjmp`` does before it jumps to a label elsewhere."""
+        return any(o.mnemonic == "mov" and o.operands[:1] == ("rsp",) and isinstance(o.operands[-1], Memory)
+                   for o in self._of(number))  # fmt: skip
 
     def _find_depths(self) -> dict[int, tuple[int | None, int | None]]:
         """Depth of rsp and rbp at the end of each block; where paths disagree the depth is None."""

@@ -14,18 +14,21 @@ from guesssketch.program import Block, Call, Place, Program, TailCall
 from guesssketch.prototypes import Signature, Table, from_headers, library, parse_signature
 from guesssketch.resolve import BlockId, FunctionId, Resolver
 from guesssketch.wall.calls import TARGETS, Glue, glue, signature_of
-from guesssketch.wall.places import Piece, Register, Unsupported, x86_places
+from guesssketch.wall.places import X86_INTEGERS, Piece, Register, Unsupported, x86_places
 
 MAIN: Final = parse_signature("i32(i32,ptr,ptr)")
 _BITS: Final = {"i8": 8, "u8": 8, "i16": 16, "u16": 16, "i32": 32, "u32": 32, "f32": 32}
-_ARGUMENT: Final = {"rdi": 0, "edi": 0, "rsi": 1, "esi": 1, "rdx": 2, "edx": 2, "rcx": 3, "ecx": 3, "r8": 4, "r8d": 4,
-                    "r9": 5, "r9d": 5}  # fmt: skip
+_WHOLE: Final = {f"e{name}": f"r{name}" for name in ("ax", "bx", "cx", "dx", "si", "di", "bp")} | {
+    f"r{n}d": f"r{n}" for n in range(8, 16)
+}  # fmt: skip
+_UNKNOWN_ENTRY: Final = "a function of unknown type that native code calls takes at most 14 integers and 8 floats, no structs"
 _UNKNOWN_RESULT: Final = ("a function of unknown type that native code calls stops the program when its result is in "
                           "2**31..2**32-1, which a 32-bit and a 64-bit type would extend differently")  # fmt: skip
 _INDIRECT: Final = {
-    "aarch64": "an indirect call that leaves the program passes at most 16 scalars and returns one or two in registers",
-    "riscv64": "an indirect call that leaves the program passes at most 16 scalars (those below 2**32 have 32 bits, none "
-    "is a float of 32 bits) and returns one or two in registers",
+    "aarch64": "an indirect call that leaves the program passes at most 14 integers and 8 floats, no structs, "
+               "and returns scalars in registers",
+    "riscv64": "an indirect call that leaves the program passes at most 16 scalars, none variadic (those below 2**32 have "
+               "32 bits, none is a float of 32 bits) and returns one or two in registers",
 }
 
 
@@ -66,16 +69,13 @@ class Boundary:
         return live | ({"rdi": 64} if places.hidden else {})
 
     def return_uses(self, at: FunctionId) -> Live | None:
-        """Cells in which a function owes its native callers a result; None if it has none."""
+        """Cells in which a function may owe a result to a caller that it does not know; None if it has no native entry.
+
+        Not by its type: an indirect call finds the inner entry whatever the pointer's type is.
+        """
         if not self.has_native_entry(at):
             return None
-        signature = self.signature(at)
-        if at in self.closed:
-            return {}
-        if signature is not None:
-            return _live(x86_places(signature).result)
-        unknown = {"rax": 64, "rdx": 64, "xmm0.lo": 64, "xmm1.lo": 64}
-        return unknown | ({"xmm0.hi": 64} if self.target == "aarch64" else {})
+        return {"rax": 64, "rdx": 64, "xmm0.lo": 64, "xmm0.hi": 64, "xmm1.lo": 64}
 
     # --- what emission asks ---
 
@@ -182,16 +182,26 @@ class Boundary:
 
     def _note_callbacks(self, at: BlockId, block: Block, signature: Signature) -> None:
         """A function whose address goes to a parameter that is a pointer to functions has that parameter's signature."""
+        held: dict[str, FunctionId] = {}  # register -> the function whose address it holds, followed through moves
         for instruction in block.instructions:
-            match = re.match(r"(?:lea|mov|movabs) (\w+),", instruction.text)
-            index = _ARGUMENT.get(match[1]) if match else None
-            if index is None or index >= len(signature.parameters) or any(p.is_float for p in signature.parameters[: index + 1]):
+            match = re.match(r"(\w+) (\w+)(?:, (\w+)$)?", instruction.text)
+            if match is None:
                 continue
+            mnemonic, target, source = match[1], _WHOLE.get(match[2], match[2]), match[3]
+            callees = [self.resolver.callee(at.object, block.places[r.symbol]) for r in instruction.relocations]
+            found = callees[0] if callees and mnemonic in ("lea", "mov", "movabs") else None
+            if mnemonic == "mov" and source in held:
+                found = held[source]
+            if found is not None:
+                held[target] = found
+            else:
+                held.pop(target, None)
+        for index, register in enumerate(X86_INTEGERS[: len(signature.parameters)]):
+            if any(p.is_float for p in signature.parameters[: index + 1]):
+                break
             kind = signature.parameters[index].function
-            for relocation in instruction.relocations:
-                found = self.resolver.callee(at.object, block.places[relocation.symbol])
-                if found is not None and kind is not None:
-                    self._callbacks[found] = kind
+            if register in held and kind is not None:
+                self._callbacks[held[register]] = kind
 
     def _plan_entries(self) -> None:
         """Functions that cannot be entered from native code are closed to it: they stop the program if they are."""
@@ -206,8 +216,10 @@ class Boundary:
                 except Unsupported as error:
                     self.closed.add(at)
                     self.assumptions.add(f"{function.name} is called by translated code only ({error})")
-                if signature is None and self.target == "riscv64":
-                    self.assumptions.add(_UNKNOWN_RESULT)
+                if signature is None:
+                    self.assumptions.add(_UNKNOWN_ENTRY)
+                    if self.target == "riscv64":
+                        self.assumptions.add(_UNKNOWN_RESULT)
 
     def entry(self, at: FunctionId, inner: str, floats: Sequence[str]) -> list[str]:
         """The native entry's lines, behind its label. ``floats``: see ``riscv64.native_entry``."""

@@ -39,7 +39,8 @@ _OPEN_FLAGS: Final = {"open": 1, "open64": 1, "openat": 2, "openat64": 2, "__ope
 _STAT: Final = {name + wide: buffer for wide in ("", "64") for name, buffer in
                 (("stat", 1), ("fstat", 1), ("lstat", 1), ("fstatat", 2))}  # fmt: skip
 _REFUSED: Final = {"syscall": "system call numbers differ between the machines",
-                   "vfork": "it returns twice into the same frame"}  # fmt: skip
+                   "vfork": "it returns twice into the same frame",
+    **dict.fromkeys(("__fentry__", "mcount", "_mcount"), "it keeps all registers, by a convention of its own")}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def glue(name: str, signature: Signature | None, tables: list[Table], target: st
     if name in _REFUSED:
         raise Unsupported(_REFUSED[name])
     if signature is None:
-        assumption = f"unprototyped call to {name}: at most 16 scalar arguments, result in registers"
+        assumption = f"unprototyped call to {name}: at most 14 integers and 8 floats, no structs by value, result in registers"
         return Glue(None, tuple(wall.unknown_stub(symbol)), assumption)
     layout = next((structs for table in tables if (structs := table.layouts.get((name, target)))), ())
     if layout and name not in _STAT:

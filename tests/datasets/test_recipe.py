@@ -1,0 +1,212 @@
+"""The recipe of the training pairs: what it cuts, renames, counts once, keeps apart, and does again after a kill."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from guesssketch.assembler import assemble, assemble_x86
+from guesssketch.judge import verify
+from guesssketch.problem import Problem, Symbol
+from solver.verdict import Proved
+
+ROOT = Path(__file__).resolve().parents[2]
+PAIRS = ROOT / "datasets" / "pairs"
+sys.path.append(str(PAIRS))
+build, compiling, export, forms, judging, origins, renaming, store, workpool = (
+    importlib.import_module(n)
+    for n in ("build", "compiling", "export", "forms", "judging", "origins", "renaming", "store", "workpool")
+)
+SOURCE = "int a[9]; int f(int *p, int n) { int s = 0; for (int i = 0; i < n; i++) s += p[i] ^ a[i & 7]; return s; }\n"
+
+
+def problem(text: str, live_in: str = "rdi rsi", live_out: str = "rax", symbols: tuple[Symbol, ...] = ()) -> Problem:
+    needed, wanted = (tuple((name, 64) for name in sorted(live.split())) for live in (live_in, live_out))
+    packed: Problem = forms.packed(Problem("aarch64", tuple(assemble_x86(text)), "fall", needed, wanted, symbols))
+    return packed
+
+
+def sample(target: str) -> list[dict[str, Any]]:
+    return [record for path in sorted((PAIRS / "sample").glob(f"{target}-*.jsonl")) for record in export.read(path)]
+
+
+def result(*problems: Problem) -> Any:
+    found = Counter(forms.key(p) for p in problems)
+    configuration = compiling.Configuration("gcc", "-O0", False, False)
+    return compiling.Compiled(configuration, "ok", "", False, found, {forms.key(p): forms.to_text(p) for p in problems})
+
+
+def unit(package: str, file: str) -> Any:
+    return compiling.Unit(package, file, file, (), (), 12)
+
+
+def test_cut_pieces_are_short_and_follow_each_other() -> None:
+    whole = problem("\n".join(["add rax, rdi", "imul rdi, rsi"] * 15), "rax rdi rsi")
+    pieces = forms.pieces(whole, 12)
+    assert sum(len(p.instructions) for p in pieces) == 30 and max(len(p.instructions) for p in pieces) <= 12
+    assert all(a.live_out == b.live_in for a, b in pairwise(pieces))
+    assert forms.pieces(pieces[0], 12) == [pieces[0]]
+
+
+def test_text_gives_the_problem_back() -> None:
+    one = problem("mov rax, qword ptr [rip + S0]\nadd rax, rdi", "rdi", symbols=(Symbol("S0", "local", 8),))
+    assert forms.from_text(forms.to_text(one), "riscv64").instructions == one.instructions
+    assert forms.from_text(forms.to_text(one), "aarch64").key == one.key
+
+
+def test_alignment_and_target_make_no_other_form() -> None:
+    text = "mov rax, qword ptr [rip + S0]"
+    one, two = (problem(text, "", symbols=(Symbol("S0", "local", align),)) for align in (8, 16))
+    assert forms.key(one) == forms.key(two)
+    assert forms.key(one) != forms.key(problem(text, "", symbols=(Symbol("S0", "got"),)))
+
+
+def test_implicit_registers_keep_their_names() -> None:
+    for text, fixed in (("cdq", {"rax", "rdx"}), ("shl rdi, cl", {"rcx"}), ("mul rsi", {"rax", "rdx"}),
+                        ("rep movsb", {"rcx", "rsi", "rdi"}), ("mov ah, bl", {"rax", "rbx"}), ("push rbp", {"rsp"}),
+                        ("add rdi, rsi", set())):  # fmt: skip
+        assert fixed <= renaming.implicit(assemble_x86(text)[0]), text
+        for seed in range(8):
+            renamed = renaming.rename(problem(text, "rdi rsi rcx rbx"), seed)
+            assert renamed is None or not fixed & {*renamed.permutation, *renamed.permutation.values()}, text
+    assert renaming.implicit(assemble_x86("add rdi, rsi")[0]) == set()
+
+
+def test_renaming_is_a_permutation_and_depends_on_the_seed_alone() -> None:
+    one = problem("lea eax, [rdi + rsi*4]\nmov sil, al\nmov qword ptr [rip + S0], rax", symbols=(Symbol("S0", "local"),))
+    renamed = [renaming.rename(one, seed) for seed in (1, 1, 2)]
+    assert renamed[0] == renamed[1] != renamed[2]
+    for r in renamed:
+        assert r is not None and set(r.permutation) == set(r.permutation.values()) and "rsp" not in r.permutation
+        assert r.problem.live_out == ((r.permutation.get("rax", "rax"), 64),)
+
+
+@pytest.mark.parametrize("target", ["aarch64", "riscv64"])
+def test_sample_pairs_are_right_and_stay_so_when_renamed(target: str) -> None:
+    records = sample(target)
+    assert len(records) > 100 and {r["target"] for r in records} == {target}
+    assert all({"verdict", "count", "package", "file", "compiler", "level", "pic"} <= set(r) for r in records)
+    assert len({forms.key(forms.from_body(r["source"], target)) for r in records}) == len(records)
+    chosen = [r for r in records if r["verdict"] == "proved"][::12]
+    renamed = [(renaming.rename(forms.from_body(r["source"], target), n), r["lines"]) for n, r in enumerate(chosen)]
+    pairs = [(r.problem, r.lines(lines)) for r, lines in renamed if r is not None]
+    assert len(pairs) >= len(chosen) * 3 // 4
+    for (one, _), code in zip(pairs, assemble(target, [lines for _, lines in pairs]), strict=True):
+        assert isinstance(verify(one, code), Proved)  # type: ignore[arg-type]
+
+
+def test_sample_is_small() -> None:
+    assert sum(p.stat().st_size for p in (PAIRS / "sample").iterdir()) <= 300_000
+
+
+def test_a_wrong_pair_is_no_example(tmp_path: Path) -> None:
+    right, wrong = problem("mov rax, rdi"), problem("mov rax, rsi")
+    with_code = store.Store(tmp_path / "pairs.sqlite")
+    with_code.put_package(store.Package("p", "tool", "train"))
+    assert with_code.put_unit(unit("p", "a.c"), [result(right, wrong, right)]) == 2
+    with_code.put_pairs("aarch64", [store.Judged(1, "proved", "", "mov x8, x0"), store.Judged(2, "refuted", "", "mov x8, x0")])
+    with_code.assign_splits()
+    (example,) = with_code.examples("train", "aarch64")
+    assert example["count"] == 2 and example["target_lines"] == "mov x8, x0"
+    assert with_code.unanswered("aarch64") == [] and with_code.unanswered("riscv64") == [1, 2]
+
+
+def test_a_form_of_the_test_split_is_in_no_other(tmp_path: Path) -> None:
+    kept = store.Store(tmp_path / "pairs.sqlite")
+    shared, alone = problem("mov rax, rdi"), problem("mov rax, rsi")
+    for name, split, held in (("a", "train", [shared, alone]), ("b", "test", [shared]), ("c", "valid", [shared])):
+        kept.put_package(store.Package(name, "tool", split))
+        kept.put_unit(unit(name, "x.c"), [result(*held)])
+    kept.put_pairs("riscv64", [store.Judged(n, "tested", "", "nop") for n in (1, 2)])
+    kept.assign_splits()
+    found = {split: list(kept.examples(split, "riscv64")) for split in store.SPLITS}
+    assert [len(found[s]) for s in ("train", "valid", "test")] == [1, 0, 1]
+    assert found["test"][0]["package"] == "b" and found["test"][0]["objects"] == 3
+
+
+def test_listed_packages_and_seeds() -> None:
+    packages = origins.listed()
+    assert len(packages) >= 60 and {p.split for p in packages.values()} == set(store.SPLITS)
+    counts = origins.random_counts(3000)
+    assert sum(counts.values()) == 3000 and min(counts.values()) > 0
+    seeds = {s: range(origins.SEEDS[s], origins.SEEDS[s] + n) for s, n in counts.items()}
+    assert len(set().union(*seeds.values())) == 3000
+    assert all(len({c.level for c in compiling.configurations(n, ["gcc", "clang"])}) == 5 for n in ("a", "b"))
+    assert len(compiling.configurations("a", ["gcc", "clang"], True)) == 20
+
+
+_KILLED = """
+import os, sys
+sys.path[:0] = sys.argv[2:]
+import forms, store, compiling
+from collections import Counter
+class Deadly(Counter):
+    def items(self):
+        yield from super().items()
+        os.kill(os.getpid(), 9)
+kept = store.Store(__import__("pathlib").Path(sys.argv[1]))
+kept.put_package(store.Package("p", "tool", "train"))
+def result(kind, form):
+    return compiling.Compiled(compiling.Configuration("gcc", "-O0", False, False), "ok", "", False, kind({form: 1}), {form: "{}"})
+kept.put_unit(compiling.Unit("p", "a.c", "", (), (), 12), [result(Counter, b"a")])
+kept.put_unit(compiling.Unit("p", "b.c", "", (), (), 12), [result(Counter, b"b"), result(Deadly, b"c")])
+"""
+
+
+def test_a_unit_is_there_whole_or_not_at_all_after_a_kill(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.sqlite"
+    done = subprocess.run([sys.executable, "-c", _KILLED, path, ROOT, PAIRS], check=False)
+    assert done.returncode == -signal.SIGKILL
+    kept = store.Store(path)
+    assert kept.done("p") == {"p/a.c"}
+    assert [form for (form,) in kept.db.execute("SELECT form FROM problems")] == [b"a"]
+    assert kept.db.execute("SELECT count(*) FROM objects").fetchone() == (1,)
+
+
+def test_a_worker_that_dies_costs_its_item_only() -> None:
+    assert list(workpool.ordered(os._exit, [3], 1)) == [(3, None)]
+    assert list(workpool.ordered(int, ["5", "6"], 1)) == [("5", 5), ("6", 6)]
+
+
+def in_process(function: Callable[[Any], Any], items: Iterable[Any], jobs: int) -> Iterator[tuple[Any, Any]]:
+    for item in items:
+        yield item, function(item)
+
+
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="needs an x86-64 gcc")
+def test_a_build_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "COMPILERS", ("gcc",))
+    monkeypatch.setattr(workpool, "ordered", in_process)
+    sources = tmp_path / "sources" / "zlib"
+    sources.mkdir(parents=True)
+    (sources / ".configured").write_text("no configure")
+    (sources / "f.c").write_text(SOURCE)
+    (sources / "broken.c").write_text("int f(")
+    command = [str(tmp_path), "--packages", "zlib", "--csmith", "0", "--held-out", "", "-j", "1", "--targets", "aarch64"]
+    kept = store.Store(tmp_path / "pairs.sqlite")
+
+    def count(table: str) -> int:
+        return int(kept.db.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+
+    assert build.main([*command, "--hours", "1e-9"]) == 0
+    assert count("units") == 0
+    assert build.main(command) == 0
+    assert count("units") == 2 and count("objects") == 10 and count("pairs") == count("problems") > 10
+    statuses = Counter(status for (status,) in kept.db.execute("SELECT status FROM objects"))
+    assert statuses == {"ok": 5, "compile": 5}
+    monkeypatch.setattr(compiling, "run_unit", None)
+    monkeypatch.setattr(judging, "run_batch", None)
+    assert build.main(command) == 0
+    with pytest.raises(SystemExit):
+        build.main([*command, "--longest", "8"])
