@@ -95,6 +95,8 @@ class Normalizer:
             return self._adjacent_loads(term)
         if op == "extract":
             return self._extract(term)
+        if op in ("s2f", "u2f"):
+            return _of_narrow_integer(term)
         if term.width == 1:
             return self._condition(term)
         return term
@@ -346,6 +348,16 @@ def _bytes_for(bits: int) -> int:
 def _disjoint(gap: int, size: int, other: int) -> bool:
     """Whether ``size`` bytes at distance ``gap`` (modulo 2**64) after a place miss the ``other`` bytes there."""
     return gap >= other and gap + size <= 1 << 64
+
+
+def _of_narrow_integer(term: Term) -> Term:
+    """An integer as a float depends on the number alone, not on how wide it was extended before."""
+    (value,) = term.args
+    if value.op == "zext":
+        return t.float_op("u2f", term.width, value.args[0], rounding=term.attr)
+    if value.op == "sext" and term.op == "s2f":
+        return t.float_op("s2f", term.width, value.args[0], rounding=term.attr)
+    return term
 
 
 def _narrow_division(term: Term) -> Term:
