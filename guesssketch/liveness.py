@@ -15,7 +15,7 @@ from typing import Protocol
 
 from guesssketch.problem import Exit
 from guesssketch.program import Block, Branch, Call, IndirectJump, Place, Program, Return, TailCall
-from guesssketch.resolve import BlockId, FunctionId, Resolver
+from guesssketch.resolve import BlockId, FunctionId, Resolver, blocks
 from isa import statemap
 from isa import terms as t
 from isa.demand import demanded, low_bits
@@ -104,15 +104,11 @@ def before(effect: Effect, live_out: Live, exact: bool = False) -> Live:
 def analyse(program: Program, resolver: Resolver, boundary: Boundary) -> Liveness:
     """Least fixpoint over all functions of ``program``."""
     result = Liveness()
-    blocks: dict[BlockId, Block] = {}
-    for number, functions in enumerate(program.functions):
-        for index, function in enumerate(functions):
-            for offset, block in function.blocks.items():
-                at = BlockId(number, index, offset)
-                blocks[at] = block
-                result.effects[at] = lift(body(block), exit_of(block))
-    flow = _Flow(program, resolver, boundary, blocks)
-    pending = list(blocks)
+    known = dict(blocks(program))
+    for at, block in known.items():
+        result.effects[at] = lift(body(block), exit_of(block))
+    flow = _Flow(program, resolver, boundary, known)
+    pending = list(known)
     queued = set(pending)
     while pending:
         at = pending.pop()

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Final
 
 from guesssketch.errors import Untranslatable
-from guesssketch.program import Function, Place, Program
+from guesssketch.program import Place, Program
 from guesssketch.quoting import quoted
 from guesssketch.resolve import FunctionId, Resolver
 from guesssketch.wall import Boundary
@@ -57,10 +57,6 @@ class Names:
 
     def block(self, index: int, offset: int) -> str:
         return f".Lgs_b{index}_{offset:x}"
-
-    def function_at(self, section: int, offset: int) -> Function | None:
-        index = self._starts.get((section, offset))
-        return None if index is None else self.functions[index]
 
     def data(self, section: int, offset: int) -> str:
         """A place in a section that is not code. In a section of mergeable pieces each place has its own label, because the

@@ -19,10 +19,10 @@ from guesssketch.cache import Store
 from guesssketch.errors import NotProved, Untranslatable
 from guesssketch.liveness import analyse
 from guesssketch.problem import Problem
-from guesssketch.program import Block, Program
+from guesssketch.program import Program
 from guesssketch.questions import ask
 from guesssketch.report import BlockRecord, Report
-from guesssketch.resolve import BlockId, Resolver, ambiguous
+from guesssketch.resolve import BlockId, Resolver, ambiguous, blocks
 from guesssketch.workers import Work, make_proposers, solve
 from isa.machine import Instruction
 
@@ -87,7 +87,7 @@ def translate(paths: Sequence[Path], options: Options) -> Translation:
         # At both ends of each block it is known which bits of the state matter.
     with clock("problems"):
         problems = {at: ask(program, resolver, at, block, liveness.live_in[at], liveness.live_out[at], options.target)
-                    for at, block in _blocks(program)}  # fmt: skip
+                    for at, block in blocks(program)}  # fmt: skip
         # Equal blocks are equal problems.
     with clock("prove"):
         answers, cached = _answers([p for asked in problems.values() for p in asked], options)
@@ -114,13 +114,6 @@ class _Clock:
         started = time.perf_counter()
         yield
         self.seconds[stage] = round(time.perf_counter() - started, 3)
-
-
-def _blocks(program: Program) -> Iterator[tuple[BlockId, Block]]:
-    for number, functions in enumerate(program.functions):
-        for index, function in enumerate(functions):
-            for offset, block in function.blocks.items():
-                yield BlockId(number, index, offset), block
 
 
 def _answers(problems: Sequence[Problem], options: Options) -> tuple[dict[str, Answer], set[str]]:

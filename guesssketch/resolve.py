@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from guesssketch.program import Function, Place, Program
+from guesssketch.program import Block, Function, Place, Program
 
 
 class FunctionId(NamedTuple):
@@ -34,6 +35,14 @@ def ambiguous(program: Program) -> list[str]:
         for symbol in file.symbols
         if not symbol.is_defined and len(owners.get(symbol.name, ())) > 1
     ]
+
+
+def blocks(program: Program) -> Iterator[tuple[BlockId, Block]]:
+    """Every block of ``program``, in the order of objects and functions."""
+    for number, functions in enumerate(program.functions):
+        for index, function in enumerate(functions):
+            for offset, block in function.blocks.items():
+                yield BlockId(number, index, offset), block
 
 
 class Resolver:

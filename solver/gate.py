@@ -2,7 +2,7 @@
 
 Agreement is written down in ``solver/validated/<isa>.json`` by ``python -m solver.campaign``, together with a version
 of the semantics; if the semantics have changed since, the table says nothing. A form that is not in the table is
-tried when it is first met (``validate``); the outcome is remembered in the process and, after ``use_cache``, on disk.
+tried when it is first met (``why_not``); the outcome is remembered in the process and, after ``use_cache``, on disk.
 """
 
 from __future__ import annotations
@@ -91,11 +91,6 @@ def _known(isa: str) -> dict[str, int]:
 def validated(isa: str, key: str) -> bool:
     """Whether form ``key`` has agreed, in the table or in this process."""
     return key in _known(isa)
-
-
-def validate(isa: str, instruction: Instruction) -> bool:
-    """Whether the instruction's form has agreed; tries it now if nothing is known of it."""
-    return not why_not(isa, instruction)
 
 
 def why_not(isa: str, instruction: Instruction) -> str:

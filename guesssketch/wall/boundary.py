@@ -12,7 +12,7 @@ from guesssketch.errors import Untranslatable
 from guesssketch.liveness import ARGUMENTS, Live
 from guesssketch.program import Block, Call, Place, Program, TailCall
 from guesssketch.prototypes import Signature, Table, from_headers, library, parse_signature
-from guesssketch.resolve import BlockId, FunctionId, Resolver
+from guesssketch.resolve import BlockId, FunctionId, Resolver, blocks
 from guesssketch.wall.calls import TARGETS, Glue, glue, signature_of
 from guesssketch.wall.places import X86_INTEGERS, Piece, Register, Unsupported, x86_places
 
@@ -126,12 +126,6 @@ class Boundary:
         own = self._debug[number].external.get(name)
         return self._given.get(name) or own or signature_of(name, self._tables)
 
-    def _blocks(self) -> Iterator[tuple[BlockId, Block]]:
-        for number, functions in enumerate(self.program.functions):
-            for index, function in enumerate(functions):
-                for offset, block in function.blocks.items():
-                    yield BlockId(number, index, offset), block
-
     def _taken(self) -> Iterator[FunctionId]:
         """Functions whose address is in data or in a register."""
         for number, file in enumerate(self.program.objects):
@@ -141,7 +135,7 @@ class Boundary:
                         found = self.resolver.callee(number, Place(field.symbol, field.addend))
                         if found is not None:
                             yield found
-        for at, block in self._blocks():
+        for at, block in blocks(self.program):
             for instruction in block.instructions:
                 direct = instruction is block.instructions[-1] and getattr(block.terminator, "callee", None) is not None
                 for relocation in () if direct else instruction.relocations:
@@ -155,7 +149,7 @@ class Boundary:
 
     def _plan_calls(self) -> Iterator[str]:
         refused: dict[str, str] = {}
-        for at, block in self._blocks():
+        for at, block in blocks(self.program):
             terminator = block.terminator
             if not isinstance(terminator, Call | TailCall):
                 continue
