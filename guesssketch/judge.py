@@ -14,7 +14,7 @@ from isa.riscv64.lift import lift as lift_riscv64
 from isa.statemap import MAPS
 from solver import gate
 from solver.emulate import agree, compare
-from solver.equivalence import check
+from solver.equivalence import RLIMIT, check
 from solver.verdict import Proved, Refuted, Tested, Unknown, Verdict
 
 LIFTS = {"aarch64": lift_aarch64, "riscv64": lift_riscv64}
@@ -49,15 +49,16 @@ def _judge(problem: Problem, candidate: Candidate, code: Assembled | AssemblyErr
     return Judgement(candidate, verdict, code, time.perf_counter() - started)
 
 
-def verify(problem: Problem, code: Assembled, final: bool = False, explain: bool = False) -> Verdict:
+def verify(problem: Problem, code: Assembled, final: bool = False, explain: bool = False, rlimit: int = RLIMIT) -> Verdict:
     """The verdict on machine code as a translation of ``problem``.
 
-    final: what cannot be proved may be tested. explain: take the time to shrink a counterexample.
+    final: what cannot be proved may be tested. explain: take the time to shrink a counterexample. rlimit: bound on each
+    query to Z3.
     """
     difference = agree(problem, code, states=FILTER_STATES)
     if difference is not None and not explain:
         return Refuted(difference)
-    verdict = _prove(problem, code)
+    verdict = _prove(problem, code, rlimit)
     if difference is not None:
         return verdict if isinstance(verdict, Refuted) else Refuted(difference)
     if isinstance(verdict, Proved | Refuted) or not final:
@@ -68,10 +69,11 @@ def verify(problem: Problem, code: Assembled, final: bool = False, explain: bool
     return Tested(agreement.states, verdict.reason) if agreement.states else Unknown(f"{verdict.reason}; {agreement.why}")
 
 
-def _prove(problem: Problem, code: Assembled) -> Proved | Refuted | Unknown:
+def _prove(problem: Problem, code: Assembled, rlimit: int) -> Proved | Refuted | Unknown:
     missing = gate.unvalidated("x86_64", problem.instructions) + gate.unvalidated(problem.target, code.instructions)
     if missing:
         return Unknown(f"semantics not validated: {'; '.join(missing)}")
     with source_effect(problem.instructions, problem.exit) as source:
         target = LIFTS[problem.target](code.instructions, code.size)
-        return check(source, target, MAPS[problem.target], problem.live_in, problem.live_out, problem.exit, problem.symbols)
+        state = MAPS[problem.target]
+        return check(source, target, state, problem.live_in, problem.live_out, problem.exit, problem.symbols, rlimit=rlimit)

@@ -16,7 +16,9 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -52,13 +54,21 @@ class Build:
 
     def run(self) -> None:
         """All packages, the small splits first. Raises OutOfTimeError between two units."""
-        for package in self._chosen():
-            if self.store.packages().get(package.name) is None:
-                self._start(package)
-            if self.store.packages()[package.name].status == "ok":
-                self._blocks(package)
+        chosen = self._chosen()
+        known = self.store.packages()
+        with ThreadPoolExecutor(1) as ahead:  # unpacks and configures while other packages are compiled and read
+            obtained = {p.name: ahead.submit(self._obtain, p) for p in chosen if p.name not in known}
+            try:
+                for package in chosen:
+                    if package.name in obtained:
+                        self._say(f"{package.name}: sources", always=True)
+                        self.store.put_package(obtained[package.name].result())
+                    if self.store.packages()[package.name].status == "ok":
+                        self._blocks(package)
+                        self._pairs()
                 self._pairs()
-        self._pairs()
+            finally:
+                ahead.shutdown(wait=False, cancel_futures=True)
 
     def _chosen(self) -> list[Package]:
         packages = origins.listed()
@@ -70,20 +80,15 @@ class Build:
         chosen += [Package(f"{origins.CSMITH}-{split}", "random", split) for split in SPLITS if counts[split]]
         return sorted(chosen, key=lambda p: (-SPLITS.index(p.split), p.kind == "random"))
 
-    def _start(self, package: Package) -> None:
+    def _obtain(self, package: Package) -> Package:
         """Stage 1: the package's sources are unpacked, or it is known why not."""
-        self._say(f"{package.name}: sources", always=True)
         if package.kind == "random":
             self._folder(package).mkdir(parents=True, exist_ok=True)
-            licence = "none (output of csmith)"
-            self.store.put_package(Package(package.name, package.kind, package.split, licence=licence))
-            return
+            return replace(package, licence="none (output of csmith)")
         try:
-            obtained = origins.obtain(package, self._folder(package), self.options.configure)
+            return origins.obtain(package, self._folder(package), self.options.configure)
         except (origins.Unavailable, OSError) as error:
-            self.store.put_package(Package(package.name, package.kind, package.split, status="failed", why=str(error)))
-            return
-        self.store.put_package(obtained)
+            return replace(package, status="failed", why=str(error))
 
     def _folder(self, package: Package) -> Path:
         return self.out / "sources" / package.name
@@ -159,7 +164,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("out", type=Path, metavar="OUT")
     parser.add_argument("--packages", nargs="*", metavar="NAME", help="default: all of packages.toml")
     parser.add_argument("--csmith", type=int, default=3000, metavar="N", help="random programs (default 3000)")
-    parser.add_argument("--targets", nargs="+", choices=TARGETS, default=list(TARGETS))
+    parser.add_argument("--targets", nargs="*", choices=TARGETS, default=list(TARGETS), help="none: forms only")
     parser.add_argument("--prove", type=float, default=1.0, metavar="SHARE",
                         help="share of the pairs whose proof is asked for (default 1)")  # fmt: skip
     parser.add_argument("--longest", type=int, default=forms.CUT, metavar="N",

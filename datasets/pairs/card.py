@@ -106,6 +106,8 @@ def _left_out(store: Store) -> list[str]:
         "no pair": "SELECT target || ': ' || verdict || ': ' || detail FROM pairs WHERE verdict IN ('refuted', 'none', 'failed')",
         "only tested": "SELECT target || ': ' || detail FROM pairs WHERE verdict = 'tested'",
     }
+    pieces = dict(store.db.execute("SELECT why, sum(count) FROM left_out GROUP BY 1"))
+    lines += ["### no form", "", *table(("reason", "pieces"), sorted(pieces.items()))]
     for title, query in failures.items():
         reasons = Counter(_reason(why) for (why,) in store.db.execute(query))
         rows = [*reasons.most_common(_REASONS), (f"{len(reasons)} reasons in all", reasons.total())]

@@ -63,7 +63,7 @@ class Unit:
 class Compiled:
     """An object's outcome. status: ``ok``, ``compile`` (the compiler refused), ``read`` (the translator did); why: one line.
 
-    found: normal form -> occurrences; bodies: their text.
+    found: normal form -> occurrences; bodies: their text; left_out: why -> pieces that have none.
     """
 
     configuration: Configuration
@@ -72,6 +72,7 @@ class Compiled:
     permissive: bool = False
     found: Counter[bytes] = field(default_factory=Counter)
     bodies: dict[bytes, str] = field(default_factory=dict)
+    left_out: Counter[str] = field(default_factory=Counter)
 
 
 def configurations(name: str, compilers: Sequence[str], everything: bool = False) -> tuple[Configuration, ...]:
@@ -139,11 +140,13 @@ def _read(path: Path, configuration: Configuration, longest: int) -> Compiled:
         block = program.functions[at.object][at.function].blocks[at.offset]
         for whole in ask(program, resolver, BlockId(*at), block, liveness.live_in[at], liveness.live_out[at], "aarch64"):
             for piece in forms.pieces(whole, longest):
-                packed = forms.packed(piece)
-                key = forms.key(packed)
+                kept = forms.body(piece)
+                if kept is None or kept[1] is None:
+                    result.left_out["no semantics" if kept is None else "not encoded under other names"] += 1
+                    continue
+                key, text = kept
                 result.found[key] += 1
-                if key not in result.bodies:
-                    result.bodies[key] = forms.to_text(packed)
+                result.bodies[key] = text
     return result
 
 

@@ -1,12 +1,12 @@
-"""The normal form of a source block: what a problem is when its target is left out, as text that can be kept."""
+"""Normal forms of source blocks (``guesssketch.guess.form``) as text that can be kept."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import replace
 from typing import Any
 
+from guesssketch.guess.form import Form, encoded, normalise, widened
 from guesssketch.problem import Problem, Symbol
 from guesssketch.questions import cut
 from isa.machine import Instruction, Relocation
@@ -26,28 +26,35 @@ def pieces(problem: Problem, longest: int = CUT) -> list[Problem]:
     return done
 
 
-def key(problem: Problem) -> bytes:
-    """16 bytes that are equal for equal normal forms: the target and how symbols happen to be aligned are left out."""
-    symbols = [(s.name, s.kind, s.low) for s in problem.symbols]
-    code = [(i.code, i.relocations) for i in problem.instructions]
-    text = repr((code, problem.exit, problem.live_in, problem.live_out, symbols))
+def key(form: Form) -> bytes:
+    """16 bytes that are equal for equal forms: over all that a model sees."""
+    text = repr((form.source, form.exit, form.live_out, form.symbols))
     return hashlib.sha256(text.encode()).digest()[:16]
 
 
-def to_text(problem: Problem) -> str:
-    """One line of JSON.
+def body(problem: Problem) -> tuple[bytes, str | None] | None:
+    """Key and text of the problem's form; the text is None if it cannot be encoded, and all is None if it has no form.
 
-    ``i``: instructions [hex, text, [[offset, kind, symbol], ...]]. ``exit``. ``in``, ``out``: [[cell, bits], ...].
-    ``symbols``: [[name, kind, align, low], ...].
+    The text is one line of JSON. ``i``: instructions [hex, text, [[offset, kind, symbol], ...]]. ``s``: the source as a
+    model sees it. ``exit``. ``out``: [[cell, bits], ...]. ``passed``, ``dead``: cells. ``symbols``: [[name, kind, align,
+    low], ...].
     """
-    body = {
-        "i": [[i.code.hex(), i.text, [[r.offset, r.kind, r.symbol] for r in i.relocations]] for i in problem.instructions],
-        "exit": problem.exit,
-        "in": problem.live_in,
-        "out": problem.live_out,
-        "symbols": [[s.name, s.kind, s.align, s.low] for s in problem.symbols],
+    form = normalise(problem)
+    if form is None:
+        return None
+    whole = encoded(problem, form)
+    if whole is None:
+        return key(form), None
+    record = {
+        "i": [[i.code.hex(), i.text, [[r.offset, r.kind, r.symbol] for r in i.relocations]] for i in whole.instructions],
+        "s": form.source,
+        "exit": form.exit,
+        "out": form.live_out,
+        "passed": form.passed,
+        "dead": form.dead,
+        "symbols": [[s.name, s.kind, s.align, s.low] for s in form.symbols],
     }
-    return json.dumps(body, separators=(",", ":"))
+    return key(form), json.dumps(record, separators=(",", ":"))
 
 
 def from_text(text: str, target: str) -> Problem:
@@ -55,27 +62,19 @@ def from_text(text: str, target: str) -> Problem:
 
 
 def from_body(body: dict[str, Any], target: str) -> Problem:
-    """The problem for ``target`` from what ``to_text`` wrote."""
+    """The problem for ``target`` from what ``body`` wrote: all that the form does not speak of is live."""
     instructions = []
     offset = 0
     for code, shown, relocations in body["i"]:
         fields = tuple(Relocation(at, kind, symbol) for at, kind, symbol in relocations)
         instructions.append(Instruction(offset, bytes.fromhex(code), shown, fields))
         offset += len(code) // 2
-    return Problem(
+    return widened(
         target=target,
-        instructions=tuple(instructions),
+        instructions=instructions,
         exit=body["exit"],
-        live_in=tuple((name, bits) for name, bits in body["in"]),
         live_out=tuple((name, bits) for name, bits in body["out"]),
         symbols=tuple(Symbol(*symbol) for symbol in body["symbols"]),
+        passed=body["passed"],
+        dead=body["dead"],
     )
-
-
-def packed(problem: Problem) -> Problem:
-    """``problem`` as ``from_text`` would give it back: offsets follow the code as it is, without gaps."""
-    instructions, offset = [], 0
-    for instruction in problem.instructions:
-        instructions.append(replace(instruction, offset=offset))
-        offset += len(instruction.code)
-    return replace(problem, instructions=tuple(instructions))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +19,9 @@ from solver import gate
 from solver.emulate import compare
 from solver.verdict import Proved, Refuted
 
-STATES = 16  # compared for every pair
+STATES = 64  # compared for a pair without a proof; before a proof, ``judge.FILTER_STATES``
 NOT_SAMPLED = "no proof asked for"
+RLIMIT = 200_000  # for each query to Z3: some 50 ms
 _SECONDS = 20  # for one problem's states and proof
 
 
@@ -33,9 +35,9 @@ class Batch:
     memory: Path
 
 
-def sampled(problem: Problem, share: float) -> bool:
-    """Whether the problem is among the share that is proved; the same for both targets, and always."""
-    return int.from_bytes(forms.key(problem)[:4], "big") < share * 2**32
+def sampled(text: str, share: float) -> bool:
+    """Whether the form is among the share that is proved; the same for both targets, and always."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") < share * 2**32
 
 
 def run_batch(batch: Batch) -> list[Judged]:
@@ -45,11 +47,11 @@ def run_batch(batch: Batch) -> list[Judged]:
     lines = [None if c is None else c.lines for c in found]
     codes = iter(assemble(batch.target, [x for x in lines if x is not None]))
     results = []
-    for (number, _), problem, text in zip(batch.problems, problems, lines, strict=True):
+    for (number, body), problem, text in zip(batch.problems, problems, lines, strict=True):
         if text is None:
             results.append(Judged(number, "none", "no lowering inside the rules", ""))
             continue
-        verdict, detail = _verdict(problem, next(codes), sampled(problem, batch.proved))
+        verdict, detail = _verdict(problem, next(codes), sampled(body, batch.proved))
         results.append(Judged(number, verdict, detail[:200], "\n".join(text)))
     return results
 
@@ -59,16 +61,16 @@ def _verdict(problem: Problem, code: Assembled | AssemblyError, prove: bool) -> 
         return "failed", f"does not assemble: {code.message}"
     try:
         with workpool.limit(_SECONDS):
+            verdict = verify(problem, code, rlimit=RLIMIT) if prove else None
+            if isinstance(verdict, Proved):
+                return "proved", "; ".join(verdict.assumptions)
+            if isinstance(verdict, Refuted):
+                return "refuted", "a counterexample was found"
             agreement = compare(problem, code, STATES)
-            if agreement.difference is not None:
-                return "refuted", "differs on a state"
-            verdict = verify(problem, code) if prove else None
     except workpool.TimeLimitError as error:
         return "failed", str(error)
-    if isinstance(verdict, Proved):
-        return "proved", "; ".join(verdict.assumptions)
-    if isinstance(verdict, Refuted):
-        return "refuted", "a counterexample was found"
+    if agreement.difference is not None:
+        return "refuted", "differs on a state"
     if not agreement.states:
         return "failed", f"no state could be compared: {agreement.why}"
     return "tested", NOT_SAMPLED if verdict is None else verdict.reason

@@ -141,11 +141,13 @@ def random_counts(programs: int) -> dict[str, int]:
 
 
 def random_units(split: str, count: int, folder: Path, compilers: Sequence[str], longest: int, everything: bool) -> list[Unit]:
-    """Random programs of a split; their files are written by ``write_random`` when they are needed."""
+    """Random programs of a split, each compiled in one way (``everything``: in all); ``write_random`` writes their files."""
     made = []
     for seed in range(SEEDS[split], SEEDS[split] + count):
         path = folder / f"{seed}.c"
         chosen = configurations(f"{CSMITH}/{seed}", compilers, everything)
+        if not everything:
+            chosen = (chosen[seed % len(chosen)],)
         made.append(Unit(f"{CSMITH}-{split}", path.name, str(path), ("-I", HEADERS), chosen, longest))
     return made
 

@@ -18,6 +18,7 @@ CREATE TABLE IF NOT EXISTS units(name TEXT PRIMARY KEY, package TEXT NOT NULL) W
 CREATE TABLE IF NOT EXISTS objects(id INTEGER PRIMARY KEY, package TEXT NOT NULL, file TEXT NOT NULL, compiler TEXT NOT NULL,
     level TEXT NOT NULL, pic INTEGER NOT NULL, debug INTEGER NOT NULL, status TEXT NOT NULL, why TEXT NOT NULL,
     permissive INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS left_out(object INTEGER NOT NULL, why TEXT NOT NULL, count INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS problems(id INTEGER PRIMARY KEY, form BLOB NOT NULL UNIQUE, body TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS occurrences(problem INTEGER NOT NULL, object INTEGER NOT NULL, count INTEGER NOT NULL,
     PRIMARY KEY(problem, object)) WITHOUT ROWID;
@@ -103,6 +104,8 @@ class Store:
                     "VALUES(?,?,?,?,?,?,?,?,?)",
                     (unit.package, unit.file, c.compiler, c.level, c.pic, c.debug, result.status, result.why, result.permissive),
                 ).lastrowid
+                rows = [(number, why, count) for why, count in result.left_out.items()]
+                self.db.executemany("INSERT INTO left_out VALUES(?,?,?)", rows)
                 for form, count in result.found.items():
                     row = form, result.bodies[form]
                     new += self.db.execute("INSERT OR IGNORE INTO problems(form, body) VALUES(?,?)", row).rowcount

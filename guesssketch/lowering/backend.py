@@ -37,7 +37,7 @@ _SOURCE_ORDER: Final = _options("-enable-misched=false", "-enable-post-misched=f
 _STYLE: Final = {
     ("aarch64", "best"): _options("-enable-post-misched=false", "-disable-machine-sink"),
     ("riscv64", "best"): _options("-disable-machine-sink"),
-    ("aarch64", "canonical"): _SOURCE_ORDER + _options("-aarch64-enable-ldst-opt=false"),
+    ("aarch64", "canonical"): _SOURCE_ORDER,
     ("riscv64", "canonical"): _SOURCE_ORDER,
 }  # fmt: skip
 

@@ -24,17 +24,21 @@ from solver.verdict import Proved
 ROOT = Path(__file__).resolve().parents[2]
 PAIRS = ROOT / "datasets" / "pairs"
 sys.path.append(str(PAIRS))
-build, compiling, export, forms, judging, origins, renaming, store, workpool = (
-    importlib.import_module(n)
-    for n in ("build", "compiling", "export", "forms", "judging", "origins", "renaming", "store", "workpool")
+build, compiling, export, forms, judging, origins, store, workpool = (
+    importlib.import_module(n) for n in ("build", "compiling", "export", "forms", "judging", "origins", "store", "workpool")
 )
 SOURCE = "int a[9]; int f(int *p, int n) { int s = 0; for (int i = 0; i < n; i++) s += p[i] ^ a[i & 7]; return s; }\n"
 
 
 def problem(text: str, live_in: str = "rdi rsi", live_out: str = "rax", symbols: tuple[Symbol, ...] = ()) -> Problem:
     needed, wanted = (tuple((name, 64) for name in sorted(live.split())) for live in (live_in, live_out))
-    packed: Problem = forms.packed(Problem("aarch64", tuple(assemble_x86(text)), "fall", needed, wanted, symbols))
-    return packed
+    return Problem("aarch64", tuple(assemble_x86(text)), "fall", needed, wanted, symbols)
+
+
+def kept(one: Problem) -> tuple[bytes, str]:
+    found = forms.body(one)
+    assert found is not None and found[1] is not None
+    return found[0], found[1]
 
 
 def sample(target: str) -> list[dict[str, Any]]:
@@ -42,9 +46,9 @@ def sample(target: str) -> list[dict[str, Any]]:
 
 
 def result(*problems: Problem) -> Any:
-    found = Counter(forms.key(p) for p in problems)
+    found = [kept(p) for p in problems]
     configuration = compiling.Configuration("gcc", "-O0", False, False)
-    return compiling.Compiled(configuration, "ok", "", False, found, {forms.key(p): forms.to_text(p) for p in problems})
+    return compiling.Compiled(configuration, "ok", "", False, Counter(key for key, _ in found), dict(found))
 
 
 def unit(package: str, file: str) -> Any:
@@ -59,50 +63,30 @@ def test_cut_pieces_are_short_and_follow_each_other() -> None:
     assert forms.pieces(pieces[0], 12) == [pieces[0]]
 
 
-def test_text_gives_the_problem_back() -> None:
-    one = problem("mov rax, qword ptr [rip + S0]\nadd rax, rdi", "rdi", symbols=(Symbol("S0", "local", 8),))
-    assert forms.from_text(forms.to_text(one), "riscv64").instructions == one.instructions
-    assert forms.from_text(forms.to_text(one), "aarch64").key == one.key
+def test_text_gives_the_form_back() -> None:
+    one = problem("mov rdx, qword ptr [rip + S0]\nadd rdx, rdi", "rdi", "rdx", symbols=(Symbol("S0", "local", 8),))
+    body = forms.from_text(kept(one)[1], "riscv64")
+    assert [i.text for i in body.instructions] == ["mov rax, qword ptr [rip]", "add rax, rcx"]
+    assert body.symbols == one.symbols and dict(body.live_out)["rax"] == 64 and "cf" not in dict(body.live_out)
+    assert forms.body(body) == kept(one)
 
 
-def test_alignment_and_target_make_no_other_form() -> None:
-    text = "mov rax, qword ptr [rip + S0]"
-    one, two = (problem(text, "", symbols=(Symbol("S0", "local", align),)) for align in (8, 16))
-    assert forms.key(one) == forms.key(two)
-    assert forms.key(one) != forms.key(problem(text, "", symbols=(Symbol("S0", "got"),)))
-
-
-def test_implicit_registers_keep_their_names() -> None:
-    for text, fixed in (("cdq", {"rax", "rdx"}), ("shl rdi, cl", {"rcx"}), ("mul rsi", {"rax", "rdx"}),
-                        ("rep movsb", {"rcx", "rsi", "rdi"}), ("mov ah, bl", {"rax", "rbx"}), ("push rbp", {"rsp"}),
-                        ("add rdi, rsi", set())):  # fmt: skip
-        assert fixed <= renaming.implicit(assemble_x86(text)[0]), text
-        for seed in range(8):
-            renamed = renaming.rename(problem(text, "rdi rsi rcx rbx"), seed)
-            assert renamed is None or not fixed & {*renamed.permutation, *renamed.permutation.values()}, text
-    assert renaming.implicit(assemble_x86("add rdi, rsi")[0]) == set()
-
-
-def test_renaming_is_a_permutation_and_depends_on_the_seed_alone() -> None:
-    one = problem("lea eax, [rdi + rsi*4]\nmov sil, al\nmov qword ptr [rip + S0], rax", symbols=(Symbol("S0", "local"),))
-    renamed = [renaming.rename(one, seed) for seed in (1, 1, 2)]
-    assert renamed[0] == renamed[1] != renamed[2]
-    for r in renamed:
-        assert r is not None and set(r.permutation) == set(r.permutation.values()) and "rsp" not in r.permutation
-        assert r.problem.live_out == ((r.permutation.get("rax", "rax"), 64),)
+def test_what_a_model_does_not_see_makes_no_other_form() -> None:
+    one = problem("mov rax, rdi\nadd rax, 1", "rdi", "rax r12")
+    two = problem("mov r9, rsi\nadd r9, 1", "rsi r8", "r9")
+    assert kept(one) == kept(two)
+    assert kept(one)[0] != kept(problem("mov rax, rdi\nadd rax, 1", "rdi", "rax rdi cf"))[0]
 
 
 @pytest.mark.parametrize("target", ["aarch64", "riscv64"])
-def test_sample_pairs_are_right_and_stay_so_when_renamed(target: str) -> None:
+def test_sample_pairs_are_right_and_distinct(target: str) -> None:
     records = sample(target)
     assert len(records) > 100 and {r["target"] for r in records} == {target}
     assert all({"verdict", "count", "package", "file", "compiler", "level", "pic"} <= set(r) for r in records)
-    assert len({forms.key(forms.from_body(r["source"], target)) for r in records}) == len(records)
-    chosen = [r for r in records if r["verdict"] == "proved"][::12]
-    renamed = [(renaming.rename(forms.from_body(r["source"], target), n), r["lines"]) for n, r in enumerate(chosen)]
-    pairs = [(r.problem, r.lines(lines)) for r, lines in renamed if r is not None]
-    assert len(pairs) >= len(chosen) * 3 // 4
-    for (one, _), code in zip(pairs, assemble(target, [lines for _, lines in pairs]), strict=True):
+    problems = [forms.from_body(r["source"], target) for r in records]
+    assert len({kept(p)[0] for p in problems}) == len(records)
+    chosen = [(p, r["lines"]) for p, r in zip(problems, records, strict=True) if r["verdict"] == "proved"][::12]
+    for (one, _), code in zip(chosen, assemble(target, [lines for _, lines in chosen]), strict=True):
         assert isinstance(verify(one, code), Proved)  # type: ignore[arg-type]
 
 
@@ -111,20 +95,20 @@ def test_sample_is_small() -> None:
 
 
 def test_a_wrong_pair_is_no_example(tmp_path: Path) -> None:
-    right, wrong = problem("mov rax, rdi"), problem("mov rax, rsi")
+    right, wrong = problem("mov rax, rdi"), problem("mov eax, esi")
     with_code = store.Store(tmp_path / "pairs.sqlite")
     with_code.put_package(store.Package("p", "tool", "train"))
     assert with_code.put_unit(unit("p", "a.c"), [result(right, wrong, right)]) == 2
-    with_code.put_pairs("aarch64", [store.Judged(1, "proved", "", "mov x8, x0"), store.Judged(2, "refuted", "", "mov x8, x0")])
+    with_code.put_pairs("aarch64", [store.Judged(1, "proved", "", "mov x8, x3"), store.Judged(2, "refuted", "", "mov x8, x0")])
     with_code.assign_splits()
     (example,) = with_code.examples("train", "aarch64")
-    assert example["count"] == 2 and example["target_lines"] == "mov x8, x0"
+    assert example["count"] == 2 and example["target_lines"] == "mov x8, x3"
     assert with_code.unanswered("aarch64") == [] and with_code.unanswered("riscv64") == [1, 2]
 
 
 def test_a_form_of_the_test_split_is_in_no_other(tmp_path: Path) -> None:
     kept = store.Store(tmp_path / "pairs.sqlite")
-    shared, alone = problem("mov rax, rdi"), problem("mov rax, rsi")
+    shared, alone = problem("mov rax, rdi"), problem("mov eax, esi")
     for name, split, held in (("a", "train", [shared, alone]), ("b", "test", [shared]), ("c", "valid", [shared])):
         kept.put_package(store.Package(name, "tool", split))
         kept.put_unit(unit(name, "x.c"), [result(*held)])

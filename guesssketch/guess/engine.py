@@ -1,0 +1,143 @@
+"""Guesses of the trained model: token ids in, target text out, with what the model knew of it.
+
+Sources of like length go through the network together, so that little is padded; a guess does not depend on what else was
+asked (``runner`` tells the one exception).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import torch
+
+from guesssketch.guess import alignment
+from guesssketch.guess.runner import EncoderDecoder, Runner
+from guesssketch.guess.search import Found, beam, drawn, follow
+from guesssketch.guess.tokens import source_spans, target_lines
+
+if TYPE_CHECKING:
+    from guesssketch.guess.model import Model
+
+Method = Literal["greedy", "beam", "sample"]
+ROWS: Final = 256  # texts written at once
+
+
+@dataclass(frozen=True)
+class Guess:
+    """A translation, and what the model knew of it.
+
+    tokens: of the target text, without the end. probabilities: of each token, given those before. alternatives: at each
+    position, the likeliest other tokens with their probabilities. end: probability of the end behind the last token, 0.0
+    if there was none within the longest length. score: sum of log probabilities, the end's among them. lines: the text;
+    None if the tokens are none or have no end. alignment: (target instructions, source instructions), rows sum to 1; None
+    if it was not asked for.
+    """
+
+    tokens: list[str]
+    probabilities: list[float]
+    alternatives: list[list[tuple[str, float]]]
+    end: float
+    score: float
+    lines: tuple[str, ...] | None
+    alignment: list[list[float]] | None = None
+
+
+@dataclass(frozen=True)
+class How:
+    """method: the likeliest token each time, a beam of ``count``, or ``count`` texts drawn at random.
+
+    seed, temperature: for drawing; what is drawn for a source depends on nothing but these and the source.
+    """
+
+    method: Method = "greedy"
+    count: int = 1
+    seed: int = 0
+    temperature: float = 1.0
+
+
+def guess(model: Model, sources: Sequence[Sequence[int]], *, method: Method = "greedy", count: int = 1, seed: int = 0,
+          temperature: float = 1.0, align: bool = False) -> list[list[Guess]]:  # fmt: skip
+    """Guesses for each source (token ids of ``tokens.source_tokens``), all different, best score first.
+
+    None for a source longer than the card's ``longest_source``.
+    """
+    how = How(method, count, seed, temperature)
+    network, vocabulary, card = model.network, model.vocabulary, model.card
+    short = [n for n, source in enumerate(sources) if 0 < len(source) <= card["longest_source"]]
+    guesses: list[list[Guess]] = [[] for _ in sources]
+    ends = frozenset([vocabulary.EOS])
+    with torch.inference_mode():
+        for batch in batches(short, lambda n: len(sources[n]), rows_each(how)):
+            asked = [sources[n] for n in batch]
+            found = search(EncoderDecoder(network, asked), asked, ends, card["longest_target"] + 1, how)
+            for n, texts in zip(batch, found, strict=True):
+                guesses[n] = [_guess(vocabulary, sources[n], text) for text in texts]
+            if align:
+                _align(model, batch, sources, guesses, found)
+    return guesses
+
+
+def rows_each(how: How) -> int:
+    return 1 if how.method == "greedy" else how.count
+
+
+def batches(items: Sequence[int], length: Callable[[int], int], rows: int) -> Iterator[list[int]]:
+    """``items`` by length, as many together as ROWS allows with ``rows`` texts for each."""
+    size = max(1, ROWS // rows)
+    order = sorted(items, key=lambda n: (length(n), n))
+    yield from (order[i : i + size] for i in range(0, len(order), size))
+
+
+def search(runner: Runner, sources: Sequence[Sequence[int]], ends: frozenset[int], longest: int, how: How) -> list[list[Found]]:
+    """Texts for each source that ``runner`` has read, all different, best score first."""
+    if how.method == "beam":
+        return beam(runner, ends, longest, how.count)
+    if how.method == "greedy":
+        return [[found] for found in follow(runner, ends, longest)]
+    uniform = torch.cat([_uniform(source, how, longest) for source in sources])
+    repeat = torch.arange(len(sources), device=runner.first.device).repeat_interleave(how.count)
+    runner.select(repeat)
+    runner.first = runner.first[repeat]
+    found = follow(runner, ends, longest, drawn(uniform.to(repeat.device), how.temperature))
+    groups = (found[i : i + how.count] for i in range(0, len(found), how.count))
+    return [sorted({f.tokens: f for f in group}.values(), key=lambda f: (-f.score, f.tokens)) for group in groups]
+
+
+def _uniform(source: Sequence[int], how: How, longest: int) -> torch.Tensor:
+    digest = hashlib.sha256(repr((how.seed, tuple(source))).encode()).digest()
+    generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "little"))
+    return torch.rand(how.count, longest, generator=generator)
+
+
+def _guess(vocabulary: Any, source: Sequence[int], found: Found) -> Guess:
+    tokens = vocabulary.decode(found.tokens)
+    target = vocabulary.tokens[source[0]].strip("<>")
+    lines = None
+    if found.end:
+        try:
+            lines = target_lines(tokens, target)
+        except ValueError:
+            lines = None
+    return Guess(
+        tokens=tokens,
+        probabilities=list(found.probabilities),
+        alternatives=[[(vocabulary.tokens[i], p) for i, p in others] for others in found.alternatives],
+        end=found.end,
+        score=found.score,
+        lines=lines,
+    )
+
+
+def _align(model: Model, batch: Sequence[int], sources: Sequence[Sequence[int]], guesses: list[list[Guess]],
+           found: Sequence[Sequence[Found]]) -> None:  # fmt: skip
+    """Set the alignment of the batch's guesses."""
+    places = [(n, rank) for n in batch for rank in range(len(guesses[n]))]
+    texts = [text.tokens for one in found for text in one]
+    weights = alignment.cross(model.network, [sources[n] for n, _ in places], texts, model.card.get("alignment", ()))
+    for (n, rank), weight in zip(places, weights, strict=True):
+        target, source = guesses[n][rank].tokens, model.vocabulary.decode(sources[n])
+        matrix = alignment.by_instruction(weight, source_spans(target), source_spans(source))
+        guesses[n][rank] = replace(guesses[n][rank], alignment=matrix)
