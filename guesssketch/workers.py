@@ -6,7 +6,7 @@ import os
 import signal
 import tempfile
 import threading
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -18,8 +18,12 @@ from tempfile import TemporaryDirectory
 
 from guesssketch.answer import Answer, answer
 from guesssketch.errors import ToolError, UsageError
-from guesssketch.problem import Problem, Proposer
+from guesssketch.guess.proposer import Guesser, Ready
+from guesssketch.problem import Candidate, Problem, Proposer
 from solver import gate
+
+Guesses = Mapping[str, Sequence[Candidate]]
+"""What a model said, by the key of a problem or of a piece of one."""
 
 _SMALLEST, _LARGEST = 20, 150  # problems in a chunk: enough for batches, few enough for progress
 _SHARES = 4  # chunks that each worker gets at least, where there are enough problems
@@ -34,26 +38,39 @@ class Work:
     memory: Path | None = None
 
 
-def make_proposers(names: Sequence[str], target: str) -> list[Proposer]:
-    """The proposers by name, in order. Raises UsageError for an unknown name."""
+def make_proposers(names: Sequence[str], target: str, guesses: Guesses | None = None) -> list[Proposer]:
+    """The proposers by name, in order. ``guesses``: what the model said already; else ``lm`` asks the model that is shipped.
+
+    Raises UsageError for an unknown name.
+    """
     from guesssketch.lowering import Lowering
 
-    makers = {"lowering": lambda: Lowering(target)}
+    makers: dict[str, Callable[[], Proposer]] = {
+        "lm": lambda: Guesser(target) if guesses is None else Ready(guesses),
+        "lowering": lambda: Lowering(target),
+    }
     if unknown := [name for name in names if name not in makers]:
         raise UsageError(f"unknown proposer {unknown[0]!r}: choose from {', '.join(makers)}")
     return [makers[name]() for name in names]
 
 
-def solve(problems: Sequence[Problem], work: Work, jobs: int) -> Generator[tuple[Sequence[Problem], list[Answer]]]:
+def solve(problems: Sequence[Problem], work: Work, jobs: int, guesses: Mapping[str, Guesses] | None = None
+          ) -> Generator[tuple[Sequence[Problem], list[Answer]]]:  # fmt: skip
     """Chunks of problems with their answers, as they are done. Close the generator to stop early.
 
+    guesses: by the problem's key, what the model said about it and its pieces. The model runs in the parent, in large
+    batches, so that no worker loads it.
     Raises ToolError if a worker dies, and what a worker raises.
     """
     size = max(_SMALLEST, min(_LARGEST, len(problems) // (jobs * _SHARES)))
     chunks = [problems[i : i + size] for i in range(0, len(problems), size)]
+
+    def said(chunk: Sequence[Problem]) -> dict[str, Sequence[Candidate]]:
+        return {key: found for p in chunk for key, found in (guesses or {}).get(p.key, {}).items()}
+
     if len(chunks) <= 1 or jobs == 1:
         for chunk in chunks:
-            yield chunk, _answer(chunk, work)
+            yield chunk, _answer(chunk, work, said(chunk))
         return
     context = get_context("spawn")
     alive, hold = context.Pipe(duplex=False)  # the workers stop when ``hold`` is closed
@@ -61,7 +78,7 @@ def solve(problems: Sequence[Problem], work: Work, jobs: int) -> Generator[tuple
         pool = ProcessPoolExecutor(min(jobs, len(chunks)), context, _start, (alive, folder))
         try:
             with _uninterrupted():  # a worker that is being started must get all that it needs to know
-                futures = {pool.submit(_answer, chunk, work): chunk for chunk in chunks}
+                futures = {pool.submit(_answer, chunk, work, said(chunk)): chunk for chunk in chunks}
             for future in as_completed(futures):
                 yield futures[future], future.result()
             pool.shutdown()
@@ -95,7 +112,7 @@ def _stop_with(alive: Connection) -> None:
     os._exit(1)
 
 
-def _answer(problems: Sequence[Problem], work: Work) -> list[Answer]:
+def _answer(problems: Sequence[Problem], work: Work, guesses: Guesses) -> list[Answer]:
     if work.memory is not None:
         gate.use_cache(work.memory)
-    return answer(problems, make_proposers(work.proposers, work.target))
+    return answer(problems, make_proposers(work.proposers, work.target, guesses))

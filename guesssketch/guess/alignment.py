@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from guesssketch.guess.runner import padded, positions
+from guesssketch.guess.runner import pad_token, padded, positions, start_token
 
 Heads = Sequence[tuple[int, int]]
 """(layer, head) of those that align, counted from 0."""
@@ -25,9 +25,9 @@ def cross(network: Any, sources: Sequence[Sequence[int]], texts: Sequence[Sequen
 
     A token's row is the attention paid when the token was predicted.
     """
-    pad, device = network.config.pad_token_id, network.device
+    pad, device = pad_token(network), network.device
     source, source_mask = padded(sources, pad, device)
-    target, _ = padded([[network.config.decoder_start_token_id, *text] for text in texts], pad, device)
+    target, _ = padded([[start_token(network), *text] for text in texts], pad, device)
     with _telling(network):
         output = network(input_ids=source, attention_mask=source_mask, decoder_input_ids=target, use_cache=False,
                          output_attentions=True)  # fmt: skip
@@ -37,9 +37,8 @@ def cross(network: Any, sources: Sequence[Sequence[int]], texts: Sequence[Sequen
 
 def own(network: Any, prompts: Sequence[Sequence[int]], texts: Sequence[Sequence[int]], heads: Heads) -> list[torch.Tensor]:
     """As ``cross``, of a causal model's self-attention from text to prompt."""
-    pad = 0 if network.config.pad_token_id is None else network.config.pad_token_id
     both = [[*prompt, *text] for prompt, text in zip(prompts, texts, strict=True)]
-    ids, mask = padded(both, pad, network.device)
+    ids, mask = padded(both, pad_token(network), network.device)
     with _telling(network):
         output = network(input_ids=ids, attention_mask=mask, position_ids=positions(mask), use_cache=False, output_attentions=True)
     mean = _mean(output.attentions, heads)

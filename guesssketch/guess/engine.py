@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 import torch
 
 from guesssketch.guess import alignment
+from guesssketch.guess.form import Form
 from guesssketch.guess.runner import EncoderDecoder, Runner
 from guesssketch.guess.search import Found, beam, drawn, follow
-from guesssketch.guess.tokens import source_spans, target_lines
+from guesssketch.guess.tokens import UnknownToken, source_spans, source_tokens, target_lines
 
 if TYPE_CHECKING:
     from guesssketch.guess.model import Model
@@ -49,44 +51,94 @@ class Guess:
 class How:
     """method: the likeliest token each time, a beam of ``count``, or ``count`` texts drawn at random.
 
-    seed, temperature: for drawing; what is drawn for a source depends on nothing but these and the source.
+    seed, temperature: for drawing; what is drawn for a source depends on nothing but these and the source. threads: see ``guess``.
     """
 
     method: Method = "greedy"
     count: int = 1
     seed: int = 0
     temperature: float = 1.0
+    threads: int = 1
+
+    @property
+    def rows(self) -> int:
+        """Texts that are written at once for a source."""
+        return 1 if self.method == "greedy" else self.count
+
+
+class Engine(Protocol):
+    """What guesses translations of forms."""
+
+    @property
+    def cut(self) -> int:
+        """Instructions in a form, at most."""
+        ...
+
+    def guess(self, forms: Sequence[Form], target: str, how: How, *, align: bool = False) -> list[list[Guess]]:
+        """Guesses for each form, all different, best score first; none for a form that cannot be asked."""
+        ...
+
+
+class Trained:
+    """The engine that runs a model of this project."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+
+    @property
+    def cut(self) -> int:
+        cut: int = self.model.card["cut"]
+        return cut
+
+    def guess(self, forms: Sequence[Form], target: str, how: How, *, align: bool = False) -> list[list[Guess]]:
+        sources = [self._encoded(form, target) for form in forms]
+        return guess(self.model, sources, method=how.method, count=how.count, seed=how.seed,
+                     temperature=how.temperature, align=align, threads=how.threads)  # fmt: skip
+
+    def _encoded(self, form: Form, target: str) -> list[int]:
+        """Empty if the model has no token for something."""
+        try:
+            return self.model.vocabulary.encode(source_tokens(form.source, form.exit, form.live_out, form.symbols, target))
+        except (ValueError, UnknownToken):
+            return []
+
+
+def precision() -> torch.dtype:
+    """bf16, as models are stored, where the processor multiplies it (several times as fast), else float32."""
+    known = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return torch.bfloat16 if known.get("amx_bf16") or known.get("avx512_bf16") else torch.float32
 
 
 def guess(model: Model, sources: Sequence[Sequence[int]], *, method: Method = "greedy", count: int = 1, seed: int = 0,
-          temperature: float = 1.0, align: bool = False) -> list[list[Guess]]:  # fmt: skip
+          temperature: float = 1.0, align: bool = False, threads: int = 1) -> list[list[Guess]]:  # fmt: skip
     """Guesses for each source (token ids of ``tokens.source_tokens``), all different, best score first.
 
-    None for a source longer than the card's ``longest_source``.
+    None for a source longer than the card's ``longest_source``. threads: batches written at once; a batch on each core is
+    better than several cores on a batch, whose steps are short.
     """
     how = How(method, count, seed, temperature)
     network, vocabulary, card = model.network, model.vocabulary, model.card
     short = [n for n, source in enumerate(sources) if 0 < len(source) <= card["longest_source"]]
+    groups = list(batches(short, lambda n: len(sources[n]), max(1, ROWS // how.rows)))
     guesses: list[list[Guess]] = [[] for _ in sources]
-    ends = frozenset([vocabulary.EOS])
-    with torch.inference_mode():
-        for batch in batches(short, lambda n: len(sources[n]), rows_each(how)):
-            asked = [sources[n] for n in batch]
-            found = search(EncoderDecoder(network, asked), asked, ends, card["longest_target"] + 1, how)
+
+    @torch.inference_mode()
+    def written(batch: Sequence[int]) -> list[list[Found]]:
+        asked = [sources[n] for n in batch]
+        return search(EncoderDecoder(network, asked), asked, frozenset([vocabulary.EOS]), card["longest_target"] + 1, how)
+
+    with ThreadPoolExecutor(threads) as pool:
+        for batch, found in zip(groups, pool.map(written, groups), strict=True):
             for n, texts in zip(batch, found, strict=True):
                 guesses[n] = [_guess(vocabulary, sources[n], text) for text in texts]
-            if align:
-                _align(model, batch, sources, guesses, found)
+    if align:  # when all is written: it changes how the network computes
+        for batch in groups:
+            _align(model, batch, sources, guesses)
     return guesses
 
 
-def rows_each(how: How) -> int:
-    return 1 if how.method == "greedy" else how.count
-
-
-def batches(items: Sequence[int], length: Callable[[int], int], rows: int) -> Iterator[list[int]]:
-    """``items`` by length, as many together as ROWS allows with ``rows`` texts for each."""
-    size = max(1, ROWS // rows)
+def batches(items: Sequence[int], length: Callable[[int], int], size: int) -> Iterator[list[int]]:
+    """``items`` by length, ``size`` together."""
     order = sorted(items, key=lambda n: (length(n), n))
     yield from (order[i : i + size] for i in range(0, len(order), size))
 
@@ -113,7 +165,7 @@ def _uniform(source: Sequence[int], how: How, longest: int) -> torch.Tensor:
 
 
 def _guess(vocabulary: Any, source: Sequence[int], found: Found) -> Guess:
-    tokens = vocabulary.decode(found.tokens)
+    tokens = [vocabulary.tokens[i] for i in found.tokens]
     target = vocabulary.tokens[source[0]].strip("<>")
     lines = None
     if found.end:
@@ -131,11 +183,11 @@ def _guess(vocabulary: Any, source: Sequence[int], found: Found) -> Guess:
     )
 
 
-def _align(model: Model, batch: Sequence[int], sources: Sequence[Sequence[int]], guesses: list[list[Guess]],
-           found: Sequence[Sequence[Found]]) -> None:  # fmt: skip
+@torch.inference_mode()
+def _align(model: Model, batch: Sequence[int], sources: Sequence[Sequence[int]], guesses: list[list[Guess]]) -> None:
     """Set the alignment of the batch's guesses."""
     places = [(n, rank) for n in batch for rank in range(len(guesses[n]))]
-    texts = [text.tokens for one in found for text in one]
+    texts = [model.vocabulary.encode(guesses[n][rank].tokens) for n, rank in places]
     weights = alignment.cross(model.network, [sources[n] for n, _ in places], texts, model.card.get("alignment", ()))
     for (n, rank), weight in zip(places, weights, strict=True):
         target, source = guesses[n][rank].tokens, model.vocabulary.decode(sources[n])

@@ -1,6 +1,6 @@
 """Texts found with a runner: the likeliest token each time, tokens drawn at random, or a beam.
 
-Rows that are done leave the batch when half of it is done. Equal probabilities go to the smaller token id.
+Rows that are done leave the batch when a quarter of it is done. Equal probabilities go to the smaller token id.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def follow(runner: Runner, ends: Collection[int], longest: int, choose: Choose =
                 keep.append(row)
         if not keep:
             break
-        if 2 * len(keep) <= len(tokens):
+        if 4 * len(keep) <= 3 * len(tokens):
             select = torch.tensor(keep, device=tokens.device)
             runner.select(select)
             tokens, texts = tokens[select], texts[select]
@@ -90,7 +90,7 @@ def follow(runner: Runner, ends: Collection[int], longest: int, choose: Choose =
 
 
 def beam(runner: Runner, ends: Collection[int], longest: int, count: int) -> list[list[Found]]:
-    """For each row of ``runner`` at most ``count`` texts, best score first; those without an end only where others are too few."""
+    """For each row of ``runner`` at most ``count`` texts, best score first; if they are too few, then some without an end."""
     device = runner.first.device
     active = list(range(len(runner.first)))  # texts in the batch, ``count`` rows each
     done: list[list[tuple[float, _Link]]] = [[] for _ in active]
@@ -137,8 +137,9 @@ def beam(runner: Runner, ends: Collection[int], longest: int, count: int) -> lis
         runner.select(torch.tensor(rows, device=device))
         tokens = torch.tensor(next_tokens, device=device)
         scores = torch.tensor(next_scores, device=device)
-    for text, last in zip(active, scores.tolist(), strict=True):
-        running_on = [(s, link) for s, link in zip(last, links[text], strict=True) if s > -torch.inf and link is not None]
+    for n, text in enumerate(active):
+        last = zip(scores[n].tolist(), links[text], strict=True)
+        running_on = [(score, link) for score, link in last if score > -torch.inf and link is not None]
         done[text] += running_on[: count - len(done[text])]
     return [[_found(link, ends) for _, link in texts] for texts in done]
 
@@ -151,8 +152,8 @@ def _read(runner: Runner, tokens: torch.Tensor) -> tuple[torch.Tensor, torch.Ten
 
 def _top(values: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
     """The ``count`` greatest of each row and their indices; equal ones by index."""
-    indices = values.topk(count, 1).indices.sort(1).values
-    found, order = values.gather(1, indices).sort(1, descending=True, stable=True)
+    indices = values.topk(count, 1).indices.sort(dim=1).values
+    found, order = values.gather(1, indices).sort(dim=1, descending=True, stable=True)
     return found, indices.gather(1, order)
 
 

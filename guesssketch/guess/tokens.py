@@ -5,17 +5,18 @@ One token each: mnemonic, register (every view: ``rax``, ``eax``, ``w8``), arran
 significant first, with a sign before: ``-0x18``, ``#-24`` and ``-24`` are all ``-`` ``#18``, so that a model can copy them.
 
 Sequences are kept short, since each token costs time. What decoding can put back is left out: commas but between two
-numbers, ``#``, ``+``, ``ptr``, a ``]`` that closes the line, the parentheses around RISC-V's base registers and relocated
-symbols. Text comes back up to spaces and the base of numbers; target text assembles to the same bytes.
+numbers, ``#``, ``+``, ``ptr``, a ``]`` that closes the line, ``)``, and RISC-V's ``0`` before ``(``. Text comes back up to
+spaces and the base of numbers; target text assembles to the same bytes.
 """
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from guesssketch.guess.vocabulary import UnknownToken, Vocabulary
+from guesssketch.guess.vocabulary import LIVE_OUT, UnknownToken, Vocabulary
 from guesssketch.problem import Symbol
 
 __all__ = ["UnknownToken", "Vocabulary", "source_spans", "source_tokens", "target_lines", "target_tokens"]
@@ -37,6 +38,8 @@ _REFERENCE: Final = re.compile(r"\d{1,6}[bf]")
 _SYMBOL: Final = re.compile(r"S\d{1,4}|guard")
 _WORD: Final = re.compile(r"[a-z][a-z0-9_]*")
 _ATTACHED: Final = re.compile(r"\.\d{0,2}[bhsdq]|\[\d{1,2}\]")
+_VECTOR: Final = re.compile(r"v\d{1,2}")
+_ELEMENTS: Final = re.compile(r"\.[bhsd]|\}")
 _SOURCE: Final = re.compile(
     rf"(?P<skip>[\s,+]+|ptr\b)|(?P<number>{_NUMBER})|(?P<relocated>@ \w+)|(?P<segment>[c-gs]s:)|(?P<scale>\*[1248])"
     rf"|(?P<plain>{_SYMBOL.pattern}|{_WORD.pattern}|[\[\]():{{}}-])", re.ASCII,
@@ -50,13 +53,15 @@ _TARGET: Final = re.compile(
 
 def source_tokens(source: Sequence[str], exit: str, live_out: Sequence[tuple[str, int]], symbols: Sequence[Symbol],
                   target: str) -> list[str]:  # fmt: skip
-    """Target, live-outs (``rax/32``, flags by name), symbols' natures, exit, then the instructions of a form's ``source``.
+    """Target, live-outs, symbols' natures, exit, then the instructions of a form's ``source``.
 
+    A live-out is ``rax/32``, a flag's name, or for an odd width ``rax`` ``/24``.
     A symbol is its placeholder, its kind unless ``local``, its alignment if it has one, and ``low``.
     Raises ValueError for text that no token says.
     """
     tokens = [f"<{target}>"]
-    tokens += [cell if bits == 1 else f"{cell}/{bits}" for cell, bits in live_out]
+    for cell, bits in live_out:
+        tokens += [name for name in (cell, f"{cell}/{bits}") if name in LIVE_OUT] or [cell, f"/{bits}"]
     for symbol in symbols:
         tokens.append(symbol.name)
         if symbol.kind != "local":
@@ -118,7 +123,8 @@ def _lexemes(pattern: re.Pattern[str], text: str, start: int) -> Iterator[re.Mat
             yield match
 
 
-def _source_line(text: str) -> list[str]:
+@functools.lru_cache(maxsize=1 << 16)
+def _source_line(text: str) -> tuple[str, ...]:
     tokens: list[str] = []
     for match in _lexemes(_SOURCE, text, 0):
         kind, word = match.lastgroup, match[0]
@@ -132,12 +138,13 @@ def _source_line(text: str) -> list[str]:
             tokens.append(word)
     if not tokens:
         raise ValueError("an empty instruction")
-    return tokens[:-1] if tokens[-1] == "]" else tokens
+    return tuple(tokens[:-1] if tokens[-1] == "]" else tokens)
 
 
-def _target_line(line: str) -> list[str]:
+@functools.lru_cache(maxsize=1 << 16)
+def _target_line(line: str) -> tuple[str, ...]:
     if _LABEL.fullmatch(line):
-        return [line]
+        return (line,)
     mnemonic = _MNEMONIC.match(line)
     if mnemonic is None:
         raise ValueError(f"neither a label nor an instruction: {line!r}")
@@ -154,12 +161,14 @@ def _target_line(line: str) -> list[str]:
         elif kind == "operand":
             tokens += [match["operator"], match["operand"]]
         elif kind == "base":
+            if tokens[-1] == "#00" and tokens[-2] not in _BYTE:
+                tokens.pop()
             tokens += ["(", match["base"]]
         else:
             if match[0] == "!" and tokens[-1] == "]":
                 tokens.pop()
             tokens.append(match[0].lstrip("#"))
-    return tokens[:-1] if tokens[-1] == "]" else tokens
+    return tuple(tokens[:-1] if tokens[-1] == "]" else tokens)
 
 
 def _put_number(tokens: list[str], value: int) -> None:
@@ -209,7 +218,7 @@ class _Decoder:
             if token in _BYTE or token in ("-", "-32", ",", _FLOAT, _FLOAT_ZERO):
                 self._operand(self.hash + self._number())
             elif token in ("[", "{"):
-                self._require(not self.open)
+                self._require(not self.open and bool(self.hash))
                 self.open = token
                 self._operand(token)
                 self.glue = ""
@@ -225,13 +234,14 @@ class _Decoder:
                 offset = self.tokens[self.at - 1] in _BYTE or self.parts[-1].endswith(")")
                 if offset:
                     self.glue = ""
+                self._require(not self.hash)
                 self._operand(f"({self._next(_WORD)})")
             elif token.startswith("%") and _WORD.fullmatch(token[1:]):
                 self._operand(f"{token}({self._next(_SYMBOL, _REFERENCE)})")
             elif re.fullmatch(r":[a-z0-9_]+:", token):
                 self._operand(token + self._next(_SYMBOL))
             elif _ATTACHED.fullmatch(token):
-                self._require(self.glue == ", ")
+                self._require(bool((_VECTOR if token[0] == "." else _ELEMENTS).fullmatch(self.tokens[self.at - 1])))
                 self.parts.append(token)
             else:
                 self._require(any(p.fullmatch(token) for p in (_WORD, _SYMBOL, _REFERENCE)))

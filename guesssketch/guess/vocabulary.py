@@ -14,30 +14,32 @@ _SPECIAL: Final = ("<pad>", "<s>", "</s>")
 _STRUCTURE: Final = (
     ";", "-", "-32", ",", "[", "]", "(", "{", "}", "!", "#.", "#.0", "*1", "*2", "*4", "*8", "low", "taken", "fall",
     "<aarch64>", "<riscv64>", "<fall>", "<branch>", "<indirect>", "<got>", "<tls>",
-    "byte", "word", "dword", "qword", "xmmword", "fs:", "gs:", "rip", "guard",
+    "byte", "word", "dword", "qword", "xmmword", "cs:", "ds:", "es:", "fs:", "gs:", "rip", "guard",
     *(f"align{1 << n}" for n in range(1, 7)), *(f"S{n}" for n in range(16)), *(f"{n}{k}" for n in range(1, 17) for k in ":fb"),
 )  # fmt: skip
-_LIVE_OUT: Final = (*(f"{r}/{bits}" for r in GENERAL for bits in (8, 16, 32, 64)),
-                    *(f"{half}/{bits}" for half in VECTORS for bits in (32, 64)), *FLAGS, *CONDITIONS)  # fmt: skip
+LIVE_OUT: Final = frozenset((*(f"{r}/{bits}" for r in GENERAL for bits in (8, 16, 32, 64)),
+                             *(f"{half}/{bits}" for half in VECTORS for bits in (32, 64)), *FLAGS, *CONDITIONS))  # fmt: skip
 _X86: Final = (
     *GENERAL, *(f"r{n}{w}" for n in range(8, 16) for w in "dwb"), *(f"xmm{n}" for n in range(16)),
     *(f"{e}{x}" for x in ("ax", "bx", "cx", "dx", "si", "di", "bp", "sp") for e in ("e", "")),
     "al", "bl", "cl", "dl", "sil", "dil", "bpl", "spl", "ah", "bh", "ch", "dh",
 )  # fmt: skip
 _AARCH64: Final = (
-    *(f"{view}{n}" for view in "xw" for n in range(31)), "xzr", "wzr", "sp", "wsp", *(f"{v}{n}" for v in "vqdshb" for n in range(32)),
-    *(".8b .16b .4h .8h .2s .4s .1d .2d .1q .b .h .s .d".split()), *(f"[{n}]" for n in range(16)),
-    *("eq ne hs lo mi pl vs vc hi ls ge lt gt le".split()), *("lsl lsr asr ror msl uxtb uxth uxtw uxtx sxtb sxth sxtw sxtx".split()),
-    *(":lo12: :got: :got_lo12: :gottprel: :gottprel_lo12: :tprel_hi12: :tprel_lo12_nc:".split()),
+    *(f"{view}{n}" for view in "xw" for n in range(31)), *(f"{view}{n}" for view in "vqdshb" for n in range(32)),
+    "xzr", "wzr", "sp", "wsp", *(f".{n}{w}" for w, counts in (("b", (8, 16)), ("h", (4, 8)), ("s", (2, 4)), ("d", (1, 2)))
+                                 for n in ("", *counts)),
+    *(f"[{n}]" for n in range(16)), "eq", "ne", "hs", "lo", "mi", "pl", "vs", "vc", "hi", "ls", "ge", "lt", "gt", "le",
+    "lsl", "lsr", "asr", "ror", "msl", *(f"{s}xt{w}" for s in "us" for w in "bhwx"),
+    ":lo12:", ":got:", ":got_lo12:", ":gottprel:", ":gottprel_lo12:", ":tprel_hi12:", ":tprel_lo12_nc:",
 )  # fmt: skip
 _RISCV: Final = (
-    *("zero ra sp gp tp".split()), *(f"{k}{n}" for k, count in (("a", 8), ("s", 12), ("t", 7)) for n in range(count)),
-    *(f"f{k}{n}" for k, count in (("a", 8), ("s", 12), ("t", 12)) for n in range(count)), *("rne rtz rdn rup rmm".split()),
-    *("%pcrel_hi %pcrel_lo %got_pcrel_hi %tls_ie_pcrel_hi %hi %lo %tprel_hi %tprel_lo %tprel_add".split()),
+    "zero", "ra", "sp", "gp", "tp", *(f"{k}{n}" for k, count in (("a", 8), ("s", 12), ("t", 7)) for n in range(count)),
+    *(f"f{k}{n}" for k, count in (("a", 8), ("s", 12), ("t", 12)) for n in range(count)), "rne", "rtz", "rdn", "rup", "rmm",
+    "%pcrel_hi", "%pcrel_lo", "%got_pcrel_hi", "%tls_ie_pcrel_hi", "%hi", "%lo", "%tprel_hi", "%tprel_lo", "%tprel_add",
 )  # fmt: skip
 _FIXED: Final = tuple(dict.fromkeys((
     *_SPECIAL, *(f"#{n:02x}" for n in range(256)), *_STRUCTURE, *(f"@{kind}" for kind in get_args(RelocKind)[:7]),
-    *_LIVE_OUT, *_X86, *_AARCH64, *_RISCV,
+    *sorted(LIVE_OUT), *VECTORS, *(f"/{bits}" for bits in range(1, 65)), *_X86, *_AARCH64, *_RISCV,
 )))  # fmt: skip
 
 

@@ -13,9 +13,11 @@ from typing import Final
 
 from guesssketch.lifted import source_effect
 from guesssketch.lowering.backend import Style, compile_ir
+from guesssketch.lowering.debuglines import DebugLines, module
 from guesssketch.lowering.expressions import Unsupported
 from guesssketch.lowering.ir import function_text
 from guesssketch.lowering.text import Unusable, candidate_lines, split_functions
+from guesssketch.lowering.tidy import tidy
 from guesssketch.problem import Candidate, Problem
 
 BATCH: Final = 300  # functions in one run of LLVM
@@ -51,26 +53,35 @@ class Lowering:
                 with source_effect(problem.instructions, problem.exit) as effect, suppress(Unsupported):
                     if not effect.opaque:
                         functions[number] = function_text(f"f{number}", effect, problem, strict)
-            results |= self._compiled(functions, "canonical" if strict else self.style)
-        return results
+            made = assembly_of(functions, self.target, "canonical" if strict else self.style)
+            for number, raw in made.items():
+                with suppress(Unusable):
+                    results[number] = self.lines_of(number, functions[number], raw)
+        numbers = list(results)
+        return dict(zip(numbers, tidy(self.target, [problems[n] for n in numbers], list(results.values())), strict=True))
 
-    def _compiled(self, functions: Mapping[int, str], style: Style) -> dict[int, tuple[str, ...]]:
-        """Lines by number; a module that LLVM does not survive is halved until the culprit is alone."""
-        if not functions:
-            return {}
-        assembly = compile_ir("\n".join(functions.values()), self.target, style)
-        if assembly is None:
-            if len(functions) == 1:
-                return {}
-            numbers = list(functions)
-            halves = numbers[: len(numbers) // 2], numbers[len(numbers) // 2 :]
-            first, second = ({n: functions[n] for n in half} for half in halves)
-            return self._compiled(first, style) | self._compiled(second, style)
-        results: dict[int, tuple[str, ...]] = {}
-        for name, raw in split_functions(assembly).items():
-            try:
-                pinned = _PINNED.findall(functions[int(name[1:])])
-                results[int(name[1:])] = candidate_lines(name, raw, self.target, pinned)
-            except Unusable:
-                continue
-        return results
+    def lines_of(self, number: int, function: str, raw: Sequence[str]) -> tuple[str, ...]:
+        """The candidate lines in the assembly ``raw`` of the LLVM function ``f<number>``. Raises ``text.Unusable``."""
+        return candidate_lines(f"f{number}", raw, self.target, _PINNED.findall(function), self.style)
+
+
+def assembly_of(
+    functions: Mapping[int, str], target: str, style: Style, places: Mapping[int, DebugLines] | None = None
+) -> dict[int, list[str]]:
+    """The assembly of functions ``f<number>``, by number. ``places``: the line numbers of all of them, if they have any.
+
+    A module that LLVM does not survive is halved until the culprit is alone; that one is missing. Raises ToolError if LLVM
+    cannot be run.
+    """
+    if not functions:
+        return {}
+    text = "\n".join(functions.values())
+    assembly = compile_ir(text if places is None else module(text, [places[n] for n in functions]), target, style)
+    if assembly is not None:
+        return {int(name[1:]): raw for name, raw in split_functions(assembly).items()}
+    if len(functions) == 1:
+        return {}
+    numbers = list(functions)
+    halves = numbers[: len(numbers) // 2], numbers[len(numbers) // 2 :]
+    first, second = (assembly_of({n: functions[n] for n in half}, target, style, places) for half in halves)
+    return first | second

@@ -12,7 +12,8 @@ Style = Literal["best", "canonical"]
 
 # GVN would put one of two registers for the other where a branch has shown them equal, at the price of a move.
 _COMMON: Final = ("-S", "-O2", "-x", "ir", "-mrelocation-model", "pic", "-pic-level", "2", "-Wno-override-module",
-                  "-ffp-contract=off", "-mllvm", "-opt-disable=gvn")  # fmt: skip
+                  "-ffp-contract=off", "-mllvm", "-opt-disable=gvn", "-mllvm", "-disable-machine-sink",
+                  "-mllvm", "-use-unknown-locations=Enable")  # fmt: skip
 
 
 def _features(*names: str) -> tuple[str, ...]:
@@ -35,8 +36,8 @@ _TARGET: Final = {
 _SOURCE_ORDER: Final = _options("-enable-misched=false", "-enable-post-misched=false", "-pre-RA-sched=source",
                                 "-disable-block-placement")  # fmt: skip
 _STYLE: Final = {
-    ("aarch64", "best"): _options("-enable-post-misched=false", "-disable-machine-sink"),
-    ("riscv64", "best"): _options("-disable-machine-sink"),
+    ("aarch64", "best"): _options("-enable-post-misched=false"),
+    ("riscv64", "best"): (),
     ("aarch64", "canonical"): _SOURCE_ORDER,
     ("riscv64", "canonical"): _SOURCE_ORDER,
 }  # fmt: skip

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Final, Literal
 
-from guesssketch.lowering.lanes import Lanes, split
+from guesssketch.lowering.lanes import Lanes, Row, split
 from guesssketch.lowering.pins import BOOLEANS, Pin
 from guesssketch.problem import Problem, Symbol
 from isa.terms import BINARY, FLOAT_BINARY, FLOAT_COMPARE, Term, mask, signed
@@ -16,15 +17,23 @@ _FLOAT_TYPES: Final = {32: "float", 64: "double"}
 _ROUND: Final = {"rne": "roundeven", "rtz": "trunc", "rtp": "ceil", "rtn": "floor", "rna": "round"}
 
 
+Maker = Term | Literal["state", "jump"]  # what a line of IR is there for: a term, the state map, or the way out
+
+
 class Unsupported(Exception):
     """A block with no lowering; the text says what is in the way."""
 
 
 class Expressions:
-    """Emits IR for terms, each once. ``lines``: the function's body so far; ``globals``: declarations it needs."""
+    """Emits IR for terms, each once.
+
+    lines: the function's body so far. makers: for each of them, what it is there for. globals: declarations it needs.
+    """
 
     def __init__(self, function: str, problem: Problem, strict: bool, ordered_symbols: frozenset[str]) -> None:
         self.lines: list[str] = []
+        self.makers: list[Maker] = []
+        self._maker: Maker = "state"
         self.globals: list[str] = []
         self._function = function
         self._problem = problem
@@ -37,9 +46,11 @@ class Expressions:
         self._vectors: dict[str, str] = {}
         self._thread_pointer: str | None = None
         packed = problem.target == "aarch64" and not strict
-        self._lanes = (
-            Lanes(self._new, self.value, self._vector_source, lambda x: self._hidden(x, x.width)) if packed else None
-        )
+        self._lanes: Lanes | None = None
+        if packed:
+            self._lanes = _Lanes(
+                self._new, self.value, self._vector_source, lambda x: self._hidden(x, x.width), self.making
+            )
 
     # --- entry and exit ----------------------------------------------------------------------------------------------
 
@@ -138,20 +149,21 @@ class Expressions:
 
     def store(self, term: Term) -> None:
         _, address, value = term.args
-        volatile, pointer = self._pointer(address)
-        packed = self._packed([value]) if value.width == 128 else None
-        if packed is not None:
-            self.lines.append(f"store {volatile}{packed}, ptr {pointer}, align 1")
-            return
-        if value.id in self._floats:
-            kind, operand = _FLOAT_TYPES[value.width], self._floats[value.id]
-        else:
-            kind, operand = f"i{value.width}", self.value(value)
-        self.lines.append(f"store {volatile}{kind} {operand}, ptr {pointer}, align 1")
+        with self.making(term):
+            volatile, pointer = self._pointer(address)
+            packed = self._packed([value]) if value.width == 128 else None
+            if packed is not None:
+                operand = packed
+            elif value.id in self._floats:
+                operand = f"{_FLOAT_TYPES[value.width]} {self._floats[value.id]}"
+            else:
+                operand = f"i{value.width} {self.value(value)}"
+            self.add(f"store {volatile}{operand}, ptr {pointer}, align 1")
 
     def guarded(self, guard: Term, accesses: Sequence[Term]) -> None:
         """Make ``accesses`` only if ``guard``; the loads among them give 0 otherwise."""
-        self.lines += [f"br i1 {self.value(guard)}, label %do, label %join", "do:"]
+        with self.making(guard):
+            self.add(f"br i1 {self.value(guard)}, label %do, label %join", "do:")
         values, floats = dict(self._values), dict(self._floats)
         for term in accesses:
             if term.op == "store":
@@ -159,7 +171,7 @@ class Expressions:
             else:
                 self.value(term)
         loaded = {term.id: (self._values[term.id], term.width) for term in accesses if term.op == "load"}
-        self.lines += ["br label %join", "join:"]
+        self.add("br label %join", "join:")
         self._values, self._floats = values, floats
         for number, (value, width) in loaded.items():
             self._values[number] = self._new(f"phi i{width} [ {value}, %do ], [ 0, %entry ]")
@@ -172,13 +184,28 @@ class Expressions:
             return str(bool(term.attr)).lower() if term.width == 1 else str(signed(term.attr, term.width))
         known = self._values.get(term.id)
         if known is None:
-            known = self._values[term.id] = self._emit(term)
+            with self.making(term):
+                known = self._values[term.id] = self._emit(term)
         return known
+
+    def add(self, *lines: str) -> None:
+        """Append ``lines`` for what is being made."""
+        self.lines += lines
+        self.makers += [self._maker] * len(lines)
 
     def _new(self, text: str) -> str:
         name = f"%v{len(self.lines)}"
-        self.lines.append(f"{name} = {text}")
+        self.add(f"{name} = {text}")
         return name
+
+    @contextmanager
+    def making(self, maker: Maker) -> Iterator[None]:
+        """What is appended while the context lasts is there for ``maker``."""
+        before, self._maker = self._maker, maker
+        try:
+            yield
+        finally:
+            self._maker = before
 
     def _emit(self, term: Term) -> str:
         op, w = term.op, term.width
@@ -398,6 +425,25 @@ class Expressions:
         return self._from_float(
             term, f"call {result} @llvm.{name}.f{w}({', '.join(f'{result} {x}' for x in operands)})"
         )
+
+
+class _Lanes(Lanes):
+    """Packed operations, each of them made for the first lane of its row."""
+
+    def __init__(
+        self,
+        emit: Callable[[str], str],
+        scalar: Callable[[Term], str],
+        source: Callable[[Term], tuple[str, str, int, int] | None],
+        hide: Callable[[Term], str],
+        making: Callable[[Maker], AbstractContextManager[None]],
+    ) -> None:
+        super().__init__(emit, scalar, source, hide)
+        self._making = making
+
+    def build(self, row: Row, depth: int = 0) -> str | None:
+        with self._making(next(x for x in row if x is not None)):
+            return super().build(row, depth)
 
 
 def _summands(address: Term) -> frozenset[str]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from guesssketch.lowering.debuglines import DebugLines
 from guesssketch.lowering.expressions import Expressions, Unsupported
 from guesssketch.lowering.pins import BOOLEANS, entry_pins, exit_pins, part
 from guesssketch.lowering.simplify import simplify
@@ -91,11 +92,12 @@ def _conditional(memory: Term, guard: Term, guarded: frozenset[tuple[Term, int]]
     return t.ite(guard, made, base)
 
 
-def function_text(name: str, effect: Effect, problem: Problem, strict: bool = False) -> str:
+def function_text(name: str, effect: Effect, problem: Problem, strict: bool = False, lines: DebugLines | None = None) -> str:
     """The LLVM function of one block, with the globals that it needs.
 
     strict: no packed operations, and nothing for LLVM to fold into symbol addresses; slower code, for when the plain
-    form came out unusable. Raises Unsupported for what has no lowering.
+    form came out unusable. lines: keeps what each instruction is there for, and tells LLVM with debug information.
+    Raises Unsupported for what has no lowering.
     """
     state = MAPS[problem.target]
     roots = roots_of(effect, problem)
@@ -112,17 +114,20 @@ def function_text(name: str, effect: Effect, problem: Problem, strict: bool = Fa
     operands = [emitter.output(pin, roots.cells) for pin in outputs]
     if roots.target is not None:
         operands.append((state.branch_target, "i64", emitter.value(roots.target)))
-    lines = emitter.lines
     if roots.condition is None:
-        lines += [_mark(comment + FALL_MARK, operands), "ret void"]
+        emitter.add(_mark(comment + FALL_MARK, operands), "ret void")
     else:
         condition = emitter.value(roots.condition)
-        lines += [_mark(comment + HINT_MARK, operands), f"br i1 {condition}, label %taken, label %fall",
-                  "fall:", _mark(comment + FALL_MARK, operands), "ret void",
-                  "taken:", _mark(comment + TAKEN_MARK, operands), "ret void"]  # fmt: skip
-    body = "\n".join(lines)
+        emitter.add(_mark(comment + HINT_MARK, operands))
+        with emitter.making("jump"):
+            emitter.add(f"br i1 {condition}, label %taken, label %fall")
+        emitter.add("fall:", _mark(comment + FALL_MARK, operands), "ret void",
+                    "taken:", _mark(comment + TAKEN_MARK, operands), "ret void")  # fmt: skip
+    placed = emitter.lines if lines is None else lines.placed(emitter.lines, emitter.makers)
+    body = "\n".join(placed)
+    scope = "" if lines is None else f" {lines.scope}"
     frame = ' "frame-pointer"="all"' if problem.target == "aarch64" else ""  # keeps x29 from the allocator
-    return "\n".join([*emitter.globals, f"define ghccc void @{name}() nounwind{frame} {{", "entry:", body, "}", ""])
+    return "\n".join([*emitter.globals, f"define ghccc void @{name}() nounwind{frame}{scope} {{", "entry:", body, "}", ""])
 
 
 def _emit_body(emitter: Expressions, roots: Roots, order: Sequence[Term]) -> None:

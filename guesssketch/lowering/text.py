@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Sequence
 from typing import Final
 
+from guesssketch.lowering.backend import Style
 from guesssketch.lowering.ir import ENTRY_MARK, FALL_MARK, TAKEN_MARK
 
 _LABEL: Final = re.compile(r"(\.?[A-Za-z_][\w.$]*):")
@@ -38,6 +39,7 @@ _VECTOR: Final = re.compile(r"\b[vqdshb](\d{1,2})\b")
 
 
 _FOLDED: Final = re.compile(r"\bS\d+[+-]\d")  # an offset folded into a symbol: a placeholder is a whole address
+_CONSTANT: Final = re.compile(r"(lui|li|addiw?|slli|srli) (\w+), (?:(\w+), )?(-?\d+)")
 
 
 class Unusable(Exception):
@@ -59,16 +61,20 @@ def split_functions(assembly: str) -> dict[str, list[str]]:
     return functions
 
 
-def candidate_lines(name: str, raw: Sequence[str], target: str, pinned: Collection[str]) -> tuple[str, ...]:
+def candidate_lines(
+    name: str, raw: Sequence[str], target: str, pinned: Collection[str], style: Style = "best"
+) -> tuple[str, ...]:
     """The lines of one function as a candidate's. ``pinned``: the registers at its markers. Raises Unusable."""
     _check_prologue(raw, target, pinned)
-    lines = _plain(name, raw, target)
+    lines = plain_lines(name, raw, target)
     if target == "aarch64":
         lines = _without_callee_saved(lines, pinned)
     for line in lines:
         if _REFUSED[target].search(line) or _FOLDED.search(line):
             raise Unusable(line)
     lines = _threaded(lines, target)
+    if target == "riscv64" and style == "canonical":
+        lines = _constants(lines)
     return tuple(_numbered(lines))
 
 
@@ -77,14 +83,14 @@ def _check_prologue(raw: Sequence[str], target: str, pinned: Collection[str]) ->
     mark = ("//" if target == "aarch64" else "#") + ENTRY_MARK
     if mark not in raw:
         return
-    defined = {_register(name, target) for name in pinned}
+    defined = {register(name, target) for name in pinned}
     for line in raw[: raw.index(mark)]:
         for word in _REGISTER.findall(line):
-            if _register(word, target) in defined:
+            if register(word, target) in defined:
                 raise Unusable(f"before the entry: {line}")
 
 
-def _register(name: str, target: str) -> str:
+def register(name: str, target: str) -> str:
     """One name for all views of a register."""
     if target == "riscv64":
         return _RISCV.get(name, name)
@@ -105,7 +111,7 @@ def _without_callee_saved(lines: list[str], pinned: Collection[str]) -> list[str
     return [_VECTOR.sub(lambda m: m[0][0] + names.get(m[1], m[1]), line) for line in lines]
 
 
-def _plain(name: str, raw: Sequence[str], target: str) -> list[str]:
+def plain_lines(name: str, raw: Sequence[str], target: str) -> list[str]:
     """Labels, instructions and exits as jumps to ``taken`` or ``fall``."""
     comment = "//" if target == "aarch64" else "#"
     jump = _JUMP[target]
@@ -186,6 +192,38 @@ def _threaded(lines: list[str], target: str) -> list[str]:
             lines.pop()
         if lines == before:
             return lines
+
+
+def _constants(lines: Sequence[str]) -> list[str]:
+    """RISC-V's constants, each said as one ``li``, of which the assembler makes as many instructions as LLVM had chosen."""
+    result: list[str] = []
+    constant, value = "", 0  # the register that the last line of ``result`` gave this value
+    for line in lines:
+        match = _CONSTANT.fullmatch(line)
+        operation, into, source, number = match.groups() if match else ("", "", None, "0")
+        if operation in ("lui", "li"):
+            constant, value = into, _signed(int(number) << 12, 32) if operation == "lui" else int(number)
+        elif source is not None and source == into == constant:
+            value = _computed(operation, value, int(number))
+            result.pop()
+        else:
+            constant = ""
+        result.append(f"li {constant}, {value}" if constant else line)
+    return result
+
+
+def _computed(operation: str, value: int, number: int) -> int:
+    """What one instruction makes of a register's value (RISC-V ISA manual, RV64I), as a signed number of 64 bits."""
+    if operation == "slli":
+        return _signed(value << number, 64)
+    if operation == "srli":
+        return _signed((value % (1 << 64)) >> number, 64)
+    return _signed(value + number, 32 if operation == "addiw" else 64)
+
+
+def _signed(value: int, bits: int) -> int:
+    half = 1 << (bits - 1)
+    return (value + half) % (1 << bits) - half
 
 
 def _labels_from(lines: Sequence[str], start: int) -> list[str]:

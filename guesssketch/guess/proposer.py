@@ -1,0 +1,207 @@
+"""The model as a proposer: problems are cut to the model's size, put in normal form, guessed in batches, and named back."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from guesssketch.guess.form import Form, normalise
+from guesssketch.problem import Candidate, Problem
+from guesssketch.questions import cut
+
+if TYPE_CHECKING:
+    from guesssketch.guess.engine import Engine, Guess, How
+
+NAME: Final = "lm"
+SHIPPED: Final = Path(__file__).parents[1] / "data" / "model"
+AHEAD: Final = 2048  # problems guessed between two signs of progress: many, so that forms of like length come together
+_LABEL: Final = re.compile(r"(\d+):")
+_REFERENCE: Final = re.compile(r"(?<![\w.#])(\d+)([bf])(?!\w)")
+_FALL: Final = re.compile(r"\bfall\b")
+
+
+@dataclass
+class _Node:
+    """A problem in the tree of cuts: ``form`` is guessed, or its halves are. Neither: nothing to say."""
+
+    problem: Problem
+    form: Form | None = None
+    halves: tuple[_Node, _Node] | None = None
+
+
+class Guesser:
+    """Candidates by a model.
+
+    model: an engine, or the folder or hub name of one, read when it is first needed. how: the search; greedy if not given.
+    template: see ``open_engine``.
+    """
+
+    name = NAME
+
+    def __init__(self, target: str, model: Engine | Path | str = SHIPPED, how: How | None = None,
+                 template: Path | None = None) -> None:  # fmt: skip
+        self.target = target
+        self.model = model
+        self.how = how
+        self.template = template
+
+    @cached_property
+    def engine(self) -> Engine:
+        """Raises UsageError if there is no such model."""
+        return open_engine(self.model, self.template) if isinstance(self.model, Path | str) else self.model
+
+    def propose(self, problems: Sequence[Problem]) -> Iterator[Sequence[Candidate]]:
+        for problem, known in zip(problems, self.guessed(problems), strict=True):
+            yield known.get(problem.key, ())
+
+    def guessed(self, problems: Sequence[Problem]) -> list[Mapping[str, Sequence[Candidate]]]:
+        """For each problem the candidates, by key, for itself and for every piece it was cut into on the way."""
+        roots = [self._tree(problem) for problem in problems]
+        guesses = self._guesses([leaf.form for root in roots for leaf in _leaves(root) if leaf.form])
+        return [self._candidates(root, guesses) for root in roots]
+
+    def _tree(self, problem: Problem) -> _Node:
+        if len(problem.instructions) > max(1, self.engine.cut):
+            one, two = cut(problem)
+            return _Node(problem, halves=(self._tree(one), self._tree(two)))
+        return _Node(problem, form=normalise(problem))
+
+    def _guesses(self, forms: Sequence[Form]) -> dict[tuple[object, ...], list[Guess]]:
+        """By what the model sees; what looks the same is asked once."""
+        from guesssketch.guess.engine import How
+
+        distinct = {_seen(form): form for form in forms}
+        guesses = self.engine.guess(list(distinct.values()), self.target, self.how or How())
+        return dict(zip(distinct, guesses, strict=True))
+
+    def _candidates(self, root: _Node, guesses: Mapping[tuple[object, ...], Sequence[Guess]]) -> dict[str, Sequence[Candidate]]:
+        known: dict[str, Sequence[Candidate]] = {}
+
+        def visit(node: _Node) -> list[list[tuple[str, ...]]]:
+            """For each leaf below, its lines by rank; no candidate for a node where a leaf has none."""
+            if node.halves:
+                pieces = visit(node.halves[0]) + visit(node.halves[1])
+            else:
+                pieces = [self._named(node.form, guesses)]
+            ranks = max(map(len, pieces)) if all(pieces) else 0
+            texts = (joined([piece[min(rank, len(piece) - 1)] for piece in pieces]) for rank in range(ranks))
+            known[node.problem.key] = tuple(Candidate(lines, NAME) for lines in dict.fromkeys(texts))
+            return pieces
+
+        visit(root)
+        return known
+
+    def _named(self, form: Form | None, guesses: Mapping[tuple[object, ...], Sequence[Guess]]) -> list[tuple[str, ...]]:
+        """The form's guesses as text with the problem's own names, best first."""
+        if form is None:
+            return []
+        return [form.lines(guess.lines, self.target) for guess in guesses[_seen(form)] if guess.lines is not None]
+
+
+class Ready:
+    """Candidates that were guessed before, by the problem's key."""
+
+    name = NAME
+
+    def __init__(self, candidates: Mapping[str, Sequence[Candidate]]) -> None:
+        self.candidates = candidates
+
+    def propose(self, problems: Sequence[Problem]) -> Iterator[Sequence[Candidate]]:
+        for problem in problems:
+            yield self.candidates.get(problem.key, ())
+
+
+def guess_ahead(problems: Sequence[Problem], guesser: Guesser, jobs: int, progress: Callable[[int], None]
+                ) -> dict[str, Mapping[str, Sequence[Candidate]]]:  # fmt: skip
+    """By problem key, ``Guesser.guessed``: all in this process, ``jobs`` batches at once. ``progress``: told the number done.
+
+    Raises UsageError if there is no such model.
+    """
+    import torch
+
+    from guesssketch.guess.engine import How
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    guesser.how = replace(guesser.how or How(), threads=jobs)
+    guesses: dict[str, Mapping[str, Sequence[Candidate]]] = {}
+    try:
+        for start in range(0, len(problems), AHEAD):
+            some = problems[start : start + AHEAD]
+            guesses |= zip((p.key for p in some), guesser.guessed(some), strict=True)
+            progress(len(guesses))
+    finally:
+        torch.set_num_threads(before)
+    return guesses
+
+
+def identity(model: Path | str) -> str:
+    """Tells models apart: a hash of a folder's files, or a hub model's name."""
+    if not Path(model).is_dir():
+        return str(model)
+    digest = hashlib.sha256()
+    for file in sorted(Path(model).iterdir()):
+        if file.is_file():
+            digest.update(f"{file.name} {file.stat().st_size} ".encode() + file.read_bytes())
+    return digest.hexdigest()
+
+
+def open_engine(name: Path | str, template: Path | None = None) -> Engine:
+    """The engine for a model folder of this project, or for any transformers model, by folder or hub name.
+
+    template: the prompt of a model that is not this project's. Raises UsageError, one line, if there is no model, or it
+    cannot be read.
+    """
+    if Path(name, "card.json").is_file() or name == SHIPPED:
+        from guesssketch.guess.engine import Trained, precision
+        from guesssketch.guess.model import load
+
+        return Trained(load(name, dtype=precision()))
+    from guesssketch.guess.foreign import TEMPLATE, Foreign
+
+    return Foreign.open(name, template or TEMPLATE)
+
+
+def joined(pieces: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """Texts that run one after the other as one text: labels numbered anew, the way to ``fall`` of all but the last leading on."""
+    lines: list[str] = []
+    labels = 0
+    for piece in pieces[:-1]:
+        body, labels = _renumbered(piece, labels)
+        if any(_FALL.search(line) for line in body):
+            labels += 1
+            body = [_FALL.sub(f"{labels}f", line) for line in body] + [f"{labels}:"]
+        lines += body
+    last, _ = _renumbered(pieces[-1], labels)
+    return (*lines, *last)
+
+
+def _renumbered(lines: Sequence[str], labels: int) -> tuple[list[str], int]:
+    """``lines`` with labels counted on from ``labels``, and the last number in use."""
+    numbers: dict[str, int] = {}
+    for line in lines:
+        if match := _LABEL.fullmatch(line):
+            numbers.setdefault(match[1], labels + len(numbers) + 1)
+
+    def reference(match: re.Match[str]) -> str:
+        return f"{numbers.get(match[1], match[1])}{match[2]}"
+
+    body = [f"{numbers[line[:-1]]}:" if _LABEL.fullmatch(line) else _REFERENCE.sub(reference, line) for line in lines]
+    return body, labels + len(numbers)
+
+
+def _leaves(node: _Node) -> Iterator[_Node]:
+    if node.halves is None:
+        yield node
+        return
+    for half in node.halves:
+        yield from _leaves(half)
+
+
+def _seen(form: Form) -> tuple[object, ...]:
+    return form.source, form.exit, form.live_out, form.symbols

@@ -1,0 +1,111 @@
+"""Records of pairs, as ``datasets/pairs/export.py`` writes them, read back: what a model sees, and the problem behind it."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+from guesssketch.errors import InputError, UsageError
+from guesssketch.guess.form import Form, widened
+from guesssketch.guess.tokens import target_tokens
+from guesssketch.problem import Problem, Symbol
+from isa.machine import Instruction, Relocation
+
+TARGETS: Final = ("aarch64", "riscv64")
+
+
+@dataclass(frozen=True)
+class Record:
+    """One pair. form: under names of its own. lines: the teacher's translation of it.
+
+    verdict: the teacher's, ``proved`` or ``tested``. count: how often the form occurs in the objects. level: of optimisation,
+    where the form was first met, such as ``-O2``. body: what the problem is made of (``problem``).
+    """
+
+    target: str
+    form: Form
+    lines: tuple[str, ...]
+    verdict: str
+    count: int
+    level: str
+    body: dict[str, Any]
+
+    @staticmethod
+    def read(data: dict[str, Any]) -> Record:
+        """From one line's JSON. Raises KeyError, TypeError or ValueError if it is none."""
+        body = data["source"]
+        form = Form(
+            source=tuple(body["s"]),
+            exit=body["exit"],
+            live_out=tuple((name, bits) for name, bits in body["out"]),
+            symbols=tuple(Symbol(*symbol) for symbol in body["symbols"]),
+            passed=tuple(body["passed"]),
+            dead=tuple(body["dead"]),
+            registers={},
+            placeholders={},
+        )
+        return Record(data["target"], form, tuple(data["lines"]), data["verdict"], data["count"], data["level"], body)
+
+    @cached_property
+    def problem(self) -> Problem:
+        """The form as a problem of its own: all that it does not speak of is live."""
+        form = self.form
+        return widened(self.target, _instructions(self.body), form.exit, form.live_out, form.symbols, form.passed, form.dead)
+
+    @cached_property
+    def target_tokens(self) -> list[str] | None:
+        """What the teacher would have a model write; None for text that no token says."""
+        try:
+            return target_tokens(self.lines)
+        except ValueError:
+            return None
+
+
+def _instructions(body: dict[str, Any]) -> list[Instruction]:
+    found: list[Instruction] = []
+    offset = 0
+    for code, text, relocations in body["i"]:
+        fields = tuple(Relocation(at, kind, symbol) for at, kind, symbol in relocations)
+        found.append(Instruction(offset, bytes.fromhex(code), text, fields))
+        offset += len(code) // 2
+    return found
+
+
+def sample(folder: Path, split: str, target: str, limit: int | None) -> list[Record]:
+    """``limit`` forms of a split (None: all), of each level its share, drawn by the forms' hashes: the same ones always,
+    for both targets, in whatever order they lie; a larger sample holds the smaller.
+
+    Raises UsageError if there are no such shards, InputError for a broken one.
+    """
+    ranked: dict[str, list[tuple[bytes, int]]] = {}
+    for number, data in enumerate(_records(folder, split, target)):
+        ranked.setdefault(data["level"], []).append((_hash(data["source"]), number))
+    total = sum(map(len, ranked.values()))
+    share = 1.0 if limit is None or not total else min(1.0, limit / total)
+    chosen = {number for group in ranked.values() for _, number in sorted(group)[: round(len(group) * share)]}
+    found = [(_hash(data["source"]), data) for n, data in enumerate(_records(folder, split, target)) if n in chosen]
+    return [Record.read(data) for _, data in sorted(found, key=lambda pair: pair[0])]
+
+
+def _hash(body: dict[str, Any]) -> bytes:
+    return hashlib.sha256(json.dumps([body["s"], body["exit"], body["out"], body["symbols"]]).encode()).digest()[:16]
+
+
+def _records(folder: Path, split: str, target: str) -> Iterator[dict[str, Any]]:
+    shards = sorted(path for suffix in ("jsonl", "jsonl.gz") for path in folder.glob(f"{target}-{split}-*.{suffix}"))
+    if not shards:
+        raise UsageError(f"{folder}: no pairs {target}-{split}-*.jsonl.gz")
+    for shard in shards:
+        opener: Callable[..., Any] = gzip.open if shard.suffix == ".gz" else open
+        try:
+            with opener(shard, "rt", encoding="utf-8") as file:
+                yield from map(json.loads, file)
+        except (OSError, EOFError, ValueError, zlib.error) as error:
+            raise InputError(f"{shard}: broken shard of pairs: {error}") from error
