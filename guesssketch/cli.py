@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -38,12 +39,14 @@ def main() -> None:
 @click.option("--require", type=click.Choice(("proved", "tested")), default="tested", show_default=True,
               help="Weakest verdict to let through.")  # fmt: skip
 @click.option("--proposers", default="lowering", show_default=True, help="Who is asked, in order, separated by commas.")
+@click.option("--model", help="Folder or hub name of the model that lm asks.  [default: the one that is shipped]")
+@click.option("--prompt", type=click.Path(path_type=Path), help="Prompt template for a model that is not of this project.")
 @_prototypes
 @click.option("-j", "--jobs", type=click.IntRange(min=1), help="Worker processes.  [default: one a core]")
 @click.option("--cache", type=click.Path(path_type=Path), help="Directory of proved translations.")
 @click.option("--no-cache", is_flag=True, help="Neither read nor write proved translations.")
 def translate(files: Sequence[Path], target: str, output: Path, kind: Any, report: Path | None,
-              require: Any, proposers: str, prototypes: Sequence[Path],
+              require: Any, proposers: str, model: str | None, prompt: Path | None, prototypes: Sequence[Path],
               jobs: int | None, cache: Path | None, no_cache: bool) -> None:  # fmt: skip
     """Translate x86-64 objects and archives together; they call each other directly."""
     from rich.console import Console
@@ -57,7 +60,8 @@ def translate(files: Sequence[Path], target: str, output: Path, kind: Any, repor
     from guesssketch import pipeline
     from guesssketch.cache import default_directory
 
-    settings: dict[str, Any] = {"target": target, "require": require, "prototypes": tuple(prototypes)}
+    settings: dict[str, Any] = {"target": target, "require": require, "prototypes": tuple(prototypes),
+                                "model": model, "prompt": prompt}  # fmt: skip
     settings["proposers"] = tuple(name.strip() for name in proposers.split(","))
     settings["cache"] = None if no_cache else cache or default_directory()
     if jobs:
@@ -121,6 +125,83 @@ def prove(pair: Path) -> None:
     click.echo(str(verdict))
     if not isinstance(verdict, Proved):
         sys.exit(1)
+
+
+@main.command()
+@click.argument("pairs", type=click.Path(path_type=Path))
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Model folder; goes on from its checkpoint.")
+@click.option("--target", "targets", multiple=True, type=click.Choice(TARGETS), help="May be repeated.  [default: both]")
+@click.option("--size", type=click.Choice(("tiny", "small", "base", "deep", "large")), default="base", show_default=True)
+@click.option("--init", type=click.Path(path_type=Path), help="Model folder whose weights and vocabulary to begin with.")
+@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), default=9.0, show_default=True,
+              help="Of the whole run, over all its starts.")  # fmt: skip
+@click.option("--steps", type=click.IntRange(min=10), help="Train so many steps instead, by tens.")
+@click.option("--pause", type=click.FloatRange(min=0, min_open=True), help="Stop after so many minutes, to go on another time.")
+@click.option("--every", type=click.FloatRange(min=0, min_open=True), default=60.0, show_default=True,
+              help="Seconds between measurements (steps, with --steps).")  # fmt: skip
+@click.option("--limit", type=click.IntRange(min=1), help="Pairs of each target.  [default: all]")
+@click.option("--augment", type=click.FloatRange(0, 1), default=0.0, show_default=True,
+              help="Share of the copies under other registers that an epoch takes in.")  # fmt: skip
+@click.option("--weights", type=click.Choice(("uniform", "occurrences")), default="uniform", show_default=True)
+@click.option("--rate", type=click.FloatRange(min=0), default=1e-3, show_default=True, help="Highest learning rate.")
+@click.option("--batch", type=click.IntRange(min=64), default=65536, show_default=True, help="Tokens a step and GPU.")
+@click.option("--dropout", type=click.FloatRange(0, 0.9), default=0.0, show_default=True)
+@click.option("--longest", type=click.IntRange(1, 384), default=256, show_default=True, help="Tokens on either side of a pair.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--compile/--no-compile", "compiled", default=True, show_default=True, help="Compile layers, on a GPU.")
+@click.option("-j", "--jobs", type=click.IntRange(min=1), help="Processes that read shards.  [default: one a core]")
+def train(pairs: Path, output: Path, targets: tuple[str, ...], augment: float, weights: str, compiled: bool,
+          jobs: int | None, **settings: Any) -> None:  # fmt: skip
+    """Train a model on the pairs in a folder (datasets/pairs), for a given time."""
+    import os
+
+    from guesssketch.guess.train import Settings
+    from guesssketch.guess.train import train as run_training
+
+    run_training(Settings(pairs, output, tuple(dict.fromkeys(targets)) or TARGETS, renamed=augment,
+                          by_occurrence=weights == "occurrences", compile=compiled,
+                          jobs=jobs or os.cpu_count() or 1, **settings), say=click.echo)  # fmt: skip
+
+
+@main.group()
+def evaluate() -> None:
+    """Measure the model on what training never saw."""
+
+
+@evaluate.command("blocks")
+@click.argument("pairs", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--model", help="Model folder, or name on the hub.  [default: the model in the package]")
+@click.option("--target", "targets", multiple=True, type=click.Choice(TARGETS), help="May be repeated.  [default: both]")
+@click.option("--split", type=click.Choice(("train", "valid", "test")), default="test", show_default=True, help="Which forms.")
+@click.option("--limit", type=click.IntRange(min=1), help="Forms of each target, of each level its share.  [default: all]")
+@click.option("--samples", type=click.IntRange(min=1), default=8, show_default=True, help="Guesses of each form.")
+@click.option("--search", type=click.Choice(("beam", "sample")), default="beam", show_default=True,
+              help="How guesses but the first are found.")  # fmt: skip
+@click.option("--against", type=click.Choice(("best",)), help="Compare with the best lowering, too.")
+@click.option("--calibrate", is_flag=True, help="Fit confidence, doubt and alignment on the valid split first, into its card.")
+@click.option("-j", "--jobs", type=click.IntRange(min=1), default=2, show_default=True, help="Worker processes that judge.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write a JSON report.")
+def evaluate_blocks(pairs: Path, model: str | None, targets: Sequence[str], split: str, limit: int | None, samples: int,
+                    search: Any, against: str | None, calibrate: bool, jobs: int, output: Path | None) -> None:  # fmt: skip
+    """Guess the forms of PAIRS, a folder of shards, and prove the guesses."""
+    from rich.console import Console
+
+    from guesssketch import outputs
+
+    if output:
+        outputs.check_file(output)
+
+    from guesssketch.cache import default_directory
+    from guesssketch.evaluation import blocks, figures
+    from guesssketch.guess.proposer import SHIPPED
+
+    with _Progress(Console(stderr=True)) as progress:
+        settings = blocks.Settings(pairs, tuple(targets) or TARGETS, split, limit, samples, search, jobs, bool(against),
+                                   default_directory(), progress)  # fmt: skip
+        report = blocks.run(model or SHIPPED, settings, calibrate)
+    if output:
+        outputs.write([(output, (json.dumps(report, indent=1) + "\n").encode())])
+    figures.show(report, Console(width=None if sys.stdout.isatty() else 180))
 
 
 def _text(path: Path) -> str:

@@ -17,6 +17,7 @@ from guesssketch import cfg, emit, objfile, outputs, wall
 from guesssketch.answer import Answer
 from guesssketch.cache import Store
 from guesssketch.errors import NotProved, Untranslatable
+from guesssketch.guess.proposer import NAME, SHIPPED, Guesser, guess_ahead, identity
 from guesssketch.liveness import analyse
 from guesssketch.problem import Problem
 from guesssketch.program import Program
@@ -33,6 +34,8 @@ class Options:
 
     target: ``aarch64`` or ``riscv64``. require: ``proved`` or ``tested``, the weakest verdict that is let through. jobs: worker
     processes. cache: directory, or None to remember nothing. proposers: names in the order they are asked.
+    model: of the proposer ``lm``, a folder or a hub name, None for the one that is shipped; prompt: template for a model that is
+    not of this project.
     prototypes: C files with declarations of external functions. progress: called with (stage, done, total).
     """
 
@@ -41,6 +44,8 @@ class Options:
     jobs: int = field(default_factory=lambda: os.cpu_count() or 1)
     cache: Path | None = None
     proposers: tuple[str, ...] = ("lowering",)
+    model: Path | str | None = None
+    prompt: Path | None = None
     prototypes: tuple[Path, ...] = ()
     progress: Callable[[str, int, int], None] | None = None
 
@@ -89,11 +94,10 @@ def translate(paths: Sequence[Path], options: Options) -> Translation:
         problems = {at: ask(program, resolver, at, block, liveness.live_in[at], liveness.live_out[at], options.target)
                     for at, block in blocks(program)}  # fmt: skip
         # Equal blocks are equal problems.
-    with clock("prove"):
-        answers, cached = _answers([p for asked in problems.values() for p in asked], options)
+    answers, cached = _answers([p for asked in problems.values() for p in asked], options, clock)
+    with clock("stitch"):
         _complain(program, problems, answers)
         # Every block has a translation that is proved, or tested with the reason.
-    with clock("stitch"):
         report = _report(program, problems, answers, cached, options.target)
         report.assumptions = sorted(boundary.assumptions)
         _enforce(report, options.require)
@@ -116,23 +120,31 @@ class _Clock:
         self.seconds[stage] = round(time.perf_counter() - started, 3)
 
 
-def _answers(problems: Sequence[Problem], options: Options) -> tuple[dict[str, Answer], set[str]]:
+def _answers(problems: Sequence[Problem], options: Options, clock: _Clock) -> tuple[dict[str, Answer], set[str]]:
     """Answers by problem key, and the keys that came from the cache."""
     open_problems = {p.key: p for p in problems}
     total = len(open_problems)
-    store = Store(options.cache, ",".join(options.proposers))
-    answers = store.get(open_problems)
-    cached = set(answers)
-    progress = options.progress or (lambda stage, done, total: None)
-    progress("prove", len(cached), total)
-    missing = [p for key, p in open_problems.items() if key not in cached]
-    work = Work(options.target, options.proposers, store.folder)
-    with closing(store), closing(solve(missing, work, options.jobs)) as solved:
-        for chunk, found in solved:
-            keyed = {p.key: a for p, a in zip(chunk, found, strict=True)}
-            answers.update(keyed)
-            store.put(keyed)
-            progress("prove", len(answers), total)
+    model = options.model or SHIPPED
+    asked = [f"{name}:{identity(model)}" if name == NAME else name for name in options.proposers]
+    store = Store(options.cache, ",".join(asked))
+    with closing(store):
+        answers = store.get(open_problems)
+        cached = set(answers)
+        progress = options.progress or (lambda stage, done, total: None)
+        missing = [p for key, p in open_problems.items() if key not in cached]
+        guesses = {}
+        if NAME in options.proposers and missing:
+            with clock("guess"):
+                guesser = Guesser(options.target, model, template=options.prompt)
+                guesses = guess_ahead(missing, guesser, options.jobs, lambda done: progress("guess", done, len(missing)))
+        progress("prove", len(cached), total)
+        work = Work(options.target, options.proposers, store.folder)
+        with clock("prove"), closing(solve(missing, work, options.jobs, guesses)) as solved:
+            for chunk, found in solved:
+                keyed = {p.key: a for p, a in zip(chunk, found, strict=True)}
+                answers.update(keyed)
+                store.put(keyed)
+                progress("prove", len(answers), total)
     return answers, cached
 
 
