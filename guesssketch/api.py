@@ -24,6 +24,8 @@ def translate(
     jobs: int = 1,
     cache: Name | None = None,
     proposers: Sequence[str] = ("lowering",),
+    model: Name | None = None,
+    prompt: Name | None = None,
     prototypes: Sequence[Name] = (),
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Translation:
@@ -35,7 +37,8 @@ def translate(
     Raises InputError (Untranslatable names every place), NotProved and ToolError; warns of a cache that cannot be used.
     """
     _check_target(target)
-    options = Options(target, require, jobs, _path(cache), tuple(proposers), tuple(map(Path, prototypes)), progress)
+    options = Options(target, require, jobs, _path(cache), tuple(proposers), model, _path(prompt), tuple(map(Path, prototypes)),
+                      progress)  # fmt: skip
     return pipeline.translate(_paths(inputs), options)
 
 
