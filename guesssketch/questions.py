@@ -33,13 +33,18 @@ def ask(program: Program, resolver: Resolver, at: BlockId, block: Block, live_in
         live_out=_sorted(live_out),
         symbols=_symbols(program, resolver, at.object, block, instructions),
     )
-    pending, done = [whole], []
+    return pieces(whole, LONGEST)
+
+
+def pieces(problem: Problem, longest: int) -> list[Problem]:
+    """``problem`` cut until no piece has more than ``longest`` instructions (at least 1), in order."""
+    pending, done = [problem], []
     while pending:
-        problem = pending.pop()
-        if len(problem.instructions) <= LONGEST:
-            done.append(problem)
+        current = pending.pop()
+        if len(current.instructions) <= longest:
+            done.append(current)
         else:
-            pending.extend(reversed(cut(problem)))
+            pending.extend(reversed(cut(current)))
     return done
 
 

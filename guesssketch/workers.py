@@ -1,4 +1,4 @@
-"""Problems answered by worker processes, a chunk at a time. No worker outlives its parent or an interrupt."""
+"""Worker processes, and problems answered by them, a chunk at a time. No worker outlives its parent or an interrupt."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeVar
 
 from guesssketch.answer import Answer, answer
 from guesssketch.errors import ToolError, UsageError
@@ -22,6 +24,8 @@ from guesssketch.guess.proposer import Guesser, Ready
 from guesssketch.problem import Candidate, Problem, Proposer
 from solver import gate
 
+Task = TypeVar("Task")
+Result = TypeVar("Result")
 Guesses = Mapping[str, Sequence[Candidate]]
 """What a model said, by the key of a problem or of a piece of one."""
 
@@ -68,17 +72,26 @@ def solve(problems: Sequence[Problem], work: Work, jobs: int, guesses: Mapping[s
     def said(chunk: Sequence[Problem]) -> dict[str, Sequence[Candidate]]:
         return {key: found for p in chunk for key, found in (guesses or {}).get(p.key, {}).items()}
 
-    if len(chunks) <= 1 or jobs == 1:
-        for chunk in chunks:
-            yield chunk, _answer(chunk, work, said(chunk))
+    with closing(spread(partial(_answer, work), [(chunk, said(chunk)) for chunk in chunks], jobs)) as answered:
+        for number, found in answered:
+            yield chunks[number], found
+
+
+def spread(work: Callable[[Task], Result], tasks: Sequence[Task], jobs: int) -> Generator[tuple[int, Result]]:
+    """``(n, work(tasks[n]))`` as they are done, by at most ``jobs`` processes. Close the generator to stop early.
+
+    Raises ToolError if a worker dies, and what ``work`` raises.
+    """
+    if len(tasks) <= 1 or jobs == 1:
+        yield from enumerate(map(work, tasks))
         return
     context = get_context("spawn")
     alive, hold = context.Pipe(duplex=False)  # the workers stop when ``hold`` is closed
     with TemporaryDirectory(prefix="guesssketch-", ignore_cleanup_errors=True) as folder:
-        pool = ProcessPoolExecutor(min(jobs, len(chunks)), context, _start, (alive, folder))
+        pool = ProcessPoolExecutor(min(jobs, len(tasks)), context, _start, (alive, folder))
         try:
             with _uninterrupted():  # a worker that is being started must get all that it needs to know
-                futures = {pool.submit(_answer, chunk, work, said(chunk)): chunk for chunk in chunks}
+                futures = {pool.submit(work, task): number for number, task in enumerate(tasks)}
             for future in as_completed(futures):
                 yield futures[future], future.result()
             pool.shutdown()
@@ -112,7 +125,8 @@ def _stop_with(alive: Connection) -> None:
     os._exit(1)
 
 
-def _answer(problems: Sequence[Problem], work: Work, guesses: Guesses) -> list[Answer]:
+def _answer(work: Work, task: tuple[Sequence[Problem], Guesses]) -> list[Answer]:
+    problems, guesses = task
     if work.memory is not None:
         gate.use_cache(work.memory)
     return answer(problems, make_proposers(work.proposers, work.target, guesses))

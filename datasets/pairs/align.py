@@ -23,9 +23,9 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 import export  # noqa: E402
-import forms  # noqa: E402
 from store import SPLITS  # noqa: E402
 
+from guesssketch.guess.records import problem_of  # noqa: E402
 from guesssketch.lowering.positions import positions  # noqa: E402
 
 BATCH = 150  # pairs in one run of the lowering
@@ -35,7 +35,7 @@ SHOWN = ("s", "exit", "out", "symbols")
 def aligned(records: Iterator[dict[str, Any]], target: str, counts: Counter[str]) -> Iterator[dict[str, object]]:
     """The truth of pairs for ``target``; ``counts`` is told of pairs, those left out, lines, and lines with a truth."""
     while batch := list(itertools.islice(records, BATCH)):
-        placed = positions([forms.from_body(record["source"], target) for record in batch], target, "canonical")
+        placed = positions([problem_of(record["source"], target) for record in batch], target, "canonical")
         for record, found in zip(batch, placed, strict=True):
             counts["pairs"] += 1
             if found is None or list(found[0]) != record["lines"]:

@@ -17,7 +17,7 @@ from guesssketch import cfg, objfile, wall
 from guesssketch.errors import GuessSketchError, Untranslatable
 from guesssketch.liveness import ARGUMENTS, Live, analyse
 from guesssketch.program import Place
-from guesssketch.questions import ask
+from guesssketch.questions import ask, pieces
 from guesssketch.resolve import BlockId, FunctionId, Resolver
 from isa.separate import new_table, separate
 
@@ -139,7 +139,7 @@ def _read(path: Path, configuration: Configuration, longest: int) -> Compiled:
     for at in liveness.live_in:
         block = program.functions[at.object][at.function].blocks[at.offset]
         for whole in ask(program, resolver, BlockId(*at), block, liveness.live_in[at], liveness.live_out[at], "aarch64"):
-            for piece in forms.pieces(whole, longest):
+            for piece in pieces(whole, longest):
                 kept = forms.body(piece)
                 if kept is None or kept[1] is None:
                     result.left_out["no semantics" if kept is None else "not encoded under other names"] += 1

@@ -4,26 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
 
-from guesssketch.guess.form import Form, encoded, normalise, widened
-from guesssketch.problem import Problem, Symbol
-from guesssketch.questions import cut
-from isa.machine import Instruction, Relocation
+from guesssketch.guess.form import Form, encoded, normalise
+from guesssketch.guess.records import problem_of
+from guesssketch.problem import Problem
 
 CUT = 12  # source instructions in one piece, unless told otherwise
-
-
-def pieces(problem: Problem, longest: int = CUT) -> list[Problem]:
-    """``problem`` cut, as the pipeline cuts, until no piece has more than ``longest`` instructions (at least 1)."""
-    pending, done = [problem], []
-    while pending:
-        current = pending.pop()
-        if len(current.instructions) <= longest:
-            done.append(current)
-        else:
-            pending.extend(reversed(cut(current)))
-    return done
 
 
 def key(form: Form) -> bytes:
@@ -58,23 +44,5 @@ def body(problem: Problem) -> tuple[bytes, str | None] | None:
 
 
 def from_text(text: str, target: str) -> Problem:
-    return from_body(json.loads(text), target)
-
-
-def from_body(body: dict[str, Any], target: str) -> Problem:
-    """The problem for ``target`` from what ``body`` wrote: all that the form does not speak of is live."""
-    instructions = []
-    offset = 0
-    for code, shown, relocations in body["i"]:
-        fields = tuple(Relocation(at, kind, symbol) for at, kind, symbol in relocations)
-        instructions.append(Instruction(offset, bytes.fromhex(code), shown, fields))
-        offset += len(code) // 2
-    return widened(
-        target=target,
-        instructions=instructions,
-        exit=body["exit"],
-        live_out=tuple((name, bits) for name, bits in body["out"]),
-        symbols=tuple(Symbol(*symbol) for symbol in body["symbols"]),
-        passed=body["passed"],
-        dead=body["dead"],
-    )
+    """The problem for ``target`` from what ``body`` wrote."""
+    return problem_of(json.loads(text), target)

@@ -24,10 +24,11 @@ from guesssketch.evaluation import aligning, calibration, doubt
 from guesssketch.evaluation.figures import measured
 from guesssketch.evaluation.judging import Lines, Progress, Question, Reply, judge_all
 from guesssketch.evaluation.outcome import Outcome
+from guesssketch.guess.dataset import TARGETS
 from guesssketch.guess.engine import Engine, Guess, How, Method, Trained
 from guesssketch.guess.model import Model
 from guesssketch.guess.proposer import open_engine
-from guesssketch.guess.records import TARGETS, Record, sample
+from guesssketch.guess.records import Record, sample
 from guesssketch.guess.tokens import UnknownToken, source_tokens
 
 FITTED: Final = "valid"  # the split that calibration fits on

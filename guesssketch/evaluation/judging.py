@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import tempfile
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final
 
 from guesssketch.answer import summary
 from guesssketch.assembler import Assembled, AssemblyError, assemble
-from guesssketch.errors import ToolError
 from guesssketch.judge import judge
 from guesssketch.lowering import Lowering
 from guesssketch.problem import Candidate, Problem
+from guesssketch.workers import spread
 from solver import gate
 from solver.verdict import Proved, Refuted, Verdict
 
@@ -84,7 +75,7 @@ def judge_all(questions: Sequence[Question], jobs: int, *, lowering: bool = Fals
         chunks += [groups[i : i + CHUNK] for i in range(0, len(groups), CHUNK)]
     replies: dict[int, Reply] = {}
     work = partial(_judge, lowering=lowering, memory=memory)
-    for index, found in _spread(work, [[questions[group[0]] for group in chunk] for chunk in chunks], jobs):
+    for index, found in spread(work, [[questions[group[0]] for group in chunk] for chunk in chunks], jobs):
         for group, reply in zip(chunks[index], found, strict=True):
             replies.update(dict.fromkeys(group, reply))
         if progress:
@@ -134,49 +125,3 @@ def _told(verdict: Verdict, code: Assembled | None) -> Judged:
 
 def _size(code: Assembled | AssemblyError) -> int | None:
     return len(code.instructions) if isinstance(code, Assembled) else None
-
-
-# --- processes --------------------------------------------------------------------------------------------------------
-
-
-def _spread(work: Callable[[Sequence[Question]], list[Reply]], chunks: Sequence[Sequence[Question]],
-            jobs: int) -> Iterator[tuple[int, list[Reply]]]:  # fmt: skip
-    """``(index, work(chunks[index]))`` as they are done; no worker outlives this process or an interrupt."""
-    if jobs == 1 or len(chunks) <= 1:
-        yield from enumerate(map(work, chunks))
-        return
-    context = get_context("spawn")
-    alive, hold = context.Pipe(duplex=False)  # the workers stop when ``hold`` is closed
-    with tempfile.TemporaryDirectory(prefix="guesssketch-", ignore_cleanup_errors=True) as folder:
-        pool = ProcessPoolExecutor(min(jobs, len(chunks)), context, _start, (alive, folder))
-        try:
-            with _uninterrupted():  # a worker that is being started must get all that it needs to know
-                futures: dict[Future[list[Reply]], int] = {pool.submit(work, chunk): n for n, chunk in enumerate(chunks)}
-            for future in as_completed(futures):
-                yield futures[future], future.result()
-        except BrokenProcessPool:
-            raise ToolError("a worker process died (killed, or out of memory): fewer jobs (-j) need less memory") from None
-        finally:
-            hold.close()
-            pool.shutdown(cancel_futures=True)
-            alive.close()
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _start(alive: Connection, folder: str) -> None:
-    tempfile.tempdir = folder
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_stop_with, args=(alive,), daemon=True).start()
-
-
-def _stop_with(alive: Connection) -> None:
-    alive.poll(None)  # returns at end of file: the parent closed its end, or is no more
-    os._exit(1)

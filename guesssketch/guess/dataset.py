@@ -231,16 +231,21 @@ def _tokenise(shard: Path, renamed: bool, stamp: int) -> None:
     partial_path.replace(path)
 
 
-def _records(shard: Path) -> Iterator[dict[str, Any]]:
-    """Records that may be learnt from."""
+def read_shard(shard: Path) -> Iterator[dict[str, Any]]:
+    """The records of a shard, compressed or not. Raises InputError for a broken one."""
     opener: Callable[..., Any] = gzip.open if shard.suffix == ".gz" else open
     try:
-        with opener(shard, "rt") as file:
-            for line in file:
-                record = json.loads(line)
-                if record["verdict"] in RIGHT:
-                    yield record
-    except (OSError, EOFError, ValueError, KeyError, zlib.error) as error:
+        with opener(shard, "rt", encoding="utf-8") as file:
+            yield from map(json.loads, file)
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise InputError(f"{shard}: broken shard of pairs: {error}") from error
+
+
+def _records(shard: Path) -> Iterator[dict[str, Any]]:
+    """Records that may be learnt from."""
+    try:
+        yield from (record for record in read_shard(shard) if record["verdict"] in RIGHT)
+    except KeyError as error:
         raise InputError(f"{shard}: broken shard of pairs: {error}") from error
 
 

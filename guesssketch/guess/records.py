@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from guesssketch.errors import InputError, UsageError
+from guesssketch.errors import UsageError
+from guesssketch.guess.dataset import read_shard
 from guesssketch.guess.form import Form, widened
 from guesssketch.guess.tokens import target_tokens
 from guesssketch.problem import Problem, Symbol
 from isa.machine import Instruction, Relocation
-
-TARGETS: Final = ("aarch64", "riscv64")
 
 
 @dataclass(frozen=True)
@@ -56,8 +53,7 @@ class Record:
     @cached_property
     def problem(self) -> Problem:
         """The form as a problem of its own: all that it does not speak of is live."""
-        form = self.form
-        return widened(self.target, _instructions(self.body), form.exit, form.live_out, form.symbols, form.passed, form.dead)
+        return problem_of(self.body, self.target)
 
     @cached_property
     def target_tokens(self) -> list[str] | None:
@@ -68,14 +64,23 @@ class Record:
             return None
 
 
-def _instructions(body: dict[str, Any]) -> list[Instruction]:
-    found: list[Instruction] = []
+def problem_of(body: dict[str, Any], target: str) -> Problem:
+    """The problem for ``target`` of a record's ``source``: all that its form does not speak of is live."""
+    instructions: list[Instruction] = []
     offset = 0
     for code, text, relocations in body["i"]:
         fields = tuple(Relocation(at, kind, symbol) for at, kind, symbol in relocations)
-        found.append(Instruction(offset, bytes.fromhex(code), text, fields))
+        instructions.append(Instruction(offset, bytes.fromhex(code), text, fields))
         offset += len(code) // 2
-    return found
+    return widened(
+        target=target,
+        instructions=instructions,
+        exit=body["exit"],
+        live_out=tuple((name, bits) for name, bits in body["out"]),
+        symbols=tuple(Symbol(*symbol) for symbol in body["symbols"]),
+        passed=tuple(body["passed"]),
+        dead=tuple(body["dead"]),
+    )
 
 
 def sample(folder: Path, split: str, target: str, limit: int | None) -> list[Record]:
@@ -103,9 +108,4 @@ def _records(folder: Path, split: str, target: str) -> Iterator[dict[str, Any]]:
     if not shards:
         raise UsageError(f"{folder}: no pairs {target}-{split}-*.jsonl.gz")
     for shard in shards:
-        opener: Callable[..., Any] = gzip.open if shard.suffix == ".gz" else open
-        try:
-            with opener(shard, "rt", encoding="utf-8") as file:
-                yield from map(json.loads, file)
-        except (OSError, EOFError, ValueError, zlib.error) as error:
-            raise InputError(f"{shard}: broken shard of pairs: {error}") from error
+        yield from read_shard(shard)

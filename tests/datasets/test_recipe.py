@@ -17,8 +17,10 @@ from typing import Any
 import pytest
 
 from guesssketch.assembler import assemble, assemble_x86
+from guesssketch.guess.records import problem_of
 from guesssketch.judge import verify
 from guesssketch.problem import Problem, Symbol
+from guesssketch.questions import pieces
 from solver.verdict import Proved
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -57,10 +59,10 @@ def unit(package: str, file: str) -> Any:
 
 def test_cut_pieces_are_short_and_follow_each_other() -> None:
     whole = problem("\n".join(["add rax, rdi", "imul rdi, rsi"] * 15), "rax rdi rsi")
-    pieces = forms.pieces(whole, 12)
-    assert sum(len(p.instructions) for p in pieces) == 30 and max(len(p.instructions) for p in pieces) <= 12
-    assert all(a.live_out == b.live_in for a, b in pairwise(pieces))
-    assert forms.pieces(pieces[0], 12) == [pieces[0]]
+    found = pieces(whole, 12)
+    assert sum(len(p.instructions) for p in found) == 30 and max(len(p.instructions) for p in found) <= 12
+    assert all(a.live_out == b.live_in for a, b in pairwise(found))
+    assert pieces(found[0], 12) == [found[0]]
 
 
 def test_text_gives_the_form_back() -> None:
@@ -83,7 +85,7 @@ def test_sample_pairs_are_right_and_distinct(target: str) -> None:
     records = sample(target)
     assert len(records) > 100 and {r["target"] for r in records} == {target}
     assert all({"verdict", "count", "package", "file", "compiler", "level", "pic"} <= set(r) for r in records)
-    problems = [forms.from_body(r["source"], target) for r in records]
+    problems = [problem_of(r["source"], target) for r in records]
     assert len({kept(p)[0] for p in problems}) == len(records)
     chosen = [(p, r["lines"]) for p, r in zip(problems, records, strict=True) if r["verdict"] == "proved"][::12]
     for (one, _), code in zip(chosen, assemble(target, [lines for _, lines in chosen]), strict=True):
