@@ -25,6 +25,7 @@ if str(ROOT) not in sys.path:
 import export  # noqa: E402
 from store import SPLITS  # noqa: E402
 
+from guesssketch.guess.dataset import read_shard  # noqa: E402
 from guesssketch.guess.records import problem_of  # noqa: E402
 from guesssketch.lowering.positions import positions  # noqa: E402
 
@@ -55,7 +56,7 @@ def aligned(records: Iterator[dict[str, Any]], target: str, counts: Counter[str]
 def _records(folder: Path, target: str, split: str) -> Iterator[dict[str, Any]]:
     """The pairs that have lines; a block may need none."""
     for path in sorted(folder.glob(f"{target}-{split}-*.jsonl*")):
-        yield from (record for record in export.read(path) if record["lines"])
+        yield from (record for record in read_shard(path) if record["lines"])
 
 
 def main() -> int:

@@ -15,7 +15,6 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 if str(ROOT) not in sys.path:
@@ -33,12 +32,6 @@ def lines(examples: Iterable[dict[str, object]]) -> Iterator[str]:
         record["source"] = json.loads(str(record["source"]))
         record["lines"] = str(record.pop("target_lines")).split("\n") if record["target_lines"] else []
         yield json.dumps(record, separators=(",", ":")) + "\n"
-
-
-def read(path: Path) -> Iterator[dict[str, Any]]:
-    """The records of a shard, compressed or not."""
-    with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as file:
-        yield from map(json.loads, file)
 
 
 def _write(path: Path, text: Iterable[str], compress: bool) -> None:

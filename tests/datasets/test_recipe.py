@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from guesssketch.assembler import assemble, assemble_x86
+from guesssketch.guess.dataset import read_shard
 from guesssketch.guess.records import problem_of
 from guesssketch.judge import verify
 from guesssketch.problem import Problem, Symbol
@@ -44,7 +45,7 @@ def kept(one: Problem) -> tuple[bytes, str]:
 
 
 def sample(target: str) -> list[dict[str, Any]]:
-    return [record for path in sorted((PAIRS / "sample").glob(f"{target}-*.jsonl")) for record in export.read(path)]
+    return [record for path in sorted((PAIRS / "sample").glob(f"{target}-*.jsonl")) for record in read_shard(path)]
 
 
 def result(*problems: Problem) -> Any:
