@@ -27,18 +27,30 @@ def fetch(package: str) -> Path:
         return folder
     require("apt-get", "dpkg-source")
     download = CACHE / "sources" / f"{package}.download"
-    shutil.rmtree(download, ignore_errors=True)
-    download.mkdir(parents=True)
-    source = ["source", "--download-only", package]
     try:
-        run(["apt-get", "-q", *source], timeout=600, cwd=download)
+        _download(package, download, [])
     except FailedError:
-        run(["apt-get", "-q", *_private_lists(CACHE / "apt"), *source], timeout=600, cwd=download)
+        _download(package, download, _private_lists(CACHE / "apt"))
     (description,) = download.glob("*.dsc")
     run(["dpkg-source", "--no-check", "-x", description, "unpacked"], timeout=300, cwd=download)
     (download / "unpacked").rename(folder)
     shutil.rmtree(download)
     return folder
+
+
+def _download(package: str, folder: Path, options: list[str]) -> None:
+    """Download into ``folder`` the newest version that can be had: a mirror may lack what its lists name."""
+    described = run(["apt-cache", *options, "showsrc", "--only-source", package], timeout=60)
+    for which in (package, *(f"{package}={version}" for version in re.findall(r"(?m)^Version: (\S+)$", described)[::-1])):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        try:
+            run(["apt-get", "-q", *options, "source", "--download-only", which], timeout=600, cwd=folder)
+        except FailedError as error:
+            failure = error
+        else:
+            return
+    raise failure
 
 
 def _private_lists(folder: Path) -> list[str]:

@@ -55,9 +55,9 @@ class Build:
     def run(self) -> None:
         """All packages, the small splits first. Raises OutOfTimeError between two units."""
         chosen = self._chosen()
-        known = self.store.packages()
+        ready = {name for name, package in self.store.packages().items() if package.status == "ok"}
         with ThreadPoolExecutor(1) as ahead:  # unpacks and configures while other packages are compiled and read
-            obtained = {p.name: ahead.submit(self._obtain, p) for p in chosen if p.name not in known}
+            obtained = {p.name: ahead.submit(self._obtain, p) for p in chosen if p.name not in ready}
             try:
                 for package in chosen:
                     if package.name in obtained:
