@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Final, Literal
 
+from guesssketch.lowering.conversions import Conversions, conversion
 from guesssketch.lowering.lanes import Lanes, Row, split
 from guesssketch.lowering.pins import BOOLEANS, Pin
 from guesssketch.problem import Problem, Symbol
@@ -45,6 +46,7 @@ class Expressions:
         self._homes: dict[str, str] = {}
         self._vectors: dict[str, str] = {}
         self._thread_pointer: str | None = None
+        self._conversions = Conversions(self._new, self._as_float, self._opaque)
         packed = problem.target == "aarch64" and not strict
         self._lanes: Lanes | None = None
         if packed:
@@ -229,6 +231,9 @@ class Expressions:
         if op == "concat":
             return self._concat(term)
         if op == "ite":
+            integral = conversion(term)
+            if integral is not None:
+                return getattr(self._conversions, self._problem.target)(integral, w)
             condition, a, b = term.args
             return self._select(term, condition, a, b)
         if op == "not":
@@ -419,6 +424,10 @@ class Expressions:
         if op == "f2f":
             before = _FLOAT_TYPES[term.args[0].width]
             return self._from_float(term, f"{'fpext' if w == 64 else 'fptrunc'} {before} {operands[0]} to {result}")
+        if op == "fround" and self._problem.target == "riscv64":
+            value = self._conversions.rounded(term.args[0], term.attr)
+            self._floats[term.id] = value
+            return self._new(f"bitcast {result} {value} to i{w}")
         name = {"fsqrt": "sqrt", "fma": "fma", "fround": _ROUND.get(term.attr, "")}.get(op)
         if not name:
             raise Unsupported(op)

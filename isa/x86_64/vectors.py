@@ -6,10 +6,10 @@ not fit gives the "integer indefinite" value, 1 followed by zeros. A shift count
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable
 from typing import Final
 
+from isa import ieee
 from isa import terms as t
 from isa.machine import Instruction
 from isa.terms import Term
@@ -57,11 +57,6 @@ def each(width: int, compute: Lanes) -> Lanes:
 # Floats.
 
 
-def constant(value: float, width: int) -> Term:
-    bits = struct.pack("<d" if width == 64 else "<f", value)
-    return t.const(int.from_bytes(bits, "little"), width)
-
-
 def _minimum(a: Term, b: Term) -> Term:
     return t.ite(t.float_op("flt", 1, a, b), a, b)
 
@@ -101,18 +96,20 @@ def _root(width: int) -> Lanes:
 
 
 def to_signed(value: Term, width: int, rounding: str) -> Term:
-    """A float to a signed integer, as x86-64 converts it."""
-    limit, source = 2.0 ** (width - 1), value.width
-    low = t.float_op("fle", 1, constant(-limit, source), value)
-    high = t.float_op("flt", 1, value, constant(limit, source))
-    if source > width:  # the format has numbers between the integers at the limits
-        if rounding == "rtz":
-            low = t.float_op("flt", 1, constant(-limit - 1, source), value)
-        else:
-            low = t.float_op("fle", 1, constant(-limit - 0.5, source), value)
-            high = t.float_op("flt", 1, value, constant(limit - 0.5, source))
-    converted = t.float_op("f2s", width, value, rounding=rounding)
-    return t.ite(t.and_(low, high), converted, t.const(1 << (width - 1), width))
+    """A float to a signed integer, as x86-64 converts it: what does not fit, or is a NaN, gives 1 followed by zeros.
+
+    32 bits of a double are those of the integer of 64 bits if it fits, which says the same and needs no bounds.
+    """
+    integral = value if rounding == "rtz" else t.float_op("fround", value.width, value, rounding=rounding)
+    indefinite = t.const(1 << (width - 1), width)
+    if value.width > width:
+        wide = ieee.to_integer(integral, 64, True, "rtz", nan=t.mask(63))
+        narrow = t.extract(wide, 0, width)
+        return t.ite(t.eq(t.sext(narrow, 64), wide), narrow, indefinite)
+    limit = 2.0 ** (width - 1)
+    low = ieee.less_equal(ieee.number(-limit, value.width), integral)
+    high = ieee.less(integral, ieee.number(limit, value.width))
+    return t.ite(t.and_(low, high), t.float_op("f2s", width, integral, rounding="rtz"), indefinite)
 
 
 def _to_general(source: int, rounding: str) -> X86Override:
