@@ -40,17 +40,17 @@ def _with_immediate(choose: Choice) -> X86Override:
 # Bytes and words.
 
 
-def byte_at(value: Term, index: Term) -> Term:
-    """Byte ``index`` (4 bits) of 16."""
-    low, high = lanes(value, 64)
+def shuffled_byte(table: Term, index: Term) -> Term:
+    """Byte ``index`` (8 bits, the low four count) of a table of 128 bits, 0 if the index is negative."""
+    low, high = lanes(table, 64)
     half = t.ite(t.extract(index, 3, 1), high, low)
     place = t.concat(t.extract(index, 0, 3), t.const(0, 3))
-    return t.extract(t.lshr(half, t.zext(place, 64)), 0, 8)
+    byte = t.extract(t.lshr(half, t.zext(place, 64)), 0, 8)
+    return t.ite(t.extract(index, 7, 1), t.const(0, 8), byte)
 
 
 def _shuffle_bytes(a: Term, b: Term) -> Term:
-    none = t.const(0, 8)
-    return join([t.ite(t.extract(m, 7, 1), none, byte_at(a, t.extract(m, 0, 4))) for m in lanes(b, 8)])
+    return join([shuffled_byte(a, index) for index in lanes(b, 8)])
 
 
 def _horizontal(width: int, combine: Lanes) -> Lanes:

@@ -7,6 +7,7 @@ not fit gives the "integer indefinite" value, 1 followed by zeros. A shift count
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from isa import ieee
@@ -141,14 +142,11 @@ def limits(width: int, signed: bool) -> tuple[int, int]:
     return (-(1 << (width - 1)), (1 << (width - 1)) - 1) if signed else (0, (1 << width) - 1)
 
 
-def _saturating(op: str, width: int, signed: bool) -> Lanes:
-    extend = t.sext if signed else t.zext
-
-    def compute(a: Term, b: Term) -> Term:
-        wide = t.binary(op, extend(a, width + 2), extend(b, width + 2))
-        return saturate(wide, width, *limits(width, signed))
-
-    return each(width, compute)
+def saturated(op: str, is_signed: bool, a: Term, b: Term) -> Term:
+    """A sum (``add``) or difference (``sub``) cut to the width of the operands."""
+    extend = t.sext if is_signed else t.zext
+    wide = t.binary(op, extend(a, a.width + 2), extend(b, b.width + 2))
+    return saturate(wide, a.width, *limits(a.width, is_signed))
 
 
 def pack(width: int, signed: bool) -> Lanes:
@@ -170,13 +168,11 @@ def _multiply_add(a: Term, b: Term) -> Term:
     return join([t.add(x, y) for x, y in zip(products[::2], products[1::2], strict=True)])
 
 
-def _average(width: int) -> Lanes:
-    def compute(a: Term, b: Term) -> Term:
-        wide = width + 1
-        total = t.add(t.add(t.zext(a, wide), t.zext(b, wide)), t.const(1, wide))
-        return t.extract(total, 1, width)
-
-    return each(width, compute)
+def average(a: Term, b: Term) -> Term:
+    """Of unsigned numbers, rounded up."""
+    wide = a.width + 1
+    total = t.add(t.add(t.zext(a, wide), t.zext(b, wide)), t.const(1, wide))
+    return t.extract(total, 1, a.width)
 
 
 def _sum_of_differences(a: Term, b: Term) -> Term:
@@ -248,14 +244,14 @@ OVERRIDES: Final[dict[str, X86Override]] = {
     "cvtss2si": _to_general(32, "rne"), "cvtsd2si": _to_general(64, "rne"),
     "cvttps2dq": packed(_to_words(32, "rtz")), "cvttpd2dq": packed(_to_words(64, "rtz")),
     "cvtps2dq": packed(_to_words(32, "rne")), "cvtpd2dq": packed(_to_words(64, "rne")),
-    **{f"p{name}s{suffix}": packed(_saturating(name, width, True))
+    **{f"p{name}s{suffix}": packed(each(width, partial(saturated, name, True)))
        for name in ("add", "sub") for suffix, width in (("b", 8), ("w", 16))},
-    **{f"p{name}us{suffix}": packed(_saturating(name, width, False))
+    **{f"p{name}us{suffix}": packed(each(width, partial(saturated, name, False)))
        for name in ("add", "sub") for suffix, width in (("b", 8), ("w", 16))},
     "packsswb": packed(pack(8, True)), "packssdw": packed(pack(16, True)), "packuswb": packed(pack(8, False)),
     "pmulhw": packed(_multiply_high(True)), "pmulhuw": packed(_multiply_high(False)),
     "pmaddwd": packed(_multiply_add),
-    "pavgb": packed(_average(8)), "pavgw": packed(_average(16)), "psadbw": packed(_sum_of_differences),
+    "pavgb": packed(each(8, average)), "pavgw": packed(each(16, average)), "psadbw": packed(_sum_of_differences),
     **{f"p{name}{suffix}": _shift(op, width) for name, op in (("sll", "shl"), ("srl", "lshr"), ("sra", "ashr"))
        for suffix, width in (("w", 16), ("d", 32), ("q", 64)) if (name, suffix) != ("sra", "q")},
     "pshuflw": _shuffle_words(True), "pshufhw": _shuffle_words(False),
