@@ -9,8 +9,9 @@ from typing import Final, Literal
 from guesssketch.lowering.conversions import TYPES, Conversions, conversion
 from guesssketch.lowering.lanes import ROUND, Lanes, Row, split
 from guesssketch.lowering.pins import BOOLEANS, Pin
+from guesssketch.lowering.swar import Swar
 from guesssketch.problem import Problem, Symbol
-from isa.terms import BINARY, FLOAT_BINARY, FLOAT_COMPARE, Term, mask, signed
+from isa.terms import BINARY, FLOAT_BINARY, FLOAT_COMPARE, Term, extract, mask, signed
 
 _PREDICATES: Final = {"eq": "eq", "ult": "ult", "ule": "ule", "slt": "slt", "sle": "sle"}
 _FLOAT_PREDICATES: Final = {"feq": "oeq", "flt": "olt", "fle": "ole"}
@@ -46,6 +47,7 @@ class Expressions:
         self._thread_pointer: str | None = None
         self._conversions = Conversions(self._new, self._as_float, self._opaque)
         packed = problem.target == "aarch64" and not strict
+        self._swar = Swar(self._new, self.value, self._opaque) if problem.target == "riscv64" and not strict else None
         self._lanes: Lanes | None = None
         if packed:
             self._lanes = _Lanes(
@@ -340,11 +342,13 @@ class Expressions:
             mask = self._lanes.sign_mask(tuple(reversed(term.args)))
             if mask is not None:
                 return self._new(f"trunc i64 {mask} to i{w}")
+        if self._swar is not None and (found := self._in_one_register(term)) is not None:
+            return found
         in_turn = self._strict and len(term.args) > 2 and w <= 64  # or all lanes and masks need registers at once
         for part in reversed(term.args):
             value = self._extend(part, "zext", w)
-            if in_turn:
-                value = self._opaque(value, w)
+            if in_turn or (self._problem.target == "riscv64" and _multiplies(part)):
+                value = self._opaque(value, w)  # or LLVM would multiply what lies in the middle of a register
             if position:
                 value = self._new(f"shl i{w} {value}, {position}")
             total = self._new(f"or disjoint i{w} {total}, {value}") if total else value
@@ -352,6 +356,20 @@ class Expressions:
             if in_turn:
                 total = self._opaque(total, w)
         return total
+
+    def _in_one_register(self, term: Term) -> str | None:
+        """Lanes that are packed in general registers."""
+        assert self._swar is not None
+        w = term.width
+        if w in (8, 16) and all(x.width == 1 for x in term.args):
+            mask = self._swar.sign_mask(tuple(reversed(term.args)))
+            return None if mask is None else self._new(f"trunc i64 {mask} to i{w}")
+        if w == 64:
+            return self._swar.build(term)
+        if w != 128:
+            return None
+        low, high = (self._extend(extract(term, at, 64), "zext", w) for at in (0, 64))
+        return self._new(f"or disjoint i{w} {low}, {self._new(f'shl i{w} {high}, 64')}")
 
     def _shift(self, term: Term) -> str:
         a, n = term.args
@@ -455,6 +473,11 @@ class _Lanes(Lanes):
     def build(self, row: Row, depth: int = 0) -> str | None:
         with self._making(next(x for x in row if x is not None)):
             return super().build(row, depth)
+
+
+def _multiplies(term: Term, depth: int = 3) -> bool:
+    """Whether a product takes part in ``term``, not far down."""
+    return term.op == "mul" or (depth > 0 and term.width > 1 and any(_multiplies(x, depth - 1) for x in term.args))
 
 
 def _summands(address: Term) -> frozenset[str]:

@@ -176,9 +176,14 @@ class Lanes:
     # --- what x86-64 does in one instruction ------------------------------------------------------------------------
 
     def _idiom(self, row: Row, depth: int) -> str | None:
-        if any(x is None or x.op not in ("ite", "extract", "add") for x in row):
-            return None
         full = [x for x in row if x is not None]
+        if any(x.op not in ("ite", "extract", "add") for x in full):
+            return None
+        if len(full) < len(row):  # the lower lanes, and anything above them
+            n, count, width = len(full), len(row), full[0].width
+            made = self._idiom(tuple(full), depth) if 2 * n == count and None not in row[:n] else None
+            order = [at if at < n else None for at in range(count)]
+            return made and self._shuffle(made, "poison", n, width, order)
         for known in (self._saturating, self._saturated, self._averaged, self._converted, self._looked_up, self._summed):
             found = known(full, depth)
             if found is not None:
