@@ -102,8 +102,8 @@ def parse(text: str, name: str) -> Pair:
     source = tuple(bodies["source"])
     default: Exit = "branch" if any("taken" in line.split() for line in source) else "fall"
     code = tuple(bodies["code"])
-    return Pair(name, fields["target"], source, code, fields.get("exit", default), fields.get("live-in"),
-                fields.get("live-out"), fields.get("symbols", ()), fields.get("order", "relaxed"), fields.get("expect"))  # fmt: skip
+    return Pair(name, fields["target"], source, code, fields.get("exit", default), fields.get("live-in"), fields.get("live-out"),
+                fields.get("symbols", ()), fields.get("order", "relaxed"), fields.get("expect"))  # fmt: skip
 
 
 def prove_pair(pair: Pair, *, rlimit: int = RLIMIT) -> Verdict:

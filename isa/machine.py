@@ -7,8 +7,8 @@ instruction set has a table ``CELLS: dict[str, int]`` of their widths. Memory is
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 from isa.terms import Term, var
@@ -89,6 +89,17 @@ class Event:
     release: bool = False
     store_acquire: bool = False
     orders: frozenset[str] = frozenset()
+
+    @property
+    def terms(self) -> list[Term]:
+        return [x for x in (self.guard, self.address, self.value, self.stored) if x is not None]
+
+    def mapped(self, change: Callable[[Term], Term]) -> Event:
+        """The event with ``change`` of each of ``terms``, in their order."""
+        guard = change(self.guard)
+        rest = (None if x is None else change(x) for x in (self.address, self.value, self.stored))
+        address, value, stored = rest
+        return replace(self, guard=guard, address=address, value=value, stored=stored)
 
 
 def seen(events: Sequence[Event], size: int) -> Term:

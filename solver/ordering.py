@@ -69,7 +69,7 @@ def check_atomic(source: Sequence[Event], code: Sequence[Event], retries: bool, 
     if any(e.guard is not t.TRUE for e in code):
         raise Disordered("an access or barrier that is not always made")
     if retries != exclusive:
-        raise Disordered("a round that does not belong to a store-exclusive" if retries else "a failed store-exclusive goes unnoticed")
+        raise Disordered("a round without a store-exclusive" if retries else "a failed store-exclusive goes unnoticed")
     made = accesses(code)
     if source[0].kind == "fence":
         if made:

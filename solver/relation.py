@@ -8,7 +8,7 @@ source does not find live is unknown too, and unrelated: a proof can use no dead
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
 
 from isa import terms as t
@@ -120,8 +120,8 @@ def relate(source: Effect, code: Effect, map: StateMap, live_in: Live, live_out:
         approximations = approximations | {"sign and payload of a NaN result"}
     shown = {name: cell_term(name) for name, _ in live_in} | addresses
     # Where accesses are compared one for one there is nothing left to ask of them.
-    seen = [[], []] if shared else [code_terms.loads, code_terms.stores]
-    return Relation(goals, *seen, source_terms.loads, source_terms.stores, shown, assumptions, notes,
+    loads, stores = ([], []) if shared else (code_terms.loads, code_terms.stores)
+    return Relation(goals, loads, stores, source_terms.loads, source_terms.stores, shown, assumptions, notes,
                     sorted(approximations))  # fmt: skip
 
 
@@ -227,11 +227,6 @@ def _live_goal(name: str, bits: int, source: _Side, home: Term) -> Goal:
     return Goal(f"{name}:{bits}" if bits < 64 else name, t.extract(final, 0, bits), t.extract(home, 0, bits))
 
 
-def _terms(event: Event) -> dict[str, Term]:
-    """The terms of an event by the names of its fields."""
-    return {n: x for n in ("guard", "address", "value", "stored") if (x := getattr(event, n)) is not None}
-
-
 class _Side:
     """An effect over the common unknowns: ``known`` cells and ``symbols`` put in, the rest and ``undef`` renamed."""
 
@@ -243,7 +238,7 @@ class _Side:
         singles = [x for x in (effect.condition, effect.target) if x is not None]
         roots = [*effect.cells.values(), effect.memory, *singles, *effect.faults, *effect.traps]
         roots += [x for a in accesses for x in (a.address, a.guard)]
-        roots += [x for e in effect.events for x in _terms(e).values()]
+        roots += [x for e in effect.events for x in e.terms]
         new = iter(t.substitute(roots, dict(self._replacements(roots))))
         self._cells = {name: next(new) for name in effect.cells}
         self.memory = next(new)
@@ -253,7 +248,7 @@ class _Side:
         self.traps = [next(new) for _ in effect.traps]
         self.loads = [Access(next(new), a.size, next(new)) for a in effect.loads]
         self.stores = [Access(next(new), a.size, next(new)) for a in effect.stores]
-        self.events = [replace(e, **{name: next(new) for name in _terms(e)}) for e in effect.events]
+        self.events = [e.mapped(lambda _: next(new)) for e in effect.events]
 
     def _replacements(self, roots: list[Term]) -> Iterable[tuple[Term, Term]]:
         for term in t.walk(*roots):

@@ -13,9 +13,9 @@ from typing import Any, Final, Literal
 
 from isa import terms as t
 from isa.aarch64 import lift as aarch64
-from isa.flow import FAILS
 from isa.evaluate import Program
 from isa.floats import is_nan
+from isa.flow import FAILS
 from isa.machine import TAKEN, Effect, Instruction, Relocation, RelocKind
 from isa.riscv64 import lift as riscv64
 from isa.terms import Term

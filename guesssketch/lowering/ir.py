@@ -124,7 +124,8 @@ def function_text(name: str, effect: Effect, problem: Problem, strict: bool = Fa
     return "\n".join([*emitter.globals, f"define ghccc void @{name}() nounwind{frame}{scope} {{", "entry:", body, "}", ""])
 
 
-def _enter(emitter: Expressions, problem: Problem, cells: Mapping[str, Term], order: Iterable[Term], kept: Iterable[str] = ()) -> None:
+def _enter(emitter: Expressions, problem: Problem, cells: Mapping[str, Term], order: Iterable[Term],
+           kept: Iterable[str] = ()) -> None:  # fmt: skip
     """The entry marker: what ``order`` reads, what is handed through, and ``kept``."""
     state = MAPS[problem.target]
     reads = {x.attr for x in order if x.op == "var" and x.width and x.attr in state.homes}

@@ -7,8 +7,8 @@ goes back to its start with all registers as they were.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
 
@@ -45,13 +45,7 @@ class Shared:
     @property
     def terms(self) -> list[Term]:
         ways = [x for x in (self.condition, self.target) if x is not None]
-        return [x for e in self.events for x in _inputs(e)] + [*self.cells.values(), *ways]
-
-
-def _inputs(event: Event) -> list[Term]:
-    """What must be known for ``event`` to be made."""
-    value = event.value if event.kind == "store" else None
-    return [x for x in (event.guard, event.address, value, event.stored) if x is not None]
+        return [x for e in self.events for x in e.terms] + [*self.cells.values(), *ways]
 
 
 def shared(effect: Effect, cells: dict[str, Term], problem: Problem) -> Shared:
@@ -60,13 +54,7 @@ def shared(effect: Effect, cells: dict[str, Term], problem: Problem) -> Shared:
     raw = Shared(effect.events, cells, effect.condition, effect.target)
     low = {s.name for s in problem.symbols if s.low}
     done = iter(simplify(raw.terms, [name for name, _ in problem.live_in], low))
-
-    def event(old: Event) -> Event:
-        names = [n for n in ("guard", "address", "value", "stored") if getattr(old, n) is not None]
-        names = [n for n in names if n != "value" or old.kind == "store"]
-        return replace(old, **{n: next(done) for n in names})
-
-    events = [event(e) for e in effect.events]
+    events = [e.mapped(lambda _: next(done)) for e in effect.events]
     made = {name: next(done) for name in cells}
     found = [next(done) for _ in ways]
     condition = found[0] if effect.condition is not None else None
@@ -181,9 +169,7 @@ class SharedExpressions(Expressions):
             source = self._vectors.get(x.attr) if x.op == "var" else None
             if x.id in self._floats:
                 operand = f"{'float' if x.width == 32 else 'double'} {self._floats[x.id]}"
-            elif source is not None and x.attr.endswith(".lo") and f"{x.attr[:-2]}hi" not in self._vectors:
-                operand = f"double {source}"
-            elif source is not None and self._target == "riscv64":
+            elif source is not None and (self._target == "riscv64" or _alone(x.attr, self._vectors)):
                 operand = f"double {source}"
             else:
                 operand = f"i{x.width} {self.value(x)}"
@@ -197,6 +183,11 @@ class SharedExpressions(Expressions):
             vector, first = self._wide[term.attr]
             return vector, "<2 x i64>", first, 128
         return super()._vector_source(term)
+
+
+def _alone(cell: str, vectors: Mapping[str, str]) -> bool:
+    """Whether ``cell`` is the low half of a vector of which nobody reads the high one."""
+    return cell.endswith(".lo") and f"{cell[:-2]}hi" not in vectors
 
 
 def _used_as_floats(block: Shared) -> set[int]:

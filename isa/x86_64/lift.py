@@ -8,12 +8,11 @@ flush to zero); memory operands that must be aligned are; AF is never live.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final, Literal
 
 from isa import terms as t
 from isa.forms import x86_form
-from isa.machine import Access, Effect, Event, Instruction
+from isa.machine import Access, Effect, Instruction
 from isa.pcode import Isa
 from isa.terms import Term
 from isa.x86_64 import atomics, semantics, strings, vectors
@@ -105,13 +104,9 @@ def _finish(effect: Effect, instructions: Sequence[Instruction]) -> None:
     def accesses(old: list[Access]) -> list[Access]:
         return [Access(widen([a.address])[0], a.size, widen([a.guard])[0]) for a in old]
 
-    def event(old: Event) -> Event:
-        changed = {n: widen([x])[0] for n in ("address", "guard", "value", "stored") if (x := getattr(old, n)) is not None}
-        return replace(old, **changed)
-
     effect.cells = dict(zip(effect.cells, widen(list(effect.cells.values())), strict=True))
     effect.memory, effect.faults = widen([effect.memory])[0], widen(effect.faults)
     effect.loads, effect.stores = accesses(effect.loads), accesses(effect.stores)
     effect.condition = widen([effect.condition])[0] if effect.condition is not None else None
     effect.target = widen([effect.target])[0] if effect.target is not None else None
-    effect.events = [event(e) for e in effect.events]
+    effect.events = [e.mapped(lambda x: widen([x])[0]) for e in effect.events]

@@ -11,7 +11,6 @@ from typing import Final
 from isa import terms as t
 from isa.machine import Instruction
 from isa.pcode import merge
-from isa.terms import Term
 from isa.x86_64.lifter import X86Lifter, X86Override
 from isa.x86_64.semantics import compare_flags
 
