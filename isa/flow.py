@@ -166,7 +166,8 @@ class Machine:
         here = self.code[self.index].offset
         to = here + distance
         taken = self.conditions if condition is None else self.conditions + _literal(condition)
-        if to == 0 and condition is not None and self.effect.retry is None:
+        stored = any(e.kind == "store" and e.exclusive for e in self.effect.events)
+        if to == 0 and condition is not None and stored and self.effect.retry is None:
             self.effect.retry = Retry(reduce(t.and_, taken, t.TRUE), dict(self.cells))
             self._enter(Path(self.conditions + _literal(t.not_(condition)), self.cells))
             return

@@ -199,6 +199,8 @@ class Lifter:
     def indivisible(self) -> None:
         """The present instruction's load and store become one atomic event; anything else is refused."""
         events = self.events[self._first_event :]
+        if [e.kind for e in events] == ["atomic"]:
+            return
         loads, stores = (tuple(e for e in events if e.kind == kind) for kind in ("load", "store"))
         places = [[(e.address, e.size, e.guard) for e in group] for group in (loads, stores)]
         if tuple(events) != loads + stores or len(loads) not in (1, 2) or places[0] != places[1]:

@@ -18,7 +18,7 @@ def load_for(isa: str, store: Instruction) -> Instruction | None:
     elif isa == "riscv64" and word & 0x7F == 0b0101111 and word >> 27 == _STORE:
         used = {0, word >> 7 & 31, word >> 15 & 31, word >> 20 & 31}
         into = next(n for n in range(5, 32) if n not in used)
-        word = word & ~(31 << 27 | 31 << 20 | 31 << 7) | _LOAD << 27 | into << 7
+        word = word & ~(127 << 25 | 31 << 20 | 31 << 7) | _LOAD << 27 | into << 7
     else:
         return None
     return Instruction(0, word.to_bytes(4, "little"), "load-exclusive")

@@ -14,7 +14,7 @@ from isa.machine import EVERY_ORDER, Instruction
 from isa.terms import Term
 from isa.x86_64.decode import decode
 from isa.x86_64.lifter import X86Lifter, X86Override
-from isa.x86_64.semantics import compare_flags
+from isa.x86_64.semantics import compare_flags, sum_flags
 
 # LFENCE orders what TSO orders anyway, SFENCE stores that went past the caches; MFENCE everything.
 FENCES: Final = {"mfence": EVERY_ORDER, "lfence": frozenset({"rr", "rw"}), "sfence": frozenset({"ww"})}
@@ -63,6 +63,15 @@ def _exchange(lifter: X86Lifter, instruction: Instruction) -> bool:
     return True
 
 
+def _exchange_add(lifter: X86Lifter, instruction: Instruction) -> bool:
+    place, source = lifter.decoded(instruction).operands
+    old, more = lifter.get(instruction, place), lifter.get(instruction, source)
+    sum_flags(lifter, old, more)
+    lifter.put(instruction, source, old)
+    lifter.put(instruction, place, t.add(old, more))
+    return True
+
+
 def _compare_exchange(lifter: X86Lifter, instruction: Instruction) -> bool:
     place, source = lifter.decoded(instruction).operands
     old, new = lifter.get(instruction, place), lifter.get(instruction, source)
@@ -98,6 +107,6 @@ def _compare_exchange_pair(lifter: X86Lifter, instruction: Instruction) -> bool:
 
 OVERRIDES: Final[dict[str, X86Override]] = {
     **{name: _fence(orders) for name, orders in FENCES.items()},
-    "xchg": _exchange,
+    "xchg": _exchange, "xadd": _exchange_add,
     "cmpxchg": _compare_exchange, "cmpxchg8b": _compare_exchange_pair, "cmpxchg16b": _compare_exchange_pair,
 }  # fmt: skip

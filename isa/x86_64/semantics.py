@@ -62,6 +62,13 @@ def _refused(why: str) -> X86Override:
     return override
 
 
+def sum_flags(lifter: X86Lifter, a: Term, b: Term) -> None:
+    """The flags of ``a + b``."""
+    lifter.set_cell("cf", t.compare("uaddo", a, b))
+    lifter.set_cell("of", t.compare("saddo", a, b))
+    _set_result_flags(lifter, t.add(a, b))
+
+
 def compare_flags(lifter: X86Lifter, a: Term, b: Term) -> None:
     """The flags of ``a - b``."""
     difference = t.sub(a, b)
