@@ -10,6 +10,7 @@ from guesssketch import pairs, pipeline, stages
 from guesssketch.errors import UsageError
 from guesssketch.pairs import Pair
 from guesssketch.pipeline import Options, Translation
+from guesssketch.problem import MemoryOrder
 from isa.statemap import MAPS
 from solver.verdict import Verdict
 
@@ -28,17 +29,19 @@ def translate(
     prompt: Name | None = None,
     prototypes: Sequence[Name] = (),
     progress: Callable[[str, int, int], None] | None = None,
+    memory_order: MemoryOrder = "relaxed",
 ) -> Translation:
     """Translate one or more objects and archives together; ``.write(output)`` of the result writes the objects.
 
     target: ``aarch64`` or ``riscv64``. The rest is as in ``pipeline.Options``. More than one job needs a main module that can
     be imported (``if __name__ == "__main__"``), as ``multiprocessing`` does.
 
-    Raises InputError (Untranslatable names every place), NotProved and ToolError; warns of a cache that cannot be used.
+    Raises InputError (Untranslatable names every place), NotProved and ToolError; warns of a cache that cannot be used,
+    and of threads under relaxed memory order.
     """
     _check_target(target)
     options = Options(target, require, jobs, _path(cache), tuple(proposers), model, _path(prompt), tuple(map(Path, prototypes)),
-                      progress)  # fmt: skip
+                      progress, memory_order)  # fmt: skip
     return pipeline.translate(_paths(inputs), options)
 
 

@@ -261,7 +261,7 @@ class _Builder:
             instruction = Instruction(ins.offset - draft.instructions[0].offset, code, ins.text)
             if ins.relocations or "rip" in ins.operands:
                 instruction = self._relocated(draft.section, ins, instruction, names)
-            if reason is None and ins.flow == "plain" and (reason := unmodelled(instruction)) is not None:
+            if reason is None and ins.flow in ("plain", "atomic") and (reason := unmodelled(instruction)) is not None:
                 self.code.complain((draft.section, ins.offset), reason)
             built.append(instruction)
         return Block(number, tuple(built), draft.terminator, {name: place for (place, _), name in names.items()})

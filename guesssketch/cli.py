@@ -22,6 +22,9 @@ _target = click.option("--target", type=click.Choice(TARGETS), required=True, he
 _prototypes = click.option("--prototypes", multiple=True, type=click.Path(path_type=Path, exists=True, dir_okay=False),
                            help="C declarations of external functions; may be repeated.")  # fmt: skip
 
+_order = click.option("--memory-order", type=click.Choice(("relaxed", "tso")), default="relaxed", show_default=True,
+                      help="Order of plain loads and stores as other threads see it: the target's, or x86-64's.")  # fmt: skip
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
@@ -42,12 +45,13 @@ def main() -> None:
 @click.option("--model", help="Folder or hub name of the model that lm asks.  [default: the one that is shipped]")
 @click.option("--prompt", type=click.Path(path_type=Path), help="Prompt template for a model that is not of this project.")
 @_prototypes
+@_order
 @click.option("-j", "--jobs", type=click.IntRange(min=1), help="Worker processes.  [default: one a core]")
 @click.option("--cache", type=click.Path(path_type=Path), help="Directory of proved translations.")
 @click.option("--no-cache", is_flag=True, help="Neither read nor write proved translations.")
 def translate(files: Sequence[Path], target: str, output: Path, kind: Any, report: Path | None,
               require: Any, proposers: str, model: str | None, prompt: Path | None, prototypes: Sequence[Path],
-              jobs: int | None, cache: Path | None, no_cache: bool) -> None:  # fmt: skip
+              memory_order: Any, jobs: int | None, cache: Path | None, no_cache: bool) -> None:  # fmt: skip
     """Translate x86-64 objects and archives together; they call each other directly."""
     from rich.console import Console
 
@@ -61,7 +65,7 @@ def translate(files: Sequence[Path], target: str, output: Path, kind: Any, repor
     from guesssketch.cache import default_directory
 
     settings: dict[str, Any] = {"target": target, "require": require, "prototypes": tuple(prototypes),
-                                "model": model, "prompt": prompt}  # fmt: skip
+                                "model": model, "prompt": prompt, "memory_order": memory_order}  # fmt: skip
     settings["proposers"] = tuple(name.strip() for name in proposers.split(","))
     settings["cache"] = None if no_cache else cache or default_directory()
     if jobs:
@@ -106,11 +110,12 @@ class _Progress:
 @click.option("--target", type=click.Choice(TARGETS), default="aarch64", show_default=True,
               help="Instruction set for all but the first stage.")  # fmt: skip
 @_prototypes
-def show(file: Path, name: str | None, stage: str, target: str, prototypes: Sequence[Path]) -> None:
+@_order
+def show(file: Path, name: str | None, stage: str, target: str, prototypes: Sequence[Path], memory_order: Any) -> None:
     """Print a stage of the pipeline as text."""
     from guesssketch import stages
 
-    for line in stages.show(file, name, stage, target, prototypes):
+    for line in stages.show(file, name, stage, target, prototypes, memory_order):
         click.echo(line)
 
 

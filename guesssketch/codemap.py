@@ -204,9 +204,9 @@ class CodeMap:
         for ins in self.instructions(region):
             if ins.flow != "plain":
                 leaders.add(ins.end)
-                if ins.flow == "string":
+                if ins.flow in ("string", "atomic"):
                     leaders.add(ins.offset)
-                target = self.destination(region.section, ins)
+                target = None if ins.flow == "atomic" else self.destination(region.section, ins)
                 if isinstance(target, Place):
                     target = self.resolve(target.symbol, target.addend)
                 if target is not None:

@@ -18,9 +18,10 @@ import capstone
 from guesssketch.program import RawRelocation, Section
 from isa.forms import x86_form
 from isa.machine import Instruction, RelocKind
+from isa.x86_64.atomics import FENCES
 from isa.x86_64.lift import lift
 
-FlowKind = Literal["plain", "jump", "branch", "call", "return", "trap", "string", "bad"]
+FlowKind = Literal["plain", "jump", "branch", "call", "return", "trap", "string", "atomic", "bad"]
 
 # psABI table 4.10: relocations of instructions that have a meaning here, and the width of their field.
 RELOCATIONS: Final[dict[int, tuple[RelocKind, int]]] = {
@@ -107,6 +108,8 @@ def _flow(mnemonic: str) -> FlowKind:
         return "trap"
     if operation == ".byte":
         return "bad"
+    if mnemonic.startswith("lock ") or operation in FENCES:
+        return "atomic"
     return "string" if _STRING.match(mnemonic) else "plain"
 
 
@@ -124,6 +127,8 @@ def sweep(section: Section, cuts: Sequence[int]) -> Iterator[Decoded]:
                 own += (relocations[at],)
             at += 1
         flow = _flow(mnemonic)
+        if flow == "plain" and mnemonic.endswith("xchg") and "[" in operands:
+            flow = "atomic"
         direct = flow in ("jump", "branch", "call") and operands[0].isdigit() and not own
         target = int(operands, 0) if direct else None
         yield Decoded(offset, size, mnemonic, operands, flow, target, own)

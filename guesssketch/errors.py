@@ -52,4 +52,5 @@ class NotProved(GuessSketchError):
 
 
 class GuessSketchWarning(UserWarning):
-    """Something was done without, and the result is as good: a cache that cannot be used."""
+    """Something was done without, and the result is as good (a cache that cannot be used); or the result holds under a condition
+    that the user should know of (threads, under relaxed memory order)."""

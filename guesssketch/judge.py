@@ -61,7 +61,7 @@ def verify(problem: Problem, code: Assembled, final: bool = False, explain: bool
     verdict = _prove(problem, code, rlimit)
     if difference is not None:
         return verdict if isinstance(verdict, Refuted) else Refuted(difference)
-    if isinstance(verdict, Proved | Refuted) or not final:
+    if isinstance(verdict, Proved | Refuted) or not final or problem.is_atomic:  # no state shows what other threads see
         return verdict
     agreement = compare(problem, code, TEST_STATES)
     if agreement.difference is not None:
@@ -73,7 +73,8 @@ def _prove(problem: Problem, code: Assembled, rlimit: int) -> Proved | Refuted |
     missing = gate.unvalidated("x86_64", problem.instructions) + gate.unvalidated(problem.target, code.instructions)
     if missing:
         return Unknown(f"semantics not validated: {'; '.join(missing)}")
-    with source_effect(problem.instructions, problem.exit) as source:
-        target = LIFTS[problem.target](code.instructions, code.size)
+    with source_effect(problem) as source:
+        target = LIFTS[problem.target](code.instructions, code.size, problem.is_shared)
         state = MAPS[problem.target]
-        return check(source, target, state, problem.live_in, problem.live_out, problem.exit, problem.symbols, rlimit=rlimit)
+        return check(source, target, state, problem.live_in, problem.live_out, problem.exit, problem.symbols,
+                     order=problem.order, rlimit=rlimit)  # fmt: skip

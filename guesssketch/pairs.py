@@ -6,6 +6,7 @@
     live-out: rax:32                    default: the registers that the source changes (no flags)
     exit: branch                        fall, branch or indirect; default: branch if the source names ``taken``
     symbols: S0 local align 8, S1 got low
+    order: tso                          relaxed (the default) or tso: what other threads may notice
     expect: proved                      proved or refuted, for tests
     source:
         add edi, esi                    x86-64, Intel syntax
@@ -27,17 +28,18 @@ import isa.riscv64.lift
 import isa.x86_64.lift
 from guesssketch.assembler import AssemblyError, assemble, assemble_x86
 from guesssketch.errors import UsageError
-from guesssketch.problem import Exit, Symbol
+from guesssketch.problem import Exit, MemoryOrder, Symbol
 from isa import terms as t
 from isa.machine import Effect
 from isa.statemap import CONDITIONS, FLAGS, GENERAL, MAPS, VECTORS, cell_term
+from isa.x86_64.atomics import is_atomic
 from solver import gate
 from solver.equivalence import RLIMIT, check
 from solver.verdict import Unknown, Verdict
 
 Live = tuple[tuple[str, int], ...]
 
-_HEADERS: Final = ("target", "live-in", "live-out", "exit", "symbols", "expect")
+_HEADERS: Final = ("target", "live-in", "live-out", "exit", "symbols", "order", "expect")
 _WIDTHS: Final = dict.fromkeys((*GENERAL, *VECTORS), (8, 16, 32, 64)) | dict.fromkeys((*FLAGS, *CONDITIONS), (1,))
 
 
@@ -53,6 +55,7 @@ class Pair:
     live_in: Live | None = None
     live_out: Live | None = None
     symbols: tuple[Symbol, ...] = ()
+    order: MemoryOrder = "relaxed"
     expect: Literal["proved", "refuted"] | None = None
 
     def __str__(self) -> str:
@@ -64,6 +67,8 @@ class Pair:
         lines.append(f"exit: {self.exit}")
         if self.symbols:
             lines.append(f"symbols: {', '.join(map(_symbol_text, self.symbols))}")
+        if self.order != "relaxed":
+            lines.append(f"order: {self.order}")
         if self.expect:
             lines.append(f"expect: {self.expect}")
         lines += ["source:", *(f"    {line}" for line in self.source), "code:", *(f"    {line}" for line in self.code)]
@@ -97,8 +102,8 @@ def parse(text: str, name: str) -> Pair:
     source = tuple(bodies["source"])
     default: Exit = "branch" if any("taken" in line.split() for line in source) else "fall"
     code = tuple(bodies["code"])
-    return Pair(name, fields["target"], source, code, fields.get("exit", default), fields.get("live-in"),
-                fields.get("live-out"), fields.get("symbols", ()), fields.get("expect"))  # fmt: skip
+    return Pair(name, fields["target"], source, code, fields.get("exit", default), fields.get("live-in"), fields.get("live-out"),
+                fields.get("symbols", ()), fields.get("order", "relaxed"), fields.get("expect"))  # fmt: skip
 
 
 def prove_pair(pair: Pair, *, rlimit: int = RLIMIT) -> Verdict:
@@ -110,12 +115,14 @@ def prove_pair(pair: Pair, *, rlimit: int = RLIMIT) -> Verdict:
         raise UsageError(f"{pair.name}: {where}{assembled.message}")
     if missing := gate.unvalidated("x86_64", instructions) + gate.unvalidated(pair.target, assembled.instructions):
         return Unknown(f"semantics not validated: {'; '.join(missing)}")
-    source = isa.x86_64.lift.lift(instructions, pair.exit)
+    shared = pair.order == "tso" or any(map(is_atomic, instructions))
+    source = isa.x86_64.lift.lift(instructions, pair.exit, shared)
     lift = {"aarch64": isa.aarch64.lift.lift, "riscv64": isa.riscv64.lift.lift}[pair.target]
-    code = lift(assembled.instructions, assembled.size)
+    code = lift(assembled.instructions, assembled.size, shared)
     live_in = default_live_in(source) if pair.live_in is None else pair.live_in
     live_out = default_live_out(source) if pair.live_out is None else pair.live_out
-    return check(source, code, MAPS[pair.target], live_in, live_out, pair.exit, pair.symbols, rlimit=rlimit)
+    return check(source, code, MAPS[pair.target], live_in, live_out, pair.exit, pair.symbols, order=pair.order,
+                 rlimit=rlimit)  # fmt: skip
 
 
 def default_live_in(source: Effect) -> Live:
@@ -144,7 +151,8 @@ def _header(header: str, value: str) -> Any:
         return tuple(sorted(_cell(word) for word in value.split()))
     if header == "symbols":
         return tuple(_symbol(part.split()) for part in value.split(","))
-    allowed = {"target": tuple(MAPS), "exit": get_args(Exit), "expect": ("proved", "refuted")}[header]
+    allowed = {"target": tuple(MAPS), "exit": get_args(Exit), "order": get_args(MemoryOrder),
+               "expect": ("proved", "refuted")}[header]  # fmt: skip
     if value not in allowed:
         raise ValueError(f"{header} is one of {', '.join(allowed)}; got {value!r}")
     return value

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import os
+import re
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -16,16 +18,18 @@ from typing import Literal
 from guesssketch import cfg, emit, objfile, outputs, wall
 from guesssketch.answer import Answer
 from guesssketch.cache import Store
-from guesssketch.errors import NotProved, Untranslatable
+from guesssketch.errors import GuessSketchWarning, NotProved, Untranslatable
 from guesssketch.guess.proposer import NAME, SHIPPED, Guesser, guess_ahead, identity
 from guesssketch.liveness import analyse
-from guesssketch.problem import Problem
+from guesssketch.problem import MemoryOrder, Problem
 from guesssketch.program import Program
 from guesssketch.questions import ask
 from guesssketch.report import BlockRecord, Report
 from guesssketch.resolve import BlockId, Resolver, ambiguous, blocks
 from guesssketch.workers import Work, make_proposers, solve
 from isa.machine import Instruction
+
+STARTS_THREADS = re.compile(r"(?:pthread|thrd)_create$|GOMP_parallel|__kmpc_fork|_ZNSt6thread")
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ class Options:
     processes. cache: directory, or None to remember nothing. proposers: names in the order they are asked.
     model: of the proposer ``lm``, a folder or a hub name, None for the one that is shipped; prompt: template for a model that is
     not of this project.
+    memory_order: of plain accesses, as other threads see them: ``relaxed``, whatever the target does; ``tso``, x86-64's.
     prototypes: C files with declarations of external functions. progress: called with (stage, done, total).
     """
 
@@ -48,6 +53,7 @@ class Options:
     prompt: Path | None = None
     prototypes: tuple[Path, ...] = ()
     progress: Callable[[str, int, int], None] | None = None
+    memory_order: MemoryOrder = "relaxed"
 
 
 @dataclass
@@ -77,6 +83,7 @@ def translate(paths: Sequence[Path], options: Options) -> Translation:
     """Translate objects and archives together.
 
     Raises InputError (Untranslatable names every place), NotProved, ToolError and UsageError; nothing is written here.
+    Warns of threads under relaxed memory order.
     """
     make_proposers(options.proposers, options.target)  # an unknown name is better known before the work
     clock = _Clock()
@@ -91,8 +98,8 @@ def translate(paths: Sequence[Path], options: Options) -> Translation:
         liveness = analyse(program, resolver, boundary)
         # At both ends of each block it is known which bits of the state matter.
     with clock("problems"):
-        problems = {at: ask(program, resolver, at, block, liveness.live_in[at], liveness.live_out[at], options.target)
-                    for at, block in blocks(program)}  # fmt: skip
+        problems = {at: ask(program, resolver, at, block, liveness.live_in[at], liveness.live_out[at], options.target,
+                                    options.memory_order) for at, block in blocks(program)}  # fmt: skip
         # Equal blocks are equal problems.
     answers, cached = _answers([p for asked in problems.values() for p in asked], options, clock)
     with clock("stitch"):
@@ -100,11 +107,27 @@ def translate(paths: Sequence[Path], options: Options) -> Translation:
         # Every block has a translation that is proved, or tested with the reason.
         report = _report(program, problems, answers, cached, options.target)
         report.assumptions = sorted(boundary.assumptions)
+        report.options["memory_order"] = options.memory_order
+        report.warnings += _threads(program, problems) if options.memory_order == "relaxed" else []
         _enforce(report, options.require)
         texts = {at: _texts(program, at, problems[at], answers) for at in problems}
         assembly = emit.program(program, resolver, boundary, texts, options.target)
     report.seconds = clock.seconds
+    for text in report.warnings:
+        warnings.warn(GuessSketchWarning(text), stacklevel=2)
     return Translation(tuple(paths), options.target, assembly, report)
+
+
+def _threads(program: Program, problems: Mapping[BlockId, list[Problem]]) -> list[str]:
+    """A warning, if the program seems to have threads: it starts some, or has atomic instructions."""
+    outside = {s.name for file in program.objects for s in file.symbols if s.section is None}
+    called = sorted(filter(STARTS_THREADS.match, outside))
+    atomics = sum(p.is_atomic for asked in problems.values() for p in asked)
+    found = [f"calls {name}" for name in called[:3]] + ([f"has {atomics} atomic instructions"] if atomics else [])
+    if not found:
+        return []
+    return [f"the program {' and '.join(found)}: under relaxed memory order other threads may see its plain loads and stores in "
+            "another order than on x86-64; --memory-order tso keeps that order"]  # fmt: skip
 
 
 class _Clock:

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from isa.machine import Instruction
+from isa.x86_64.atomics import is_atomic
 
+MemoryOrder = Literal["relaxed", "tso"]
 Exit = Literal["fall", "branch", "indirect"]
 
 
@@ -42,6 +44,7 @@ class Problem:
     exit: ``fall`` (one successor), ``branch`` (label ``taken`` or fall through), ``indirect`` (the address of where to go next
     is put in the state map's ``branch_target``).
     live_in, live_out: (cell or condition, number of low bits: 1, 8, 16, 32 or 64), sorted.
+    order: what other threads may notice of plain accesses: ``relaxed``, anything; ``tso``, x86-64's order.
     """
 
     target: str
@@ -50,12 +53,23 @@ class Problem:
     live_in: tuple[tuple[str, int], ...]
     live_out: tuple[tuple[str, int], ...]
     symbols: tuple[Symbol, ...]
+    order: MemoryOrder = "relaxed"
+
+    @property
+    def is_atomic(self) -> bool:
+        """Whether it is a locked instruction or a fence, which is a block of its own."""
+        return any(is_atomic(i) for i in self.instructions)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other threads may look at its memory, so that each access counts."""
+        return self.order == "tso" or self.is_atomic
 
     @property
     def key(self) -> str:
         """SHA-256 over everything a translation may depend on (semantics versions are the cache's business)."""
         text = repr((self.target, [(i.code, i.relocations) for i in self.instructions], self.exit, self.live_in,
-                     self.live_out, self.symbols))  # fmt: skip
+                     self.live_out, self.symbols, self.order))  # fmt: skip
         return hashlib.sha256(text.encode()).hexdigest()
 
 

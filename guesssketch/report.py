@@ -47,6 +47,7 @@ class Report:
     """One translation run.
 
     functions: how many, by object. seconds: wall time by stage. assumptions: what holds for the run as a whole.
+    options: what was asked for, as far as it changes the translation. warnings: what the user was warned of.
     """
 
     target: str
@@ -54,6 +55,8 @@ class Report:
     blocks: list[BlockRecord] = field(default_factory=list)
     assumptions: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+    options: dict[str, str] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
 
     def verdicts(self) -> Counter[str]:
         return Counter(block.verdict for block in self.blocks)
@@ -71,8 +74,8 @@ class Report:
             "source_instructions": sum(block.source for block in self.blocks),
             "target_instructions": sum(block.target for block in self.blocks),
         }
-        return {"target": self.target, "objects": list(self.functions), "engines": engines, "totals": totals,
-                "seconds": self.seconds, "assumptions": self.assumptions,
+        return {"target": self.target, "options": self.options, "warnings": self.warnings, "objects": list(self.functions),
+                "engines": engines, "totals": totals, "seconds": self.seconds, "assumptions": self.assumptions,
                 "blocks": [asdict(block) for block in self.blocks]}  # fmt: skip
 
     def to_json(self) -> str:

@@ -11,7 +11,7 @@ from guesssketch import cfg, objfile, wall
 from guesssketch.errors import UsageError
 from guesssketch.judge import judge
 from guesssketch.liveness import Live, Liveness, analyse
-from guesssketch.problem import Problem, Proposer
+from guesssketch.problem import MemoryOrder, Problem, Proposer
 from guesssketch.program import Block, Program
 from guesssketch.questions import ask, cut
 from guesssketch.resolve import BlockId, Resolver
@@ -24,7 +24,8 @@ STAGES: Final = ("cfg", "liveness", "source", "candidates", "proof")
 _ORDER: Final = {name: n for n, name in enumerate((*GENERAL, *VECTORS, *FLAGS, *CONDITIONS))}
 
 
-def show(path: Path, function: str | None, stage: str, target: str, prototypes: Sequence[Path] = ()) -> Iterator[str]:
+def show(path: Path, function: str | None, stage: str, target: str, prototypes: Sequence[Path] = (),
+         order: MemoryOrder = "relaxed") -> Iterator[str]:  # fmt: skip
     """Lines of text for one stage of one object file (or of each object of an archive).
 
     stage: ``cfg`` (functions and blocks), ``liveness``, ``source`` (each block's effect as terms), ``candidates`` (what the
@@ -42,7 +43,7 @@ def show(path: Path, function: str | None, stage: str, target: str, prototypes: 
         return
     resolver = Resolver(program)
     liveness = analyse(program, resolver, wall.Boundary(program, resolver, target, tuple(prototypes)))
-    listing = _Listing(program, resolver, liveness, stage, target, make_proposers(("lowering",), target))
+    listing = _Listing(program, resolver, liveness, stage, target, make_proposers(("lowering",), target), order)
     for number, index, f in wanted:
         yield f"{f.name}:"
         for offset, block in f.blocks.items():
@@ -58,6 +59,7 @@ class _Listing:
     stage: str
     target: str
     proposers: list[Proposer]
+    order: MemoryOrder
 
     def block(self, at: BlockId, block: Block) -> Iterator[str]:
         live_in, live_out = self.liveness.live_in[at], self.liveness.live_out[at]
@@ -66,7 +68,7 @@ class _Listing:
             yield from self._effect(at)
         elif self.stage != "liveness":
             start = 0
-            for problem in ask(self.program, self.resolver, at, block, live_in, live_out, self.target):
+            for problem in ask(self.program, self.resolver, at, block, live_in, live_out, self.target, self.order):
                 yield from self._problem(problem, block, start)
                 start += len(problem.instructions)
         yield f"live out: {_live(live_out)}"

@@ -2,7 +2,11 @@
 
 ``Machine`` is what the instruction semantics of AArch64 and RISC-V write to; ``run`` goes through the code in the order
 of its addresses. Since branches only go forward, that order meets every instruction after all its predecessors, so one
-pass is enough: paths that meet are joined cell by cell, and an access that only some paths make is guarded.
+pass is enough: paths that meet are joined cell by cell, and an access that only some paths make is guarded. One branch
+may go back, to the start of the code: the round that a failed store-exclusive makes, which is kept apart (``Effect.retry``).
+
+Shared memory. With ``shared`` a load gives an unknown of its own, ``seen:N`` for the N-th, since another thread may have
+stored; else what memory holds. Whether a store-exclusive fails is the unknown bit ``fails`` in both.
 """
 
 from __future__ import annotations
@@ -10,10 +14,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from typing import Final
 
 from isa import terms as t
-from isa.machine import TAKEN, Access, Effect, Instruction, Relocation, RelocKind
+from isa.machine import TAKEN, Access, Effect, Event, Instruction, Relocation, RelocKind, Retry, seen
 from isa.terms import Term
+
+FAILS: Final = "fails"
 
 
 class Unmodelled(Exception):
@@ -47,9 +54,11 @@ class Machine:
     """The state of one path through a block's code, and the accesses of all paths.
 
     widths: the width of each cell. code, size: the block; a branch to ``size`` falls through, one to TAKEN is taken.
+    shared: see the module's docstring.
     """
 
-    def __init__(self, widths: Mapping[str, int], code: Sequence[Instruction], size: int) -> None:
+    def __init__(self, widths: Mapping[str, int], code: Sequence[Instruction], size: int, shared: bool = False) -> None:
+        self.shared = shared
         self.widths = widths
         self.code = code
         self.size = size
@@ -57,7 +66,7 @@ class Machine:
         self.cells: dict[str, Term] = {}
         self.conditions: tuple[Term, ...] = ()
         self.guard = t.TRUE
-        self.effect = Effect({}, t.memory())
+        self.effect = Effect({}, t.memory(), shared=shared)
         self.falls = True  # whether control reaches the next instruction
         self.waiting: dict[int, list[Path]] = {}
         self._unused: list[Relocation] = []
@@ -75,16 +84,71 @@ class Machine:
         assert value.width == self.widths[cell], (cell, value.width)
         self.cells[cell] = value
 
-    def load(self, address: Term, size: int) -> Term:
-        """``size`` bytes at ``address``, as 8*size bits."""
+    def load(self, address: Term, size: int, *, exclusive: bool = False, acquire: bool = False) -> Term:
+        """``size`` bytes at ``address``, as 8*size bits. exclusive, acquire: see ``Event``."""
         self.effect.loads.append(Access(address, size, self.guard))
-        return t.load(self.effect.memory, address, 8 * size)
+        halves = ((0, 8), (8, 8)) if size == 16 and not exclusive else ((0, size),)
+        values = []
+        for start, width in halves:
+            place = t.add(address, t.const(start, 64))
+            value = seen(self.effect.events, width) if self.shared else t.load(self.effect.memory, place, 8 * width)
+            self.effect.events.append(Event("load", self.guard, place, width, value, part=start > 0, exclusive=exclusive,
+                                            acquire=acquire))  # fmt: skip
+            values.append(value)
+        return t.concat(*reversed(values)) if self.shared else t.load(self.effect.memory, address, 8 * size)
 
-    def store(self, address: Term, value: Term) -> None:
-        self.effect.stores.append(Access(address, value.width // 8, self.guard))
+    def store(self, address: Term, value: Term, *, exclusive: bool = False, release: bool = False,
+              acquire: bool = False) -> None:  # fmt: skip
+        """Store ``value``. exclusive, release, acquire: see ``Event``; an exclusive one is made unless it ``fails``."""
+        effect = self.effect
+        effect.stores.append(Access(address, value.width // 8, self.guard))
+        halves = ((0, 64), (64, 64)) if value.width == 128 and not exclusive else ((0, value.width),)
+        for low, width in halves:
+            place = t.add(address, t.const(low // 8, 64))
+            effect.events.append(Event("store", self.guard, place, width // 8, t.extract(value, low, width), part=low > 0,
+                                       exclusive=exclusive, release=release, store_acquire=acquire))  # fmt: skip
+        made = t.and_(self.guard, t.not_(t.var(FAILS, 1))) if exclusive else self.guard
+        if made is not t.TRUE:
+            value = t.ite(made, value, t.load(effect.memory, address, value.width))
+        effect.memory = t.store(effect.memory, address, value)
+
+    def exclusive_store(self, address: Term, value: Term, *, release: bool, acquire: bool = False) -> Term:
+        """A store that may fail; gives the bit that says so. One to a block, whose failure is the variable ``fails``."""
+        if any(e.kind == "store" and e.exclusive for e in self.effect.events):
+            raise Unmodelled("a second store-exclusive")
+        self.aligned(address, value.width // 8)
+        self.store(address, value, exclusive=True, release=release, acquire=acquire)
+        return t.var(FAILS, 1)
+
+    def exclusive_load(self, address: Term, size: int, *, acquire: bool) -> Term:
+        self.aligned(address, size)
+        return self.load(address, size, exclusive=True, acquire=acquire)
+
+    def exchange(self, address: Term, size: int, new: Callable[[Term], Term], *, acquire: bool, release: bool,
+                 store_acquire: bool = False) -> Term:  # fmt: skip
+        """Put ``new`` of what memory holds there, indivisibly; gives what it held."""
+        self.aligned(address, size)
+        memory, events = self.effect.memory, self.effect.events
+        old = seen(events, size) if self.shared else t.load(memory, address, 8 * size)
+        value = new(old)
+        access = Access(address, size, self.guard)
+        self.effect.loads.append(access)
+        self.effect.stores.append(access)
+        events.append(Event("atomic", self.guard, address, size, old, value, acquire=acquire, release=release,
+                            store_acquire=store_acquire))  # fmt: skip
         if self.guard is not t.TRUE:
-            value = t.ite(self.guard, value, t.load(self.effect.memory, address, value.width))
-        self.effect.memory = t.store(self.effect.memory, address, value)
+            value = t.ite(self.guard, value, t.load(memory, address, 8 * size))
+        self.effect.memory = t.store(memory, address, value)
+        return old
+
+    def aligned(self, address: Term, size: int) -> None:
+        """The processor traps unless ``address`` is a multiple of ``size``, a power of two."""
+        if size > 1:
+            low = t.extract(address, 0, size.bit_length() - 1)
+            self.effect.traps.append(t.and_(self.guard, t.ne(low, t.const(0, low.width))))
+
+    def fence(self, orders: frozenset[str]) -> None:
+        self.effect.events.append(Event("fence", self.guard, orders=orders))
 
     def relocation(self, *kinds: RelocKind) -> Relocation | None:
         """The instruction's relocation of one of ``kinds``, now accounted for; one that nobody asks for is opaque."""
@@ -101,9 +165,14 @@ class Machine:
         """Go to ``distance`` bytes from this instruction, if ``condition`` (always if None)."""
         here = self.code[self.index].offset
         to = here + distance
+        taken = self.conditions if condition is None else self.conditions + _literal(condition)
+        stored = any(e.kind == "store" and e.exclusive for e in self.effect.events)
+        if to == 0 and condition is not None and stored and self.effect.retry is None:
+            self.effect.retry = Retry(reduce(t.and_, taken, t.TRUE), dict(self.cells))
+            self._enter(Path(self.conditions + _literal(t.not_(condition)), self.cells))
+            return
         if to <= here or (to not in (self.size, TAKEN) and all(i.offset != to for i in self.code)):
             raise Unmodelled("branch out of the block or backward")
-        taken = self.conditions if condition is None else self.conditions + _literal(condition)
         if condition is None or condition is t.TRUE:
             self.falls = False
         if condition is not t.FALSE:

@@ -7,10 +7,11 @@ instruction set has a table ``CELLS: dict[str, int]`` of their widths. Memory is
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
-from isa.terms import Term
+from isa.terms import Term, var
 
 TAKEN: Final = 0xF00  # offset of the label `taken` from the start of a block's target code, which is never longer
 
@@ -60,6 +61,60 @@ class Access:
     guard: Term
 
 
+EventKind = Literal["load", "store", "atomic", "fence"]
+EVERY_ORDER: Final = frozenset({"rr", "rw", "wr", "ww"})
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that other threads may notice, or that orders what they notice.
+
+    kind: ``atomic`` is one indivisible read-modify-write. address, size (bytes), guard: as in ``Access``; of a fence only the
+    guard counts. value: what was loaded, or is stored. stored: what an atomic writes.
+    part: the second half of an access of 16 bytes, which is two of 8 in no order.
+    exclusive: a load-exclusive (load-reserved) or store-exclusive (store-conditional). acquire: it comes before all that is
+    later; release: after all that is earlier. On an atomic, ``acquire`` is its load's and ``store_acquire`` its store's.
+    orders: of a fence, pairs such as ``rw``: reads before it come before writes behind it.
+    """
+
+    kind: EventKind
+    guard: Term
+    address: Term | None = None
+    size: int = 0
+    value: Term | None = None
+    stored: Term | None = None
+    part: bool = False
+    exclusive: bool = False
+    acquire: bool = False
+    release: bool = False
+    store_acquire: bool = False
+    orders: frozenset[str] = frozenset()
+
+    @property
+    def terms(self) -> list[Term]:
+        return [x for x in (self.guard, self.address, self.value, self.stored) if x is not None]
+
+    def mapped(self, change: Callable[[Term], Term]) -> Event:
+        """The event with ``change`` of each of ``terms``, in their order."""
+        guard = change(self.guard)
+        rest = (None if x is None else change(x) for x in (self.address, self.value, self.stored))
+        address, value, stored = rest
+        return replace(self, guard=guard, address=address, value=value, stored=stored)
+
+
+def seen(events: Sequence[Event], size: int) -> Term:
+    """What the next load after ``events`` finds in memory that other threads write to, ``size`` bytes."""
+    return var(f"seen:{sum(e.kind in ('load', 'atomic') for e in events)}", 8 * size)
+
+
+@dataclass(frozen=True)
+class Retry:
+    """A branch back to the start of the code: under ``condition`` (width 1), with ``cells`` changed so far."""
+
+    condition: Term
+    cells: dict[str, Term]
+
+
 @dataclass
 class Effect:
     """What a piece of code does, as terms over its initial state (``var(cell)`` for each cell, ``memory()``).
@@ -71,6 +126,10 @@ class Effect:
     approximations: what is not modelled exactly, e.g. ``NaN payload of fadd``.
     opaque: why parts of it have no semantics, e.g. ``CALLOTHER pshufb``; not empty means never provable.
     forms: the instruction forms used (``isa.forms``), which the gate looks up.
+    events: accesses and fences in order, as other threads may see them; of a slot of the global offset table there is none.
+    traps: width 1 each, conditions under which the processor stops the program (a misaligned atomic access).
+    retry: the round that a store-exclusive makes when it fails, None if there is none; ``cells`` then speak of the other paths.
+    shared: whether each load gives an unknown of its own, ``seen:N``, since other threads may store.
     """
 
     cells: dict[str, Term]
@@ -83,3 +142,7 @@ class Effect:
     approximations: set[str] = field(default_factory=set)
     opaque: list[str] = field(default_factory=list)
     forms: set[str] = field(default_factory=set)
+    events: list[Event] = field(default_factory=list)
+    traps: list[Term] = field(default_factory=list)
+    retry: Retry | None = None
+    shared: bool = False

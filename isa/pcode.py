@@ -35,7 +35,7 @@ from typing import Final
 import pypcode
 
 from isa import terms as t
-from isa.machine import Access, Effect, Instruction
+from isa.machine import Access, Effect, Event, Instruction, seen
 from isa.pcode_ops import NAN_RESULT, PURE
 from isa.terms import Term
 
@@ -114,10 +114,15 @@ def merge(a: State | None, b: State | None, width: Callable[[str], int]) -> Stat
 
 
 class Lifter:
-    """Walks instructions in order; everything that ``Effect`` lists is collected on the way."""
+    """Walks instructions in order; everything that ``Effect`` lists is collected on the way.
 
-    def __init__(self, isa: Isa) -> None:
+    shared: a load gives an unknown of its own, as other threads may store (``isa.flow``), else what memory holds.
+    """
+
+    def __init__(self, isa: Isa, shared: bool = False) -> None:
         self.isa = isa
+        self.shared = shared
+        self.events: list[Event] = []
         self.state: State | None = State({})
         self.memory = t.memory()  # of all paths: a store under a guard keeps what was there where the guard is false
         self.loads: list[Access] = []
@@ -131,6 +136,7 @@ class Lifter:
         self._patched: set[int] = set()
         self._undefined = 0
         self._first_load = 0  # of the present instruction
+        self._first_event = 0
         self._text = ""
         self._words, self._flags, self._fixed = isa.layout.words, isa.layout.flags, isa.layout.constants
         self._widths = dict.fromkeys(isa.layout.flags.values(), 1)
@@ -162,14 +168,47 @@ class Lifter:
         access = Access(address, size, self.guard())
         if access not in self.loads[self._first_load :]:
             self.loads.append(access)
-        return t.load(self.memory, address, 8 * size)
+        value = t.load(self.memory, address, 8 * size)
+        halves = ((0, 8), (8, 8)) if size == 16 else ((0, size),)
+        parts = [self._loaded(t.add(address, t.const(start, 64)), width, start > 0) for start, width in halves]
+        return t.concat(*reversed(parts)) if self.shared else value
+
+    def _loaded(self, address: Term, size: int, part: bool) -> Term:
+        """The value of one load event; of the one before, where an instruction's p-code reads again or what it wrote."""
+        guard = self.guard()
+        for event in reversed(self.events[self._first_event :]):
+            if event.address is address and event.size == size and event.guard is guard and event.value is not None:
+                return event.value
+        value = seen(self.events, size) if self.shared else t.load(self.memory, address, 8 * size)
+        self.events.append(Event("load", guard, address, size, value, part=part))
+        return value
 
     def store(self, address: Term, value: Term) -> None:
         guard = self.guard()
         self.stores.append(Access(address, value.width // 8, guard))
+        for low, width in ((0, 64), (64, 64)) if value.width == 128 else ((0, value.width),):
+            place = t.add(address, t.const(low // 8, 64))
+            self.events.append(Event("store", guard, place, width // 8, t.extract(value, low, width), part=low > 0))
         if guard is not t.TRUE:
             value = t.ite(guard, value, t.load(self.memory, address, value.width))
         self.memory = t.store(self.memory, address, value)
+
+    def fence(self, orders: frozenset[str]) -> None:
+        self.events.append(Event("fence", self.guard(), orders=orders))
+
+    def indivisible(self) -> None:
+        """The present instruction's load and store become one atomic event; anything else is refused."""
+        events = self.events[self._first_event :]
+        if [e.kind for e in events] == ["atomic"]:
+            return
+        loads, stores = (tuple(e for e in events if e.kind == kind) for kind in ("load", "store"))
+        places = [[(e.address, e.size, e.guard) for e in group] for group in (loads, stores)]
+        if tuple(events) != loads + stores or len(loads) not in (1, 2) or places[0] != places[1]:
+            self.refuse(f"atomic: {self._text}")
+            return
+        old, new = (t.concat(*(e.value for e in reversed(group) if e.value is not None)) for group in (loads, stores))
+        first = loads[0]
+        self.events[self._first_event :] = [Event("atomic", first.guard, first.address, old.width // 8, old, new)]
 
     def undef(self, why: str, width: int) -> Term:
         """A fresh unspecified value."""
@@ -190,7 +229,7 @@ class Lifter:
         state = self.state or State({})
         cells = {n: v for n, v in state.cells.items() if v is not t.var(n, self.width(n))}
         return Effect(cells, self.memory, self.loads, self.stores, None, None, self.faults, self.approximations,
-                      self.opaque, self.forms)  # fmt: skip
+                      self.opaque, self.forms, self.events, shared=self.shared)  # fmt: skip
 
     # Byte ranges of the register space.
 
@@ -271,8 +310,13 @@ class Lifter:
 
     # Walking.
 
+    def begin(self, instruction: Instruction) -> None:
+        """What is accessed from here on is ``instruction``'s."""
+        self._first_event, self._text = len(self.events), instruction.text
+
     def step(self, instruction: Instruction) -> list[Exit]:
         """Execute one instruction on ``state``; gives the control that leaves it other than by falling through."""
+        self.begin(instruction)
         if self.isa.form is not None:
             self.forms.add(self.isa.form(instruction))
         override = self.isa.overrides.get(self.isa.key(instruction))

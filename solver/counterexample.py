@@ -57,6 +57,8 @@ class Counterexample:
 
 
 def _readable(name: str) -> str:
+    if name.startswith("code.seen:"):
+        return f"what load {int(name.partition(':')[2]) + 1} finds"
     return f"{name.removeprefix('code.')} (on the target, anything)" if name.startswith("code.") else name
 
 

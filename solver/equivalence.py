@@ -16,9 +16,10 @@ from isa.machine import Access, Effect
 from isa.statemap import StateMap
 from isa.terms import Term
 from solver import door
-from solver.counterexample import Counterexample, Search
+from solver.counterexample import Counterexample, Difference, Search
 from solver.normal import Normalizer
-from solver.relation import ANY_ADDRESS, FLOAT_RESULTS, Exit, Goal, Live, Relation, SymbolFacts, relate
+from solver.ordering import Disordered
+from solver.relation import ANY_ADDRESS, FLOAT_RESULTS, Exit, Goal, Live, MemoryOrder, Relation, SymbolFacts, relate
 from solver.verdict import Proved, Refuted, Unknown
 
 RLIMIT: Final = 5_000_000  # one to two seconds of Z3 on a machine of 2023
@@ -28,12 +29,13 @@ _VACUITY_SAMPLES: Final = 16
 
 
 def check(source: Effect, code: Effect, map: StateMap, live_in: Live, live_out: Live, exit: Exit,
-          symbols: Sequence[SymbolFacts] = (), *, rlimit: int = RLIMIT) -> Proved | Refuted | Unknown:  # fmt: skip
+          symbols: Sequence[SymbolFacts] = (), *, order: MemoryOrder = "relaxed",
+          rlimit: int = RLIMIT) -> Proved | Refuted | Unknown:  # fmt: skip
     """Judges ``code`` (terms over target cells) against ``source`` (over x86-64 cells).
 
     live_in, live_out: (cell or condition, low bits). The claim: from related states both leave states related in
     ``live_out``, equal memory, the same way out, and untouched reserved registers, and the code accesses no byte that
-    the source does not.
+    the source does not. With ``order`` tso, and where the source is atomic, the same accesses, as ordered (``solver.ordering``).
     rlimit: bound on each Z3 query. The gate (``solver.gate``) is the caller's. Raises ValueError if the effects do not
     fit ``exit``.
     """
@@ -41,7 +43,10 @@ def check(source: Effect, code: Effect, map: StateMap, live_in: Live, live_out: 
     opaque = [*source.opaque, *code.opaque]
     if opaque:
         return Unknown(f"no semantics: {', '.join(opaque)}")
-    relation = relate(source, code, map, live_in, live_out, exit, symbols)
+    try:
+        relation = relate(source, code, map, live_in, live_out, exit, symbols, order)
+    except Disordered as error:
+        return Refuted(Counterexample((), (), (Difference(str(error), 1, 0, 1),)))
     proof = _Proof(relation, rlimit)
     try:
         failure = proof.decide()

@@ -12,11 +12,14 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
 
 from isa import terms as t
-from isa.machine import Access, Effect
+from isa.flow import FAILS
+from isa.machine import Access, Effect, Event
 from isa.statemap import StateMap, cell_term
 from isa.terms import Term
+from solver import ordering
 
 Exit = Literal["fall", "branch", "indirect"]
+MemoryOrder = Literal["relaxed", "tso"]
 Live = Sequence[tuple[str, int]]
 
 ANY_ADDRESS: Final = "any address"  # the variable that stands for each address in turn
@@ -68,26 +71,32 @@ class Relation:
 
 
 def relate(source: Effect, code: Effect, map: StateMap, live_in: Live, live_out: Live, exit: Exit,
-           symbols: Sequence[SymbolFacts]) -> Relation:  # fmt: skip
-    """The claims of one proof. Raises ValueError if the effects do not fit ``exit``."""
+           symbols: Sequence[SymbolFacts], order: MemoryOrder = "relaxed") -> Relation:  # fmt: skip
+    """The claims of one proof.
+
+    order: what other threads may notice (``solver.ordering``). Raises ValueError if the effects do not fit ``exit``, and
+    ``ordering.Disordered``.
+    """
     if (source.condition is not None) != (exit == "branch"):
         raise ValueError(f"the source {'has no' if exit == 'branch' else 'has a'} condition, but its exit is {exit}")
     if exit == "indirect" and source.target is None:
         raise ValueError("the source has no target address, but its exit is indirect")
     addresses = {s.name: _symbol(s) for s in symbols}
-    source_terms = _Side(source, {}, addresses, "undef.")
     entered = dict(live_in)
     homes = {map.homes[name]: _home(name, bits) for name, bits in live_in}
     # The thread pointer is one unknown under each name that the instruction sets have for it.
     homes |= {name: t.var("fs_base", 64) for name in ("tp", *(["x4"] if map.target == "riscv64" else []))}
-    code_terms = _Side(code, homes, addresses, "code.")
+    code_terms = _Side(code, homes | {FAILS: t.FALSE}, addresses, "code.")
+    shared = order == "tso" or ordering.is_atomic(source.events)
+    source_terms, goals = _shared(source, code, code_terms, addresses) if shared else _alone(source, code, code_terms, addresses)
+    if code.retry is not None:
+        goals += _round(code, map, live_in, homes, addresses)
 
-    goals = [
+    goals += [
         _live_goal(name, bits, source_terms, code_terms.cell(map.homes[name]))
         for name, bits in live_out
         if not _stays(name, bits, source, code, map, entered)
     ]
-    goals.append(Goal("memory", source_terms.memory, code_terms.memory))
     if exit == "indirect":
         assert source_terms.target is not None
         goals.append(Goal("branch target", source_terms.target, code_terms.cell(map.branch_target)))
@@ -95,7 +104,14 @@ def relate(source: Effect, code: Effect, map: StateMap, live_in: Live, live_out:
     goals += [Goal(f"{r} (reserved)", code_terms.start(r), code_terms.cell(r)) for r in map.reserved if r in code.cells]
     goals += [Goal("no fault of its own", t.FALSE, fault) for fault in code_terms.faults]
 
+    assumptions = [t.not_(f) for f in source_terms.faults]
     notes = ["no division fault"] if source.faults else []
+    traps = [trap for trap in code_terms.traps if trap is not t.FALSE]
+    if ordering.is_atomic(source.events):
+        assumptions += [t.not_(trap) for trap in traps]
+        notes += ["a misaligned locked access stops the program"] if traps else []
+    else:
+        goals += [Goal("no trap of its own", t.FALSE, trap) for trap in traps]
     notes += [f"{s.name} is a multiple of {s.align}" for s in symbols if s.align > 1]
     notes += [f"{s.name} is below 2**31" for s in symbols if s.low]
     approximations = source.approximations | code.approximations
@@ -103,8 +119,79 @@ def relate(source: Effect, code: Effect, map: StateMap, live_in: Live, live_out:
     if computed and not any("NaN" in text for text in approximations):
         approximations = approximations | {"sign and payload of a NaN result"}
     shown = {name: cell_term(name) for name, _ in live_in} | addresses
-    return Relation(goals, code_terms.loads, code_terms.stores, source_terms.loads, source_terms.stores, shown,
-                    [t.not_(f) for f in source_terms.faults], notes, sorted(approximations))  # fmt: skip
+    # Where accesses are compared one for one there is nothing left to ask of them.
+    loads, stores = ([], []) if shared else (code_terms.loads, code_terms.stores)
+    return Relation(goals, loads, stores, source_terms.loads, source_terms.stores, shown, assumptions, notes,
+                    sorted(approximations))  # fmt: skip
+
+
+def _alone(source: Effect, code: Effect, code_terms: _Side, addresses: dict[str, Term]) -> tuple[_Side, list[Goal]]:
+    """The source's side, and the claim on memory that no other thread looks at."""
+    if code.retry is not None or any(e.exclusive for e in code.events):
+        raise ordering.Disordered("exclusive accesses, where the source is no atomic instruction")
+    source_terms = _Side(source, {}, addresses, "undef.")
+    return source_terms, [Goal("memory", source_terms.memory, code_terms.memory)]
+
+
+def _shared(source: Effect, code: Effect, code_terms: _Side, addresses: dict[str, Term]) -> tuple[_Side, list[Goal]]:
+    """The source's side, and the claims on memory that other threads look at."""
+    if not (source.shared and code.shared):
+        raise ValueError("effects that were not lifted for shared memory")
+    wanted = [e for e in source.events if e.guard is not t.FALSE]
+    events = ordering.folded(code_terms.events)
+    if not ordering.is_atomic(wanted):
+        if code.retry is not None or any(e.kind == "atomic" for e in events):
+            raise ordering.Disordered("an atomic access, where the source is no atomic instruction")
+        ordering.check_tso(wanted, events)
+        known = {s.value.attr: c.value for s, c in zip(wanted, ordering.accesses(events), strict=True)
+                 if s.kind == "load" and s.value is not None and c.value is not None}  # fmt: skip
+        source_terms = _Side(source, known, addresses, "undef.")
+        pairs = zip([e for e in source_terms.events if e.guard is not t.FALSE], ordering.accesses(events), strict=True)
+        return source_terms, [goal for n, (s, c) in enumerate(pairs) for goal in _same_access(n + 1, s, c)]
+    exclusive = any(e.exclusive and e.kind == "store" for e in code_terms.events)
+    ordering.check_atomic(wanted, events, code.retry is not None, exclusive)
+    atomic = next(iter(ordering.accesses(events)), None)
+    if atomic is None:
+        return _Side(source, {}, addresses, "undef."), []
+    found = ordering.part_of(_Side(source, {}, addresses, "undef.").events[0], atomic)
+    halves = [v.attr for v in t.walk(wanted[0].value) if v.op == "var"] if wanted[0].value is not None else []
+    width = found.width // len(halves)
+    known = {name: t.extract(found, width * int(name.partition(":")[2]), width) for name in halves}
+    source_terms = _Side(source, known, addresses, "undef.")
+    (one,) = source_terms.events
+    assert one.address is not None and atomic.address is not None and atomic.stored is not None
+    goals = [Goal("address of the atomic access", one.address, atomic.address)]
+    if one.size != atomic.size:
+        inside = t.compare("ule", t.sub(one.address, atomic.address), t.const(atomic.size - one.size, 64))
+        goals = [Goal("the atomic access holds the source's", t.TRUE, inside)]
+    return source_terms, [*goals, Goal("what is stored", ordering.written_by(one, atomic), atomic.stored)]
+
+
+def _same_access(number: int, source: Event, code: Event) -> list[Goal]:
+    """An access of the target is the source's: made under the same condition, and if so at one address with one value."""
+    goals = [Goal(f"access {number} is made", source.guard, code.guard)]
+    pairs = [("address", source.address, code.address)] + [("value", source.value, code.value)] * (source.kind == "store")
+    for what, a, b in pairs:
+        assert a is not None and b is not None
+        a, b = (t.ite(source.guard, x, t.const(0, x.width)) for x in (a, b))
+        goals.append(Goal(f"{what} of access {number}", a, b))
+    return goals
+
+
+def _round(code: Effect, map: StateMap, live_in: Live, homes: dict[str, Term], addresses: dict[str, Term]) -> list[Goal]:
+    """A round whose store-exclusive fails is made again, from a state in which all is as it was at the start."""
+    assert code.retry is not None
+    rounds = Effect(dict(code.retry.cells), t.memory(), condition=code.retry.condition)
+    fails, succeeds = (_Side(rounds, homes | {FAILS: bit}, addresses, "code.") for bit in (t.TRUE, t.FALSE))
+    goals = [Goal("a failed round is made again", t.TRUE, fails.condition),
+             Goal("only a failed round is made again", t.FALSE, succeeds.condition)]  # fmt: skip
+    for name, bits in live_in:
+        home = map.homes[name]
+        if home in rounds.cells:
+            width = bits if cell_term(name).width > 1 else 64
+            old, new = fails.start(home), fails.cell(home)
+            goals.append(Goal(f"{name} after a failed round", t.extract(old, 0, width), t.extract(new, 0, width)))
+    return goals + [Goal(f"{r} (reserved)", fails.start(r), fails.cell(r)) for r in map.reserved if r in rounds.cells]
 
 
 def _stays(name: str, bits: int, source: Effect, code: Effect, map: StateMap, entered: dict[str, int]) -> bool:
@@ -149,16 +236,19 @@ class _Side:
         self._is_code = prefix == "code."
         accesses = effect.loads + effect.stores
         singles = [x for x in (effect.condition, effect.target) if x is not None]
-        roots = [*effect.cells.values(), effect.memory, *singles, *effect.faults]
+        roots = [*effect.cells.values(), effect.memory, *singles, *effect.faults, *effect.traps]
         roots += [x for a in accesses for x in (a.address, a.guard)]
+        roots += [x for e in effect.events for x in e.terms]
         new = iter(t.substitute(roots, dict(self._replacements(roots))))
         self._cells = {name: next(new) for name in effect.cells}
         self.memory = next(new)
         self.condition = t.FALSE if effect.condition is None else next(new)
         self.target = None if effect.target is None else next(new)
         self.faults = [next(new) for _ in effect.faults]
+        self.traps = [next(new) for _ in effect.traps]
         self.loads = [Access(next(new), a.size, next(new)) for a in effect.loads]
         self.stores = [Access(next(new), a.size, next(new)) for a in effect.stores]
+        self.events = [e.mapped(lambda _: next(new)) for e in effect.events]
 
     def _replacements(self, roots: list[Term]) -> Iterable[tuple[Term, Term]]:
         for term in t.walk(*roots):

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from isa import terms as t
 from isa.aarch64 import lift as aarch64
 from isa.evaluate import Program
 from isa.floats import is_nan
+from isa.flow import FAILS
 from isa.machine import TAKEN, Effect, Instruction, Relocation, RelocKind
 from isa.riscv64 import lift as riscv64
 from isa.terms import Term
 from isa.x86_64 import lift as x86_64
 from isa.x86_64.decode import decode
 from solver.emulate import same_but_nan
+from solver.exclusives import load_for
 from solver.link import GUARD, Placement, SourceCode, Unlinkable, link_source, link_target, place
 from solver.machine import Outcome, machine
 from solver.memory import CODE, LIMIT, PAGE, THREAD, byte, pointer
@@ -126,18 +128,14 @@ def branch_over(isa: str, code: bytes) -> bytes | None:
 def run(isa: str, instruction: Instruction, states: int, seed: int = 0) -> Trials:
     """Try ``instruction`` on ``states`` random states (fewer if it keeps faulting)."""
     try:
-        alone = _alone(isa, instruction)
-        effect = lift(isa, alone)
-        if effect.opaque:
-            return Trials(0, f"opaque: {effect.opaque[0]}")
-        bench = _Bench(isa, alone, effect, seed)
+        benches = [_Bench(isa, alone, fails, seed) for alone, fails in _settings(isa, instruction)]
     except (ValueError, Unlinkable) as error:
         return Trials(0, str(error))
     source = random.Random(seed)
     done = 0
     for _ in range(4 * states):
         try:
-            outcome = bench.trial(source, thorough=done < _THOROUGH)
+            outcome = benches[done % len(benches)].trial(source, thorough=done < _THOROUGH)
         except KeyError as error:
             return Trials(done, f"value of {error} unknown")
         if isinstance(outcome, str):
@@ -148,11 +146,21 @@ def run(isa: str, instruction: Instruction, states: int, seed: int = 0) -> Trial
     return Trials(done, "" if done * 4 >= states else "too few states in which it does not fault")
 
 
-class _Bench:
-    """One instruction, lifted and linked."""
+def _settings(isa: str, instruction: Instruction) -> list[tuple[list[Instruction], int]]:
+    """The code that is run, and whether a store-exclusive in it fails."""
+    alone = _alone(isa, instruction)
+    load = load_for(isa, instruction)
+    return [(alone, 0)] if load is None else [([load, replace(instruction, offset=4)], 0), (alone, 1)]
 
-    def __init__(self, isa: str, instructions: Sequence[Instruction], effect: Effect, seed: int) -> None:
-        self.isa, self.instructions = isa, instructions
+
+class _Bench:
+    """One instruction, lifted and linked; ``fails`` as in ``_settings``. Raises ValueError if it is opaque, and Unlinkable."""
+
+    def __init__(self, isa: str, instructions: Sequence[Instruction], fails: int, seed: int) -> None:
+        effect = lift(isa, instructions)
+        if effect.opaque:
+            raise ValueError(f"opaque: {effect.opaque[0]}")
+        self.isa, self.instructions, self.fails = isa, instructions, fails
         instruction = instructions[0]
         self.machine = machine(isa)
         self.effect = effect
@@ -240,7 +248,7 @@ class _Bench:
     def trial(self, source: random.Random, thorough: bool) -> bool | str:
         """One state: whether it was compared, or what differs."""
         state = self.state(source, thorough)
-        env = {**self.placement.values, "tp": THREAD, "fs_base": THREAD, **state}
+        env = {**self.placement.values, FAILS: self.fails, "tp": THREAD, "fs_base": THREAD, **state}
         memory = self._byte
         early = self.early.run(env, memory)
         faults, accesses = early[: len(self.effect.faults)], early[len(self.effect.faults) :]

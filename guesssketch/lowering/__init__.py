@@ -50,7 +50,7 @@ class Lowering:
             for number, problem in enumerate(problems):
                 if number in results:
                     continue
-                with source_effect(problem.instructions, problem.exit) as effect, suppress(Unsupported):
+                with source_effect(problem) as effect, suppress(Unsupported):
                     if not effect.opaque:
                         functions[number] = function_text(f"f{number}", effect, problem, strict)
             made = assembly_of(functions, self.target, "canonical" if strict else self.style)

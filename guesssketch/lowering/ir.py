@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import heapq
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from guesssketch.lowering.debuglines import DebugLines
 from guesssketch.lowering.expressions import Expressions, Unsupported
 from guesssketch.lowering.pins import BOOLEANS, entry_pins, exit_pins, part
+from guesssketch.lowering.shared import Shared, SharedExpressions, shared
 from guesssketch.lowering.simplify import simplify
 from guesssketch.problem import Problem
 from isa import terms as t
-from isa.machine import Effect
+from isa.machine import EVERY_ORDER, Effect
 from isa.statemap import MAPS, cell_term
 from isa.terms import MEMORY, Term
 
 ENTRY_MARK: Final = "gs.entry"
 FALL_MARK: Final = "gs.fall"
 TAKEN_MARK: Final = "gs.taken"
+AGAIN_MARK: Final = "gs.again"
 HINT_MARK: Final = "gs.out"  # before a branch: has values put where both exits want them; the exits are what is binding
 _COMMENT: Final = {"aarch64": "//", "riscv64": "#"}
 _SYMBOL: Final = re.compile(r"S\d+")
@@ -49,15 +51,7 @@ class Roots:
 
 def roots_of(effect: Effect, problem: Problem) -> Roots:
     """The live part of ``effect``, simplified. A live-out cell that the block does not change stays a variable."""
-    cells: dict[str, Term] = {}
-    flags = {t.var(name, 1): value for name, value in effect.cells.items() if name in BOOLEANS}
-    for name, bits in problem.live_out:
-        width = part(bits)
-        if name in BOOLEANS:
-            cells[name] = t.substitute([cell_term(name)], flags)[0]
-        else:
-            value = effect.cells.get(name, t.var(name, 64))
-            cells[name] = value if value is t.var(name, 64) else t.extract(value, 0, width)
+    cells = _live_cells(effect, problem)
     accesses = [x for x in (*effect.loads, *effect.stores) if x.guard is not t.TRUE]
     guards = {x.guard for x in accesses}
     if len(guards) > 1:
@@ -73,6 +67,19 @@ def roots_of(effect: Effect, problem: Problem) -> Roots:
     if guard is not None:
         memory = _conditional(memory, guard, guarded)
     return Roots(cells, memory, condition, target, guard, guarded)
+
+
+def _live_cells(effect: Effect, problem: Problem) -> dict[str, Term]:
+    """Each live-out cell or condition, cut to its live bits."""
+    cells: dict[str, Term] = {}
+    flags = {t.var(name, 1): value for name, value in effect.cells.items() if name in BOOLEANS}
+    for name, bits in problem.live_out:
+        if name in BOOLEANS:
+            cells[name] = t.substitute([cell_term(name)], flags)[0]
+        else:
+            value = effect.cells.get(name, t.var(name, 64))
+            cells[name] = value if value is t.var(name, 64) else t.extract(value, 0, part(bits))
+    return cells
 
 
 def _conditional(memory: Term, guard: Term, guarded: frozenset[tuple[Term, int]]) -> Term:
@@ -99,35 +106,64 @@ def function_text(name: str, effect: Effect, problem: Problem, strict: bool = Fa
     form came out unusable. lines: keeps what each instruction is there for, and tells LLVM with debug information.
     Raises Unsupported for what has no lowering.
     """
-    state = MAPS[problem.target]
-    roots = roots_of(effect, problem)
-    order = _schedule(roots)
-    reads = {x.attr for x in order if x.op == "var" and x.width and x.attr in state.homes}
-    through = {cell for cell, value in roots.cells.items() if value is _variable(cell)}
-    widths = {cell: 64 if cell in through else part(bits) for cell, bits in problem.live_out}
-    inputs = entry_pins(state, reads | through)
-    outputs = exit_pins(state, widths)
-    emitter = Expressions(name, problem, strict, _shared_symbols(order))
-    comment = _COMMENT[problem.target]
-    emitter.bind_inputs(comment + ENTRY_MARK, inputs)
-    _emit_body(emitter, roots, order)
-    operands = [emitter.output(pin, roots.cells) for pin in outputs]
-    if roots.target is not None:
-        operands.append((state.branch_target, "i64", emitter.value(roots.target)))
-    if roots.condition is None:
-        emitter.add(_mark(comment + FALL_MARK, operands), "ret void")
+    if problem.is_shared:
+        block = shared(effect, _live_cells(effect, problem), problem)
+        emitter: Expressions = _shared_body(SharedExpressions(name, problem, strict), block, problem)
+        _exits(emitter, problem, block.cells, block.condition, block.target)
     else:
-        condition = emitter.value(roots.condition)
-        emitter.add(_mark(comment + HINT_MARK, operands))
-        with emitter.making("jump"):
-            emitter.add(f"br i1 {condition}, label %taken, label %fall")
-        emitter.add("fall:", _mark(comment + FALL_MARK, operands), "ret void",
-                    "taken:", _mark(comment + TAKEN_MARK, operands), "ret void")  # fmt: skip
+        roots = roots_of(effect, problem)
+        order = _schedule(roots)
+        emitter = Expressions(name, problem, strict, _shared_symbols(order))
+        _enter(emitter, problem, roots.cells, order)
+        _emit_body(emitter, roots, order)
+        _exits(emitter, problem, roots.cells, roots.condition, roots.target)
     placed = emitter.lines if lines is None else lines.placed(emitter.lines, emitter.makers)
     body = "\n".join(placed)
     scope = "" if lines is None else f" {lines.scope}"
     frame = ' "frame-pointer"="all"' if problem.target == "aarch64" else ""  # keeps x29 from the allocator
     return "\n".join([*emitter.globals, f"define ghccc void @{name}() nounwind{frame}{scope} {{", "entry:", body, "}", ""])
+
+
+def _enter(emitter: Expressions, problem: Problem, cells: Mapping[str, Term], order: Iterable[Term],
+           kept: Iterable[str] = ()) -> None:  # fmt: skip
+    """The entry marker: what ``order`` reads, what is handed through, and ``kept``."""
+    state = MAPS[problem.target]
+    reads = {x.attr for x in order if x.op == "var" and x.width and x.attr in state.homes}
+    through = {cell for cell, value in cells.items() if value is _variable(cell)}
+    emitter.bind_inputs(_COMMENT[problem.target] + ENTRY_MARK, entry_pins(state, reads | through | {*kept}))
+
+
+def _exits(emitter: Expressions, problem: Problem, cells: Mapping[str, Term], condition: Term | None, target: Term | None) -> None:
+    """The ways out, each with its marker."""
+    state, comment = MAPS[problem.target], _COMMENT[problem.target]
+    widths = {cell: 64 if cells[cell] is _variable(cell) else part(bits) for cell, bits in problem.live_out}
+    operands = [emitter.output(pin, cells) for pin in exit_pins(state, widths)]
+    if target is not None:
+        operands.append((state.branch_target, "i64", emitter.value(target)))
+    if condition is None:
+        emitter.add(_mark(comment + FALL_MARK, operands), "ret void")
+        return
+    decided = emitter.value(condition)
+    emitter.add(_mark(comment + HINT_MARK, operands))
+    with emitter.making("jump"):
+        emitter.add(f"br i1 {decided}, label %taken, label %fall")
+    emitter.add("fall:", _mark(comment + FALL_MARK, operands), "ret void",
+                "taken:", _mark(comment + TAKEN_MARK, operands), "ret void")  # fmt: skip
+
+
+def _shared_body(emitter: SharedExpressions, block: Shared, problem: Problem) -> SharedExpressions:
+    """All that comes before the ways out; a store-exclusive that failed goes back with what was live as it was."""
+    live = dict(problem.live_in) if problem.is_atomic else {}
+    _enter(emitter, problem, block.cells, t.walk(*block.terms), live)
+    failed = emitter.accesses(block)
+    if failed is not None:
+        cells = {cell: _variable(cell) for cell in live}
+        kept = [emitter.output(pin, cells) for pin in exit_pins(MAPS[problem.target], dict.fromkeys(live, 64))]
+        emitter.add(f"br i1 {failed}, label %again, label %done", "again:",
+                    _mark(_COMMENT[problem.target] + AGAIN_MARK, kept), "ret void", "done:")  # fmt: skip
+        if problem.target == "aarch64":
+            emitter.barrier(EVERY_ORDER)
+    return emitter
 
 
 def _emit_body(emitter: Expressions, roots: Roots, order: Sequence[Term]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from typing import Final
 
 from guesssketch.lowering.backend import Style
-from guesssketch.lowering.ir import ENTRY_MARK, FALL_MARK, TAKEN_MARK
+from guesssketch.lowering.ir import AGAIN_MARK, ENTRY_MARK, FALL_MARK, TAKEN_MARK
 
 _LABEL: Final = re.compile(r"(\.?[A-Za-z_][\w.$]*):")
 _LOCAL: Final = re.compile(r"\.L(?:BB\d+_\d+|pcrel_hi\d+|tls_[a-z_]*hi\d+|[a-z]+_hi\d+)")
@@ -38,6 +38,7 @@ _RISCV: Final = {
 _VECTOR: Final = re.compile(r"\b[vqdshb](\d{1,2})\b")
 
 
+_AGAIN: Final = re.compile(r"\bagain\b")
 _FOLDED: Final = re.compile(r"\bS\d+[+-]\d")  # an offset folded into a symbol: a placeholder is a whole address
 _CONSTANT: Final = re.compile(r"(lui|li|addiw?|slli|srli) (\w+), (?:(\w+), )?(-?\d+)")
 
@@ -116,13 +117,11 @@ def plain_lines(name: str, raw: Sequence[str], target: str) -> list[str]:
     comment = "//" if target == "aarch64" else "#"
     jump = _JUMP[target]
     lines: list[str] = []
+    exits = {comment + FALL_MARK: f"{jump} fall", comment + TAKEN_MARK: f"{jump} taken", comment + AGAIN_MARK: f"{jump} again"}
     exit_jump = f"{jump} fall"
     for line in raw:
-        if line == comment + FALL_MARK:
-            exit_jump = f"{jump} fall"
-            continue
-        if line == comment + TAKEN_MARK:
-            exit_jump = f"{jump} taken"
+        if line in exits:
+            exit_jump = exits[line]
             continue
         text = line.split(comment)[0].strip()
         if not text:
@@ -258,7 +257,8 @@ def _without_dead(lines: Sequence[str], target: str) -> list[str]:
 
 
 def _numbered(lines: Sequence[str]) -> list[str]:
-    """Local labels as numbers. Raises Unusable for a branch backwards (a label's high part may lie behind)."""
+    """Local labels as numbers. Raises Unusable for a branch backwards (a label's high part may lie behind), but ``again``, which
+    goes back to the start."""
     numbers: dict[str, int] = {}
     for line in lines:
         if line.endswith(":"):
@@ -278,4 +278,7 @@ def _numbered(lines: Sequence[str]) -> list[str]:
                 raise Unusable(f"backward: {line}")
             text = text.replace(label, f"{numbers[label]}{'b' if label in seen else 'f'}")
         result.append(text)
+    if any(_AGAIN.search(line) for line in result):
+        start = len(numbers) + 1
+        result = [f"{start}:", *(_AGAIN.sub(f"{start}b", line) for line in result)]
     return result

@@ -33,7 +33,7 @@ def tidy(target: str, problems: Sequence[Problem], blocks: Sequence[tuple[str, .
     """Each block of lines without those that ``problems[i]`` does not need; as it is, where that cannot be told."""
     blocks = [_joined(lines) for lines in blocks]
     return [
-        lines if isinstance(code, AssemblyError) else _without_idle(problem, lines, code)
+        lines if isinstance(code, AssemblyError) or problem.is_atomic else _without_idle(problem, lines, code)
         for problem, lines, code in zip(problems, blocks, assemble(target, blocks), strict=True)
     ]
 
@@ -62,14 +62,14 @@ def _without_idle(problem: Problem, lines: tuple[str, ...], code: Assembled) -> 
     lift = _LIFTS[problem.target]
     kept = list(range(len(lines)))
     with separate(new_table()):
-        whole = lift(code.instructions, code.size)
+        whole = lift(code.instructions, code.size, problem.is_shared)
         if whole.opaque:
             return lines
         for number in reversed(range(len(lines))):
             if number not in owners or _NEEDED.match(lines[number] + " ") or _PAIRED.search(lines[number]):
                 continue
             rest = [i for i, owner in zip(code.instructions, owners, strict=True) if owner in kept and owner != number]
-            if _same(whole, lift(rest, code.size), live):
+            if _same(whole, lift(rest, code.size, problem.is_shared), live, problem.is_shared):
                 kept.remove(number)
     return tuple(lines[n] for n in kept)
 
@@ -87,10 +87,11 @@ def _owners(lines: Sequence[str], instructions: Sequence[Instruction]) -> list[i
     return [n for n in numbers for _ in range(1 + (more if more and n == constants[0] else 0))]
 
 
-def _same(one: Effect, other: Effect, live: Sequence[str]) -> bool:
+def _same(one: Effect, other: Effect, live: Sequence[str], shared: bool) -> bool:
     return (
         not other.opaque
         and one.memory is other.memory
+        and (not shared or one.events == other.events)
         and one.condition is other.condition
         and all(one.cells.get(home) is other.cells.get(home) for home in live)
     )

@@ -313,11 +313,6 @@ def nop(m: A64) -> None:
     pass
 
 
-@row("11010101000000110011 option:4 10111111")
-def data_memory_barrier(m: A64, option: int) -> None:
-    """DMB orders accesses between threads; on one thread's state it does nothing."""
-
-
 @row("110101010011101111010000010 rt:5")
 def read_thread_pointer(m: A64, rt: int) -> None:
     """MRS from TPIDR_EL0."""

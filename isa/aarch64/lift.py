@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from isa.aarch64 import fp, integer, memory, vector, vector_fp, vector_move
+from isa.aarch64 import atomic, fp, integer, memory, vector, vector_fp, vector_move
 from isa.aarch64.state import A64, TABLE
 from isa.flow import Unmodelled, run
 from isa.forms import aarch64_form
 from isa.machine import Effect, Instruction
 
-SEMANTICS = (integer, memory, fp, vector, vector_fp, vector_move)  # importing them fills TABLE
+SEMANTICS = (integer, memory, atomic, fp, vector, vector_fp, vector_move)  # importing them fills TABLE
 
 
-def lift(code: Sequence[Instruction], size: int) -> Effect:
+def lift(code: Sequence[Instruction], size: int, shared: bool = False) -> Effect:
     """The effect of ``size`` bytes of assembled code over ``var("x0", 64)``, ``var("v3.lo", 64)``, ``var("n", 1)``.
 
     Never raises for an instruction: what has no semantics here is named in ``Effect.opaque``. Rounding is to nearest
-    even and flush-to-zero is off, as on entry to a C program.
+    even and flush-to-zero is off, as on entry to a C program. shared: loads give unknowns (``isa.flow``).
     """
-    machine = A64(code, size)
+    machine = A64(code, size, shared)
 
     def step(instruction: Instruction) -> None:
         found = TABLE.decode(int.from_bytes(instruction.code, "little")) if len(instruction.code) == 4 else None

@@ -1,8 +1,4 @@
-"""AArch64 loads and stores (Arm ARM C4.1.91). A pair is two accesses, a Q register is one of 16 bytes.
-
-Acquire and release forms and the atomic read-modify-writes have their effect on one thread; terms do not speak of the
-order that other threads see.
-"""
+"""AArch64 loads and stores (Arm ARM C4.1.91). A pair is two accesses, a Q register is one of 16 bytes."""
 
 from __future__ import annotations
 
@@ -109,49 +105,6 @@ def pair(m: A64, opc: int, vector: int, mode: int, is_load: int, imm: int, rt2: 
                 m.set_x(register, t.sext(value, 64) if opc == 1 else value)
     if writes_base:
         m.set_x(rn, moved, sp=True)
-
-
-@row("size:2 001000 1 is_load:1 0 11111 1 11111 rn:5 rt:5")
-def ordered(m: A64, size: int, is_load: int, rn: int, rt: int) -> None:
-    """LDAR, STLR and their narrow forms."""
-    transfer(m, 0, size, is_load, rt, m.x(rn, sp=True))
-
-
-@row("size:2 111000 1 0 1 11111 1 100 00 rn:5 rt:5")
-def load_acquire_pc(m: A64, size: int, rn: int, rt: int) -> None:
-    """LDAPR."""
-    transfer(m, 0, size, 1, rt, m.x(rn, sp=True))
-
-
-@row("size:2 111000 acquire:1 release:1 1 rs:5 0 op:3 00 rn:5 rt:5")
-@row("size:2 111000 acquire:1 release:1 1 rs:5 1 000 00 rn:5 rt:5", swap=1)
-def atomic(
-    m: A64, size: int, acquire: int, release: int, rs: int, rn: int, rt: int, op: int = 0, swap: int = 0
-) -> None:
-    """LDADD, LDCLR, LDEOR, LDSET, LDSMAX, LDSMIN, LDUMAX, LDUMIN, SWP (LSE)."""
-    width = 8 << size
-    address = m.x(rn, sp=True)
-    operand = m.x(rs, width)
-    old = m.load(address, 1 << size)
-    if swap:
-        new = operand
-    elif op < 4:
-        new = (t.add(old, operand), t.and_(old, t.not_(operand)), t.xor(old, operand), t.or_(old, operand))[op]
-    else:
-        less = t.compare("slt" if op < 6 else "ult", old, operand)
-        new = t.ite(less, old, operand) if op & 1 else t.ite(less, operand, old)
-    m.store(address, new)
-    m.set_x(rt, old)
-
-
-@row("size:2 0010001 acquire:1 1 rs:5 release:1 11111 rn:5 rt:5")
-def compare_and_swap(m: A64, size: int, acquire: int, rs: int, release: int, rn: int, rt: int) -> None:
-    """CAS (LSE); where the compare fails the old value is stored back, which one thread cannot tell from no store."""
-    address = m.x(rn, sp=True)
-    expected, new = m.x(rs, 8 << size), m.x(rt, 8 << size)
-    old = m.load(address, 1 << size)
-    m.store(address, t.ite(t.eq(old, expected), new, old))
-    m.set_x(rs, old)
 
 
 REGISTERS = {0b0111: 1, 0b1010: 2, 0b0110: 3, 0b0010: 4}

@@ -30,8 +30,8 @@ TABLE: Final = Table(key=(24, 5))
 class A64(Machine):
     """A machine with AArch64's registers. Register numbers are those of the encoding."""
 
-    def __init__(self, code: Sequence[Instruction], size: int) -> None:
-        super().__init__(CELLS, code, size)
+    def __init__(self, code: Sequence[Instruction], size: int, shared: bool = False) -> None:
+        super().__init__(CELLS, code, size, shared)
 
     def x(self, n: int, width: int = 64, sp: bool = False) -> Term:
         """General register ``n``, its low ``width`` bits; 31 is sp if ``sp``, else zero."""

@@ -1,4 +1,4 @@
-"""RV64 I, M and the AMOs of A (ISA manual 20191213, chapters 2, 5, 7, 8): registers, memory, branches, relocations.
+"""RV64 I and M (ISA manual 20191213, chapters 2, 5, 7): registers, memory, branches, relocations.
 
 A symbol's address arrives in two halves. The high one is the term ``S - low`` and the low one adds ``low``; where an
 instruction adds it to exactly that high half the sum is S. For pc-relative pairs ``low`` is an unknown (``lo:INDEX`` of
@@ -185,28 +185,3 @@ def branch(m: RV64, b12: int, b10: int, rs2: int, rs1: int, b4: int, b11: int) -
 @row("b20:1 b10:10 b11:1 b19:8 00000 1101111")
 def jump(m: RV64, b20: int, b10: int, b11: int, b19: int) -> None:
     m.branch(signed(b20 << 20 | b19 << 12 | b11 << 11 | b10 << 1, 21))
-
-
-@row("mode:4 before:4 after:4 00000 000 00000 0001111")
-def fence(m: RV64, mode: int, before: int, after: int) -> None:
-    """FENCE orders accesses between threads; on one thread's state it does nothing."""
-
-
-AMO = {0b00000: "add", 0b00001: "swap", 0b00100: "xor", 0b01000: "or", 0b01100: "and",
-       0b10000: "slt", 0b10100: "slt", 0b11000: "ult", 0b11100: "ult"}  # fmt: skip
-
-
-@row(*(f"{op:05b} aq:1 rl:1 rs2:5 rs1:5 01 double:1 rd:5 0101111" for op in AMO))
-def atomic(m: RV64, aq: int, rl: int, rs2: int, rs1: int, double: int, rd: int) -> None:
-    """AMOSWAP, AMOADD, AMOXOR, AMOAND, AMOOR, AMOMIN, AMOMAX, AMOMINU, AMOMAXU, as one thread sees them."""
-    address, operand = m.x(rs1), m.x(rs2, 32 << double)
-    old = m.load(address, 4 << double)
-    number = m.expanded >> 27
-    operation = AMO[number]
-    if operation in ("slt", "ult"):
-        below = t.compare(operation, old, operand)
-        new = t.ite(below, operand, old) if number >> 2 & 1 else t.ite(below, old, operand)
-    else:
-        new = operand if operation == "swap" else t.binary(operation, old, operand)
-    m.store(address, new)
-    m.set_x(rd, old)

@@ -28,8 +28,8 @@ THREAD_POINTER: Final = 4
 class RV64(Machine):
     """A machine with RV64's registers."""
 
-    def __init__(self, code: Sequence[Instruction], size: int) -> None:
-        super().__init__(CELLS, code, size)
+    def __init__(self, code: Sequence[Instruction], size: int, shared: bool = False) -> None:
+        super().__init__(CELLS, code, size, shared)
         self.expanded = 0  # the current instruction's encoding, compressed ones expanded
 
     def x(self, n: int, width: int = 64) -> Term:

@@ -15,20 +15,23 @@ from isa.forms import x86_form
 from isa.machine import Access, Effect, Instruction
 from isa.pcode import Isa
 from isa.terms import Term
-from isa.x86_64 import semantics, sse4, strings, vectors
+from isa.x86_64 import atomics, semantics, sse4, strings, vectors
 from isa.x86_64.lifter import X86Lifter, escaped_slots, short_address
 from isa.x86_64.registers import LAYOUT
 
 Exit = Literal["fall", "branch", "indirect"]
 
 ISA: Final = Isa("x86_64", "x86:LE:64:default", LAYOUT, {}, form=x86_form)
-_OVERRIDES: Final = {**semantics.OVERRIDES, **vectors.OVERRIDES, **sse4.OVERRIDES}
-_PREFIXES: Final = {"lock": semantics.locked, **strings.PREFIXES}
+_OVERRIDES: Final = {**semantics.OVERRIDES, **atomics.OVERRIDES, **vectors.OVERRIDES, **sse4.OVERRIDES}
+_PREFIXES: Final = {"lock": atomics.locked, **strings.PREFIXES}
 
 
-def lift(instructions: Sequence[Instruction], exit: Exit) -> Effect:
-    """The effect of a source block whose last instruction decides ``exit`` (see ``guesssketch.problem``)."""
-    lifter = X86Lifter(ISA, _OVERRIDES, _PREFIXES)
+def lift(instructions: Sequence[Instruction], exit: Exit, shared: bool = False) -> Effect:
+    """The effect of a source block whose last instruction decides ``exit`` (see ``guesssketch.problem``).
+
+    shared: loads give unknowns (``isa.flow``).
+    """
+    lifter = X86Lifter(ISA, _OVERRIDES, _PREFIXES, shared)
     body = instructions if exit == "fall" else instructions[:-1]
     for instruction in body:
         if lifter.step(instruction) or lifter.state is None or lifter.condition is not None:
@@ -106,3 +109,4 @@ def _finish(effect: Effect, instructions: Sequence[Instruction]) -> None:
     effect.loads, effect.stores = accesses(effect.loads), accesses(effect.stores)
     effect.condition = widen([effect.condition])[0] if effect.condition is not None else None
     effect.target = widen([effect.target])[0] if effect.target is not None else None
+    effect.events = [e.mapped(lambda x: widen([x])[0]) for e in effect.events]

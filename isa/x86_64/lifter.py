@@ -50,12 +50,14 @@ def short_address(decoded: Decoded) -> bool:
 class X86Lifter(Lifter):
     """See the module docstring. ``overrides``: mnemonic (capstone's, without prefix) -> semantics."""
 
-    def __init__(self, isa: Isa, overrides: Mapping[str, X86Override], prefixes: Mapping[str, X86Override]) -> None:
-        super().__init__(isa)
+    def __init__(self, isa: Isa, overrides: Mapping[str, X86Override], prefixes: Mapping[str, X86Override],
+                 shared: bool = False) -> None:  # fmt: skip
+        super().__init__(isa, shared)
         self._overrides, self._prefixes = overrides, prefixes
         self.condition: Term | None = None
 
     def step(self, instruction: Instruction) -> list[Exit]:
+        self.begin(instruction)
         if self.isa.form is not None:
             self.forms.add(self.isa.form(instruction))
         try:

@@ -62,20 +62,19 @@ def _refused(why: str) -> X86Override:
     return override
 
 
-def locked(lifter: X86Lifter, instruction: Instruction) -> bool:
-    """``lock``: the plain instruction's semantics; that it is atomic is outside any proof."""
-    lifter.refuse(f"atomic: {instruction.text}")
-    code = instruction.code.replace(b"\xf0", b"", 1)
-    shift = len(instruction.code) - len(code)
-    moved = tuple(type(r)(r.offset - shift, r.kind, r.symbol, r.pair) for r in instruction.relocations)
-    lifter.step(Instruction(instruction.offset, code, instruction.text.replace("lock ", ""), moved))
-    return True
+def sum_flags(lifter: X86Lifter, a: Term, b: Term) -> None:
+    """The flags of ``a + b``."""
+    lifter.set_cell("cf", t.compare("uaddo", a, b))
+    lifter.set_cell("of", t.compare("saddo", a, b))
+    _set_result_flags(lifter, t.add(a, b))
 
 
-def _exchange(lifter: X86Lifter, instruction: Instruction) -> bool:
-    if any(o.kind == "mem" for o in lifter.decoded(instruction).operands):
-        lifter.refuse(f"atomic: {instruction.text}")
-    return False
+def compare_flags(lifter: X86Lifter, a: Term, b: Term) -> None:
+    """The flags of ``a - b``."""
+    difference = t.sub(a, b)
+    lifter.set_cell("cf", t.ult(a, b))
+    lifter.set_cell("of", t.compare("ssubo", a, b))
+    _set_result_flags(lifter, difference)
 
 
 # Shifts and rotations.
@@ -258,7 +257,6 @@ def _extends(high: Term, low: Term, is_signed: bool) -> bool:
 OVERRIDES: Final[dict[str, X86Override]] = {
     **dict.fromkeys(("nop", "endbr64", "pause", "cld"), _nothing),
     **dict.fromkeys(("prefetchnta", "prefetcht0", "prefetcht1", "prefetcht2", "prefetchw"), _nothing),
-    **{name: _refused("atomic") for name in ("mfence", "lfence", "sfence")},
     **{name: _refused("flags register") for name in ("pushfq", "popfq", "pushf", "popf", "std", "lahf", "sahf")},
     **{name: _refused("processor state") for name in ("stmxcsr", "ldmxcsr", "fxsave", "fxrstor", "xsave", "xrstor")},
     **{name: _shift(name) for name in ("shl", "sal", "shr", "sar")},
@@ -269,5 +267,4 @@ OVERRIDES: Final[dict[str, X86Override]] = {
     "mul": _then_undefine("sf", "zf", "pf"), "imul": _then_undefine("sf", "zf", "pf"),
     "div": _divide(False), "idiv": _divide(True),
     **{name: _then_undefine("of", "sf", "pf") for name in ("bt", "bts", "btr", "btc")},
-    "xchg": _exchange,
 }  # fmt: skip

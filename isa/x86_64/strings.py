@@ -11,10 +11,8 @@ from typing import Final
 from isa import terms as t
 from isa.machine import Instruction
 from isa.pcode import merge
-from isa.pcode_ops import equal
-from isa.terms import Term
 from isa.x86_64.lifter import X86Lifter, X86Override
-from isa.x86_64.semantics import parity
+from isa.x86_64.semantics import compare_flags
 
 _SIZES: Final = {"b": 1, "w": 2, "d": 4, "q": 8}
 _ACCUMULATOR: Final = {1: "al", 2: "ax", 4: "eax", 8: "rax"}
@@ -23,15 +21,6 @@ _NAMES: Final = ("movs", "stos", "lods", "cmps", "scas")
 
 def _advance(lifter: X86Lifter, register: str, size: int) -> None:
     lifter.set_cell(register, t.add(lifter.cell(register), t.const(size, 64)))
-
-
-def _compare(lifter: X86Lifter, a: Term, b: Term) -> None:
-    difference = t.sub(a, b)
-    lifter.set_cell("cf", t.ult(a, b))
-    lifter.set_cell("zf", equal(difference, t.const(0, a.width)))
-    lifter.set_cell("sf", t.slt(difference, t.const(0, a.width)))
-    lifter.set_cell("of", t.compare("ssubo", a, b))
-    lifter.set_cell("pf", parity(difference))
 
 
 def _iterate(lifter: X86Lifter, name: str, size: int) -> None:
@@ -45,9 +34,9 @@ def _iterate(lifter: X86Lifter, name: str, size: int) -> None:
         lifter.set_general(_ACCUMULATOR[size], lifter.load(source, size))
     elif name == "cmps":
         first = lifter.load(source, size)
-        _compare(lifter, first, lifter.load(destination, size))
+        compare_flags(lifter, first, lifter.load(destination, size))
     else:
-        _compare(lifter, lifter.general(_ACCUMULATOR[size]), lifter.load(destination, size))
+        compare_flags(lifter, lifter.general(_ACCUMULATOR[size]), lifter.load(destination, size))
     if name in ("movs", "lods", "cmps"):
         _advance(lifter, "rsi", size)
     if name != "lods":
