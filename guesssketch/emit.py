@@ -117,6 +117,9 @@ class _Object:
             yield from self._helper(ICALL, TARGETS[self.target].indirect_call(ICALL))
         if any(VARARGS in line for name in self.stitcher.used for line in self.boundary.glue[name].stub):
             yield from (".p2align 2", *runtime.varargs())
+        if any(s.name in runtime.SETJMP | runtime.LONGJMP and not s.is_defined for s in self.file.symbols):
+            yield from runtime.setjmp(self.target)
+            yield ".text"
 
     def _helper(self, label: str, lines: Sequence[str]) -> Iterator[str]:
         """A stub is called with sp, not rsp, as its frame address; rsp stays as it is."""

@@ -9,9 +9,11 @@ from guesssketch.errors import Untranslatable
 from guesssketch.program import Place, Program
 from guesssketch.quoting import quoted
 from guesssketch.resolve import FunctionId, Resolver
+from guesssketch.runtime import LONGJMP, SETJMP
+from guesssketch.threadlocal import TLS
 from guesssketch.wall import Boundary
 
-_MERGE: Final = 0x10  # SHF_MERGE
+_OWN: Final = 0x10 | TLS  # SHF_MERGE: the linker moves the pieces; TLS: ld has one GOT slot for a label, whatever is added to it
 
 
 class Names:
@@ -59,19 +61,29 @@ class Names:
         return f".Lgs_b{index}_{offset:x}"
 
     def data(self, section: int, offset: int) -> str:
-        """A place in a section that is not code. In a section of mergeable pieces each place has its own label, because the
-        linker moves the pieces one by one."""
+        """A place in a section that is not code, with its own label in some sections."""
         size = self.file.sections[section].size
-        if self.file.sections[section].flags & _MERGE and 0 <= offset <= size:
+        if self.file.sections[section].flags & _OWN and 0 <= offset <= size:
             self.labels.add((section, offset))
             return f".Lgs_d{section}_{offset:x}"
         self.labels.add((section, 0))
         return f".Lgs_d{section}_0{offset:+d}" if offset else f".Lgs_d{section}_0"
 
+    def variable(self, place: Place) -> str:
+        """A thread-local variable, or the start of the object's thread-local data, as a symbol of its own."""
+        symbol = self.file.symbols[place.symbol]
+        if symbol.section is None or (symbol.binding != "local" and not place.addend):
+            return quoted(symbol.name)
+        return self.data(symbol.section, symbol.value + place.addend)
+
     def reference(self, place: Place) -> str:
         """An expression for the address. Raises Untranslatable for a place inside code where no block starts."""
         symbol = self.file.symbols[place.symbol]
         if symbol.section is None:
+            if symbol.name in SETJMP and not symbol.is_defined:
+                raise Untranslatable([f"{self.file.name}: the address of {symbol.name}: only a direct call can return twice"])
+            if symbol.name in LONGJMP and not symbol.is_defined:
+                return LONGJMP[symbol.name]
             name = self.symbol(place.symbol)
             return f"{name}{place.addend:+d}" if place.addend else f"{name}"
         section = self.file.sections[symbol.section]

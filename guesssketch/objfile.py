@@ -16,7 +16,7 @@ from elftools.elf.descriptions import describe_e_machine
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import Section as ElfSection
 
-from guesssketch import archive
+from guesssketch import archive, threadlocal
 from guesssketch.errors import InputError, NotAnObject
 from guesssketch.program import Binding, ElfSymbol, ObjectFile, RawRelocation, Section, SymbolType, Visibility
 
@@ -118,6 +118,7 @@ def _parse(data: bytes, name: str) -> ObjectFile:
             _attach_relocations(sections, section, len(symbols), name)
         if section.type == _SHT_GROUP:
             _attach_group(sections, section, symbols, name)
+    threadlocal.merge(sections, symbols)
     absolute = any(
         relocation.type in (R_X86_64_32, R_X86_64_32S)
         for section in sections

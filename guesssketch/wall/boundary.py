@@ -13,6 +13,7 @@ from guesssketch.liveness import ARGUMENTS, Live
 from guesssketch.program import Block, Call, Place, Program, TailCall
 from guesssketch.prototypes import Signature, Table, from_headers, library, parse_signature
 from guesssketch.resolve import BlockId, FunctionId, Resolver, blocks
+from guesssketch.threadlocal import TLS
 from guesssketch.wall.calls import TARGETS, Glue, glue, signature_of
 from guesssketch.wall.places import X86_INTEGERS, Piece, Register, Unsupported, x86_places
 
@@ -56,7 +57,9 @@ class Boundary:
     # --- what liveness asks ---
 
     def call_uses(self, number: int, place: Place) -> Live:
-        """Cells that a direct call to ``place`` reads, which is outside the program (or weak)."""
+        """Cells that a direct call to ``place`` reads, which is outside the program (or weak, or a thread-local variable)."""
+        if self.is_variable(number, place):
+            return {}
         name = self.external(number, place)
         signature = self.prototype(number, place)
         if name is None or signature is None:
@@ -78,6 +81,12 @@ class Boundary:
         return {"rax": 64, "rdx": 64, "xmm0.lo": 64, "xmm0.hi": 64, "xmm1.lo": 64}
 
     # --- what emission asks ---
+
+    def is_variable(self, number: int, place: Place) -> bool:
+        """Whether ``place`` is a thread-local variable: a call of one gives its address."""
+        file = self.program.objects[number]
+        symbol = file.symbols[place.symbol]
+        return symbol.type == "tls" or (symbol.section is not None and bool(file.sections[symbol.section].flags & TLS))
 
     def external(self, number: int, place: Place) -> str | None:
         """Name of the external function at ``place``; None if it is a weak definition of the inputs, or has no name."""
@@ -156,7 +165,7 @@ class Boundary:
             place = terminator.callee
             if place is None:
                 self.assumptions.add(_INDIRECT[self.target])
-            if place is None or self.resolver.callee(at.object, place) is not None:
+            if place is None or self.resolver.callee(at.object, place) is not None or self.is_variable(at.object, place):
                 continue
             name = self.external(at.object, place)
             if name is None:

@@ -9,6 +9,7 @@ from typing import Final
 
 from guesssketch.prototypes import Signature, Table, parse_signature, scalar
 from guesssketch.quoting import quoted
+from guesssketch.runtime import LONGJMP, SETJMP
 from guesssketch.wall import aarch64, riscv64
 from guesssketch.wall.places import Unsupported
 
@@ -39,6 +40,7 @@ _OPEN_FLAGS: Final = {"open": 1, "open64": 1, "openat": 2, "openat64": 2, "__ope
 _STAT: Final = {name + wide: buffer for wide in ("", "64") for name, buffer in
                 (("stat", 1), ("fstat", 1), ("lstat", 1), ("fstatat", 2))}  # fmt: skip
 _REFUSED: Final = {"syscall": "system call numbers differ between the machines",
+                   "__tls_get_addr": "not in the sequence of a thread-local storage model",
                    "vfork": "it returns twice into the same frame",
     **dict.fromkeys(("__fentry__", "mcount", "_mcount"), "it keeps all registers, by a convention of its own")}  # fmt: skip
 
@@ -77,6 +79,8 @@ def glue(name: str, signature: Signature | None, tables: list[Table], target: st
     symbol = quoted(name)
     if name in _REFUSED:
         raise Unsupported(_REFUSED[name])
+    if own := (SETJMP | LONGJMP).get(name):
+        return Glue((f"{'bl' if target == 'aarch64' else 'call'} {own}",), (f"{'b' if target == 'aarch64' else 'tail'} {own}",))
     if signature is None:
         assumption = f"unprototyped call to {name}: at most 14 integers and 8 floats, no structs by value, result in registers"
         return Glue(None, tuple(wall.unknown_stub(symbol)), assumption)
