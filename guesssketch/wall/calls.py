@@ -11,7 +11,7 @@ from guesssketch.prototypes import Signature, Table, parse_signature, scalar
 from guesssketch.quoting import quoted
 from guesssketch.runtime import LONGJMP, SETJMP
 from guesssketch.wall import aarch64, riscv64
-from guesssketch.wall.places import Unsupported
+from guesssketch.wall.places import Unsupported, x86_places
 
 TARGETS: Final[dict[str, ModuleType]] = {"aarch64": aarch64, "riscv64": riscv64}
 
@@ -108,6 +108,7 @@ def _flags(name: str, wall: ModuleType) -> list[str]:
 def _variadic(name: str, signature: Signature, tables: list[Table], target: str) -> Glue:
     wall = TARGETS[target]
     symbol = quoted(name)
+    x86_places(signature)  # what cannot be carried
     if name in _INTEGER_VARIADIC:
         more = [scalar("u64")] * (6 - len(signature.parameters))
         plain = Signature(signature.result, (*signature.parameters, *more))

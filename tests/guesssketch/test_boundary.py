@@ -41,7 +41,7 @@ def output_of(program: Path, target: str, **environment: str) -> str:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("name", ["setjmp"])
+@pytest.mark.parametrize("name", ["setjmp", "structs"])
 def test_a_program_with_a_native_part(name: str, target: str, tmp_path: Path) -> None:
     cross = linker(target)
     guest = translated(FOLDER / f"{name}.c", target, tmp_path, "-O2")
