@@ -153,7 +153,8 @@ def _fetched(signature: Signature, base: str, offset: int) -> list[str]:
         assert isinstance(piece.location, Register)
         name = piece.location.name
         lines.append(f"ld x6, {offset + piece.offset}({base})")
-        lines += [f"fmv.{'w' if piece.code == 'f32' else 'd'}.x {name}, x6"] if name[0] == "f" else _extended(name, "x6", piece.code)
+        single = piece.code == "f32"
+        lines += [f"fmv.{'w' if single else 'd'}.x {name}, x6"] if name[0] == "f" else _extended(name, "x6", piece.code)
     return lines
 
 
