@@ -28,10 +28,12 @@ _PARTS: Final = frozenset(["info", "aranges", "abbrev", "str", "loc", "ranges", 
 
 @dataclass
 class Signatures:
-    """defined: by (section, offset) of the function. external: of functions declared and called, by name."""
+    """defined: by (section, offset) of the function. external: of functions declared and called, by name.
+    variables: names of those that have external linkage."""
 
     defined: dict[tuple[int, int], Signature] = field(default_factory=dict)
     external: dict[str, Signature] = field(default_factory=dict)
+    variables: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,8 @@ def signatures(file: ObjectFile) -> Signatures:
             for die in unit.iter_DIEs():
                 if die.tag == "DW_TAG_subprogram":
                     _add(die, result)
+                elif die.tag == "DW_TAG_variable" and "DW_AT_external" in die.attributes:
+                    result.variables.add(_name(die))
     except (DWARFError, ELFError, KeyError, AssertionError, ValueError):
         return Signatures()  # broken debugging information says nothing
     return result

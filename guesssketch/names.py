@@ -17,13 +17,15 @@ _OWN: Final = 0x10 | TLS  # SHF_MERGE: the linker moves the pieces; TLS: ld has 
 
 
 class Names:
-    """Of one output object. Asking for a place in data notes that its label is needed (``labels``)."""
+    """Of one output object. Asking for a place in data notes that its label is needed (``labels``), and asking for the address
+    of a library function that its pointer is (``pointers``)."""
 
     def __init__(self, program: Program, resolver: Resolver, boundary: Boundary, number: int) -> None:
         self.program, self.resolver, self.boundary, self.number = program, resolver, boundary, number
         self.file = program.objects[number]
         self.functions = program.functions[number]
         self.labels: set[tuple[int, int]] = set()
+        self.pointers: set[str] = set()
         self._starts = {(f.section, f.offset): i for i, f in enumerate(self.functions)}
         self._blocks = {}
         for index, function in enumerate(self.functions):
@@ -84,6 +86,9 @@ class Names:
                 raise Untranslatable([f"{self.file.name}: the address of {symbol.name}: only a direct call can return twice"])
             if symbol.name in LONGJMP and not symbol.is_defined:
                 return LONGJMP[symbol.name]
+            if symbol.name in self.boundary.pointers and not place.addend and symbol.binding != "weak":
+                self.pointers.add(symbol.name)
+                return pointer(symbol.name)
             name = self.symbol(place.symbol)
             return f"{name}{place.addend:+d}" if place.addend else f"{name}"
         section = self.file.sections[symbol.section]
@@ -100,3 +105,8 @@ class Names:
         if (symbol.section, offset) in self._blocks:
             return self.block(*self._blocks[symbol.section, offset])
         raise Untranslatable([f"{self.file.name}: {section.name}+{offset:#x}: an address inside code, where no block starts"])
+
+
+def pointer(name: str) -> str:
+    """What stands for the address of library function ``name``, one in a link."""
+    return quoted(f"{name}.pointer.x86")

@@ -6,6 +6,7 @@ Source of the layouts: System V gABI chapter 4, and the x86-64 psABI for the rel
 from __future__ import annotations
 
 import struct
+import zlib
 from io import BytesIO
 from pathlib import Path
 from typing import Final
@@ -34,7 +35,7 @@ _VISIBILITIES: Final[tuple[Visibility, ...]] = ("default", "internal", "hidden",
 _NOT_OBJECTS: Final = {"ET_EXEC": "an executable", "ET_DYN": "a shared object or executable", "ET_CORE": "a core dump"}
 # What pyelftools lets through on corrupt input, besides its own errors.
 _PARSE_ERRORS: Final = (
-    ELFError, ConstructError, struct.error, ValueError, LookupError, TypeError, AttributeError, AssertionError,
+    ELFError, ConstructError, struct.error, zlib.error, ValueError, LookupError, TypeError, AttributeError, AssertionError,
     OverflowError, MemoryError, RecursionError, NotImplementedError,
 )  # fmt: skip
 

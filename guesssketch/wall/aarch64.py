@@ -228,6 +228,11 @@ def _marked(inner: str) -> list[str]:
     return [MARK, "b 1f", f"b {inner}", "1:"]
 
 
+def pointer(symbol: str, stub: str) -> list[str]:
+    """What stands for a library function's address: native code goes on to it, translated code to its stub."""
+    return [*_marked(stub), f"b {symbol}"]
+
+
 def closed_entry(inner: str) -> list[str]:
     """An entry for indirect calls of translated code only: native callers are stopped."""
     return [*_marked(inner), "brk #1"]

@@ -98,6 +98,16 @@ def glue(name: str, signature: Signature | None, tables: list[Table], target: st
     return Glue(tuple(wall.simple_call(symbol, signature)) if simple else None, stub)
 
 
+def needs_types(name: str, signature: Signature, target: str) -> bool:
+    """Whether a call through a pointer, which does not know the callee's types, would go wrong natively."""
+    codes = [kind.code for kind in signature.parameters]
+    if name in _STAT or name in _OPEN_FLAGS or signature.variadic or "va_list" in codes or len(codes) > 14:
+        return True
+    if target == "riscv64" and not {"ptr", "i32", "u32", "f64"}.issuperset(codes):
+        return True
+    return bool({"struct", "i128"}.intersection([signature.result.code, *codes]))
+
+
 def _flags(name: str, wall: ModuleType) -> list[str]:
     if name not in _OPEN_FLAGS:
         return []

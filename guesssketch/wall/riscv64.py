@@ -234,6 +234,12 @@ def _marked(inner: str) -> list[str]:
     return [f".word {MARK_WORD:#x}", ".option push", ".option norelax", ".option norvc", "j 1f", f"j {inner}", ".option pop", "1:"]
 
 
+def pointer(symbol: str, stub: str) -> list[str]:
+    """What stands for a library function's address: native code goes on to it, translated code to its stub."""
+    start = [f".word {MARK_WORD:#x}", ".option push", ".option norelax", ".option norvc", "j 1f", ".option pop"]
+    return [*start, f"tail {stub}", "1:", f"tail {symbol}"]
+
+
 def closed_entry(inner: str) -> list[str]:
     """An entry for indirect calls of translated code only: native callers are stopped."""
     return [*_marked(inner), "ebreak"]

@@ -41,11 +41,12 @@ def output_of(program: Path, target: str, **environment: str) -> str:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("name", ["setjmp", "structs"])
-def test_a_program_with_a_native_part(name: str, target: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["pointers", "setjmp", "structs"])
+def test_program(name: str, target: str, tmp_path: Path) -> None:
     cross = linker(target)
     guest = translated(FOLDER / f"{name}.c", target, tmp_path, "-O2")
-    subprocess.run([*cross, "-static", guest, FOLDER / f"{name}_native.c", "-o", tmp_path / "program"], check=True)
+    native = list(FOLDER.glob(f"{name}_native.c"))
+    subprocess.run([*cross, "-static", guest, *native, "-o", tmp_path / "program", "-lm"], check=True)
     assert output_of(tmp_path / "program", target) == (FOLDER / f"{name}.expected").read_text()
 
 
@@ -64,6 +65,7 @@ def test_dynamic_thread_local_storage(target: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("source", "reason"), [
     ("#include <setjmp.h>\nint (*taken)(struct __jmp_buf_tag *) = _setjmp;", "the address of _setjmp"),
+    ("int syscall(int, ...); int (*taken)(int, ...) = syscall;", "the address of syscall"),
     ("__attribute__((visibility(\"hidden\"), tls_model(\"local-dynamic\"))) extern _Thread_local int x; int f(void) { return x; }",
      "TLSLD is not supported"),
     ("void *__tls_get_addr(void *); void *f(void *p) { return __tls_get_addr(p); }", "not in the sequence"),
