@@ -7,12 +7,14 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Final, Literal
 
 from guesssketch.lowering.conversions import TYPES, Conversions, conversion
+from guesssketch.lowering.division import divide
 from guesssketch.lowering.lanes import ROUND, Lanes, Row, split
 from guesssketch.lowering.pins import BOOLEANS, Pin
 from guesssketch.lowering.swar import Swar
 from guesssketch.problem import Problem, Symbol
 from isa.terms import BINARY, FLOAT_BINARY, FLOAT_COMPARE, Term, extract, mask, signed
 
+_DIVISIONS: Final = frozenset({"udiv", "urem", "sdiv", "srem"})
 _PREDICATES: Final = {"eq": "eq", "ult": "ult", "ule": "ule", "slt": "slt", "sle": "sle"}
 _FLOAT_PREDICATES: Final = {"feq": "oeq", "flt": "olt", "fle": "ole"}
 
@@ -43,6 +45,7 @@ class Expressions:
         self._values: dict[int, str] = {}
         self._floats: dict[int, str] = {}
         self._homes: dict[str, str] = {}
+        self._quotients: dict[tuple[int, int, bool], tuple[str, str]] = {}
         self._vectors: dict[str, str] = {}
         self._thread_pointer: str | None = None
         self._conversions = Conversions(self._new, self._as_float, self._opaque)
@@ -221,6 +224,8 @@ class Expressions:
             return self._new(f"load {volatile}{kind}, ptr {pointer}, align 1")
         if op in ("shl", "lshr", "ashr"):
             return self._shift(term)
+        if op in _DIVISIONS and w == 128:
+            return self._long_division(term)
         if op in BINARY:
             a, b = term.args
             return self._new(f"{op} {kind} {self.value(a)}, {self.value(b)}")
@@ -255,6 +260,18 @@ class Expressions:
         if op in ("uaddo", "saddo", "ssubo"):
             return self._overflow(term)
         return self._float(term)
+
+    def _long_division(self, term: Term) -> str:
+        """A division of 128 bits by what was extended from 64: the quotient fits, or x86-64 faults."""
+        dividend, divisor = term.args
+        is_signed = term.op in ("sdiv", "srem")
+        if divisor.op not in ("const", "sext" if is_signed else "zext"):
+            raise Unsupported("a division by 128 bits")
+        key = (dividend.id, divisor.id, is_signed)
+        if key not in self._quotients:
+            high, low, by = (self.value(x) for x in (extract(dividend, 64, 64), extract(dividend, 0, 64), extract(divisor, 0, 64)))
+            self._quotients[key] = divide(self._new, high, low, by, is_signed)
+        return self._new(f"zext i64 {self._quotients[key][term.op in ('urem', 'srem')]} to i128")
 
     def _select(self, term: Term, condition: Term, a: Term, b: Term) -> str:
         c = self.value(condition)
