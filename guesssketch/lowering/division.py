@@ -9,16 +9,19 @@ Emit = Callable[[str], str]
 
 
 def divide(emit: Emit, high: str, low: str, divisor: str, is_signed: bool) -> tuple[str, str]:
-    """Names of quotient and remainder (i64 each) of ``high:low`` by ``divisor``. emit: appends an IR instruction, gives its name."""
+    """Names of quotient and remainder (i64 each) of ``high:low`` by ``divisor``.
+
+    emit: appends an IR instruction and gives its name.
+    """
     if not is_signed:
         return _unsigned(emit, high, low, divisor)
     negative, other = (emit(f"icmp slt i64 {x}, 0") for x in (high, divisor))
     inverse = emit(f"sub i64 0, {low}")
     borrow = emit(f"zext i1 {emit(f'icmp ne i64 {low}, 0')} to i64")
     upper = emit(f"sub i64 {emit(f'sub i64 0, {high}')}, {borrow}")
-    parts = [emit(f"select i1 {negative}, i64 {a}, i64 {b}") for a, b in ((upper, high), (inverse, low))]
+    top, bottom = (emit(f"select i1 {negative}, i64 {a}, i64 {b}") for a, b in ((upper, high), (inverse, low)))
     size = emit(f"select i1 {other}, i64 {emit(f'sub i64 0, {divisor}')}, i64 {divisor}")
-    quotient, remainder = _unsigned(emit, *parts, size)
+    quotient, remainder = _unsigned(emit, top, bottom, size)
     differ = emit(f"xor i1 {negative}, {other}")
     signed = emit(f"select i1 {differ}, i64 {emit(f'sub i64 0, {quotient}')}, i64 {quotient}")
     return signed, emit(f"select i1 {negative}, i64 {emit(f'sub i64 0, {remainder}')}, i64 {remainder}")

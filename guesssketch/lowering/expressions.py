@@ -238,7 +238,8 @@ class Expressions:
         if op == "ite":
             integral = conversion(term)
             if integral is not None:
-                return getattr(self._conversions, self._problem.target)(integral, w)
+                make = self._conversions.riscv64 if self._problem.target == "riscv64" else self._conversions.aarch64
+                return make(integral, w)
             condition, a, b = term.args
             return self._select(term, condition, a, b)
         if op == "not":

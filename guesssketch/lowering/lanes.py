@@ -203,7 +203,9 @@ class Lanes:
         rows = self._rows([x[1] for x in found if x is not None], depth)
         n, w = len(row), row[0].width
         kind = f"<{n} x i{w}>"
-        return rows and self._emit(f"call {kind} @llvm.{names.pop()}.sat.v{n}i{w}({kind} {rows[0]}, {kind} {rows[1]})")
+        if rows is None:
+            return None
+        return self._emit(f"call {kind} @llvm.{names.pop()}.sat.v{n}i{w}({kind} {rows[0]}, {kind} {rows[1]})")
 
     def _saturated(self, row: Sequence[Term], depth: int) -> str | None:
         found = [saturation(x) for x in row]
@@ -228,7 +230,9 @@ class Lanes:
             return None
         rows = self._rows([x for x in found if x is not None], depth)
         kind = f"<{n} x i{w}>"
-        return rows and self._emit(f"call {kind} @llvm.aarch64.neon.urhadd.v{n}i{w}({kind} {rows[0]}, {kind} {rows[1]})")
+        if rows is None:
+            return None
+        return self._emit(f"call {kind} @llvm.aarch64.neon.urhadd.v{n}i{w}({kind} {rows[0]}, {kind} {rows[1]})")
 
     def _converted(self, row: Sequence[Term], depth: int) -> str | None:
         found = [conversion(x) for x in row]

@@ -8,7 +8,7 @@
 
 enum { N = 64 };
 
-static union {
+static _Alignas(16) union {
     uint8_t b[3][N * 8];
     int8_t sb[3][N * 8];
     uint16_t h[3][N * 4];
@@ -70,7 +70,7 @@ EACH(products, int32_t, w, N * 2, a * b + (a >> 3))
 EACH(picked, int32_t, w, N * 2, a == b ? a : b < 7 ? ~b : a ^ b)
 EACH(lesser, float, f, N * 2, a < b ? a * 2 : b - 1)
 EACH(floors, double, g, N, floor(a) + (b > 0 ? 1 : 2))
-EACH(nearest, float, f, N * 2, rintf(a))
+EACH(nearest, float, f, N * 2, rintf(a) + b)
 
 __attribute__((noinline)) static void converted(int32_t *restrict r, const float *restrict x)
 {
