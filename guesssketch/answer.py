@@ -128,7 +128,7 @@ def _collect(root: _Node) -> Answer:
 
 
 def _why_no_candidate(problem: Problem) -> str:
-    with source_effect(problem.instructions, problem.exit) as effect:
+    with source_effect(problem) as effect:
         return "nothing here knows what it does" if effect.opaque else "no proposer has a translation"
 
 

@@ -27,6 +27,7 @@ def translate(
     model: Name | None = None,
     prompt: Name | None = None,
     prototypes: Sequence[Name] = (),
+    assume: Sequence[str] = (),
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Translation:
     """Translate one or more objects and archives together; ``.write(output)`` of the result writes the objects.
@@ -38,7 +39,7 @@ def translate(
     """
     _check_target(target)
     options = Options(target, require, jobs, _path(cache), tuple(proposers), model, _path(prompt), tuple(map(Path, prototypes)),
-                      progress)  # fmt: skip
+                      tuple(assume), progress)  # fmt: skip
     return pipeline.translate(_paths(inputs), options)
 
 

@@ -73,7 +73,7 @@ def _prove(problem: Problem, code: Assembled, rlimit: int) -> Proved | Refuted |
     missing = gate.unvalidated("x86_64", problem.instructions) + gate.unvalidated(problem.target, code.instructions)
     if missing:
         return Unknown(f"semantics not validated: {'; '.join(missing)}")
-    with source_effect(problem.instructions, problem.exit) as source:
+    with source_effect(problem) as source:
         target = LIFTS[problem.target](code.instructions, code.size)
         state = MAPS[problem.target]
         return check(source, target, state, problem.live_in, problem.live_out, problem.exit, problem.symbols, rlimit=rlimit)

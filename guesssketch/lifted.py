@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 
+from guesssketch.problem import Exit, Problem
 from isa.machine import Effect, Instruction
 from isa.separate import Table, new_table, separate
-from isa.x86_64.lift import Exit, lift
+from isa.x86_64.lift import lift
+from solver.assume import conditions
 
 _KEPT = 2048  # blocks whose effects are remembered
 
 
 @contextmanager
-def source_effect(instructions: Sequence[Instruction], exit: Exit) -> Iterator[Effect]:
+def source_effect(problem: Problem) -> Iterator[Effect]:
     """``isa.x86_64.lift.lift``, remembered; terms made while the context lasts fit to it. Nobody may change it."""
-    effect, table = _lifted(tuple(instructions), exit)
+    effect, table = _lifted(problem.instructions, problem.exit, problem.assume)
     with separate(table):
         yield effect
 
 
 @functools.lru_cache(maxsize=_KEPT)
-def _lifted(instructions: tuple[Instruction, ...], exit: Exit) -> tuple[Effect, Table]:
+def _lifted(instructions: tuple[Instruction, ...], exit: Exit, assume: tuple[str, ...]) -> tuple[Effect, Table]:
     table = new_table()
     with separate(table):
-        return lift(instructions, exit), table
+        effect = lift(instructions, exit)
+        effect.assumed = conditions(effect, assume)
+        return effect, table

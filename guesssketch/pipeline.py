@@ -26,6 +26,7 @@ from guesssketch.report import BlockRecord, Report
 from guesssketch.resolve import BlockId, Resolver, ambiguous, blocks
 from guesssketch.workers import Work, make_proposers, solve
 from isa.machine import Instruction
+from solver.assume import NOTES
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Options:
     processes. cache: directory, or None to remember nothing. proposers: names in the order they are asked.
     model: of the proposer ``lm``, a folder or a hub name, None for the one that is shipped; prompt: template for a model that is
     not of this project.
+    assume: what to take for granted of the program, of ``solver.assume.NOTES``.
     prototypes: C files with declarations of external functions. progress: called with (stage, done, total).
     """
 
@@ -47,6 +49,7 @@ class Options:
     model: Path | str | None = None
     prompt: Path | None = None
     prototypes: tuple[Path, ...] = ()
+    assume: tuple[str, ...] = ()
     progress: Callable[[str, int, int], None] | None = None
 
 
@@ -91,15 +94,15 @@ def translate(paths: Sequence[Path], options: Options) -> Translation:
         liveness = analyse(program, resolver, boundary)
         # At both ends of each block it is known which bits of the state matter.
     with clock("problems"):
-        problems = {at: ask(program, resolver, at, block, liveness.live_in[at], liveness.live_out[at], options.target)
-                    for at, block in blocks(program)}  # fmt: skip
+        problems = {at: ask(program, resolver, at, block, liveness.live_in[at], liveness.live_out[at], options.target,
+                            assume=options.assume) for at, block in blocks(program)}  # fmt: skip
         # Equal blocks are equal problems.
     answers, cached = _answers([p for asked in problems.values() for p in asked], options, clock)
     with clock("stitch"):
         _complain(program, problems, answers)
         # Every block has a translation that is proved, or tested with the reason.
         report = _report(program, problems, answers, cached, options.target)
-        report.assumptions = sorted(boundary.assumptions)
+        report.assumptions = sorted([*boundary.assumptions, *(NOTES[name] for name in options.assume)])
         _enforce(report, options.require)
         texts = {at: _texts(program, at, problems[at], answers) for at in problems}
         assembly = emit.program(program, resolver, boundary, texts, options.target)

@@ -41,6 +41,7 @@ class Problem:
     out too when direct, and kept when its operand must be computed (``exit`` is then ``indirect``).
     exit: ``fall`` (one successor), ``branch`` (label ``taken`` or fall through), ``indirect`` (the address of where to go next
     is put in the state map's ``branch_target``).
+    assume: what the user has asked to take for granted (``solver.assume``).
     live_in, live_out: (cell or condition, number of low bits: 1, 8, 16, 32 or 64), sorted.
     """
 
@@ -50,12 +51,13 @@ class Problem:
     live_in: tuple[tuple[str, int], ...]
     live_out: tuple[tuple[str, int], ...]
     symbols: tuple[Symbol, ...]
+    assume: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
         """SHA-256 over everything a translation may depend on (semantics versions are the cache's business)."""
         text = repr((self.target, [(i.code, i.relocations) for i in self.instructions], self.exit, self.live_in,
-                     self.live_out, self.symbols))  # fmt: skip
+                     self.live_out, self.symbols, self.assume))  # fmt: skip
         return hashlib.sha256(text.encode()).hexdigest()
 
 

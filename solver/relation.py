@@ -96,6 +96,7 @@ def relate(source: Effect, code: Effect, map: StateMap, live_in: Live, live_out:
     goals += [Goal("no fault of its own", t.FALSE, fault) for fault in code_terms.faults]
 
     notes = ["no division fault"] if source.faults else []
+    notes += ["conversions to integers are in range"] if source.assumed else []
     notes += [f"{s.name} is a multiple of {s.align}" for s in symbols if s.align > 1]
     notes += [f"{s.name} is below 2**31" for s in symbols if s.low]
     approximations = source.approximations | code.approximations
@@ -104,7 +105,7 @@ def relate(source: Effect, code: Effect, map: StateMap, live_in: Live, live_out:
         approximations = approximations | {"sign and payload of a NaN result"}
     shown = {name: cell_term(name) for name, _ in live_in} | addresses
     return Relation(goals, code_terms.loads, code_terms.stores, source_terms.loads, source_terms.stores, shown,
-                    [t.not_(f) for f in source_terms.faults], notes, sorted(approximations))  # fmt: skip
+                    [*(t.not_(f) for f in source_terms.faults), *source_terms.assumed], notes, sorted(approximations))  # fmt: skip
 
 
 def _stays(name: str, bits: int, source: Effect, code: Effect, map: StateMap, entered: dict[str, int]) -> bool:
@@ -149,7 +150,7 @@ class _Side:
         self._is_code = prefix == "code."
         accesses = effect.loads + effect.stores
         singles = [x for x in (effect.condition, effect.target) if x is not None]
-        roots = [*effect.cells.values(), effect.memory, *singles, *effect.faults]
+        roots = [*effect.cells.values(), effect.memory, *singles, *effect.faults, *effect.assumed]
         roots += [x for a in accesses for x in (a.address, a.guard)]
         new = iter(t.substitute(roots, dict(self._replacements(roots))))
         self._cells = {name: next(new) for name in effect.cells}
@@ -157,6 +158,7 @@ class _Side:
         self.condition = t.FALSE if effect.condition is None else next(new)
         self.target = None if effect.target is None else next(new)
         self.faults = [next(new) for _ in effect.faults]
+        self.assumed = [next(new) for _ in effect.assumed]
         self.loads = [Access(next(new), a.size, next(new)) for a in effect.loads]
         self.stores = [Access(next(new), a.size, next(new)) for a in effect.stores]
 

@@ -57,7 +57,7 @@ class Form:
 
 def normalise(problem: Problem) -> Form | None:
     """The form of ``problem``; None if part of it has no semantics."""
-    with source_effect(problem.instructions, problem.exit) as effect:
+    with source_effect(problem) as effect:
         if effect.opaque:
             return None
         changed = {name for name, value in effect.cells.items() if name not in _BOOLEANS and value is not t.var(name, 64)}

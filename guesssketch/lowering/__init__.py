@@ -21,6 +21,7 @@ from guesssketch.lowering.tidy import tidy
 from guesssketch.problem import Candidate, Problem
 
 BATCH: Final = 300  # functions in one run of LLVM
+_DEFINED: Final = re.compile(r"=\{([a-z]+\d+)\}")
 _PINNED: Final = re.compile(r"\{([a-z]+\d+)\}")
 
 
@@ -50,7 +51,7 @@ class Lowering:
             for number, problem in enumerate(problems):
                 if number in results:
                     continue
-                with source_effect(problem.instructions, problem.exit) as effect, suppress(Unsupported):
+                with source_effect(problem) as effect, suppress(Unsupported):
                     if not effect.opaque:
                         functions[number] = function_text(f"f{number}", effect, problem, strict)
             made = assembly_of(functions, self.target, "canonical" if strict else self.style)
@@ -62,7 +63,7 @@ class Lowering:
 
     def lines_of(self, number: int, function: str, raw: Sequence[str]) -> tuple[str, ...]:
         """The candidate lines in the assembly ``raw`` of the LLVM function ``f<number>``. Raises ``text.Unusable``."""
-        return candidate_lines(f"f{number}", raw, self.target, _PINNED.findall(function), self.style)
+        return candidate_lines(f"f{number}", raw, self.target, _DEFINED.findall(function), self.style, _PINNED.findall(function))
 
 
 def assembly_of(

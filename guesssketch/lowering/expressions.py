@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Final, Literal
 
-from guesssketch.lowering.conversions import TYPES, Conversions, conversion
+from guesssketch.lowering.conversions import TYPES, Conversions
 from guesssketch.lowering.division import divide
 from guesssketch.lowering.lanes import ROUND, Lanes, Row, split
 from guesssketch.lowering.pins import BOOLEANS, Pin
 from guesssketch.lowering.swar import Swar
 from guesssketch.problem import Problem, Symbol
 from isa.terms import BINARY, FLOAT_BINARY, FLOAT_COMPARE, Term, extract, mask, signed
+from solver.assume import IN_RANGE, converted
 
 _DIVISIONS: Final = frozenset({"udiv", "urem", "sdiv", "srem"})
 _PREDICATES: Final = {"eq": "eq", "ult": "ult", "ule": "ule", "slt": "slt", "sle": "sle"}
@@ -48,13 +49,14 @@ class Expressions:
         self._quotients: dict[tuple[int, int, bool], tuple[str, str]] = {}
         self._vectors: dict[str, str] = {}
         self._thread_pointer: str | None = None
-        self._conversions = Conversions(self._new, self._as_float, self._opaque)
+        self._conversions = Conversions(self._new, self._as_float, IN_RANGE in problem.assume)
         packed = problem.target == "aarch64" and not strict
         self._swar = Swar(self._new, self.value, self._opaque) if problem.target == "riscv64" and not strict else None
         self._lanes: Lanes | None = None
         if packed:
             self._lanes = _Lanes(
-                self._new, self.value, self._vector_source, lambda x: self._hidden(x, x.width), self.making
+                self._new, self.value, self._vector_source, lambda x: self._hidden(x, x.width),
+                IN_RANGE in problem.assume, self.making
             )
 
     # --- entry and exit ----------------------------------------------------------------------------------------------
@@ -236,7 +238,7 @@ class Expressions:
         if op == "concat":
             return self._concat(term)
         if op == "ite":
-            integral = conversion(term)
+            integral = converted(term)
             if integral is not None:
                 make = self._conversions.riscv64 if self._problem.target == "riscv64" else self._conversions.aarch64
                 return make(integral, w)
@@ -483,9 +485,10 @@ class _Lanes(Lanes):
         scalar: Callable[[Term], str],
         source: Callable[[Term], tuple[str, str, int, int] | None],
         hide: Callable[[Term], str],
+        in_range: bool,
         making: Callable[[Maker], AbstractContextManager[None]],
     ) -> None:
-        super().__init__(emit, scalar, source, hide)
+        super().__init__(emit, scalar, source, hide, in_range)
         self._making = making
 
     def build(self, row: Row, depth: int = 0) -> str | None:
