@@ -46,12 +46,14 @@ def main() -> None:
 @click.option("--prompt", type=click.Path(path_type=Path), help="Prompt template for a model that is not of this project.")
 @_prototypes
 @_order
+@click.option("--assume", multiple=True, type=click.Choice(("in-range-conversions",)),
+              help="Take for granted, for shorter code: floats that are converted to integers fit.")  # fmt: skip
 @click.option("-j", "--jobs", type=click.IntRange(min=1), help="Worker processes.  [default: one a core]")
 @click.option("--cache", type=click.Path(path_type=Path), help="Directory of proved translations.")
 @click.option("--no-cache", is_flag=True, help="Neither read nor write proved translations.")
 def translate(files: Sequence[Path], target: str, output: Path, kind: Any, report: Path | None,
               require: Any, proposers: str, model: str | None, prompt: Path | None, prototypes: Sequence[Path],
-              memory_order: Any, jobs: int | None, cache: Path | None, no_cache: bool) -> None:  # fmt: skip
+              assume: Sequence[str], memory_order: Any, jobs: int | None, cache: Path | None, no_cache: bool) -> None:  # fmt: skip
     """Translate x86-64 objects and archives together; they call each other directly."""
     from rich.console import Console
 
@@ -65,7 +67,8 @@ def translate(files: Sequence[Path], target: str, output: Path, kind: Any, repor
     from guesssketch.cache import default_directory
 
     settings: dict[str, Any] = {"target": target, "require": require, "prototypes": tuple(prototypes),
-                                "model": model, "prompt": prompt, "memory_order": memory_order}  # fmt: skip
+                                "model": model, "prompt": prompt, "assume": tuple(assume),
+                                "memory_order": memory_order}  # fmt: skip
     settings["proposers"] = tuple(name.strip() for name in proposers.split(","))
     settings["cache"] = None if no_cache else cache or default_directory()
     if jobs:

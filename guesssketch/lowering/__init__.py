@@ -21,6 +21,7 @@ from guesssketch.lowering.tidy import tidy
 from guesssketch.problem import Candidate, Problem
 
 BATCH: Final = 300  # functions in one run of LLVM
+_DEFINED: Final = re.compile(r"=\{([a-z]+\d+)\}")
 _PINNED: Final = re.compile(r"\{([a-z]+\d+)\}")
 
 
@@ -62,7 +63,7 @@ class Lowering:
 
     def lines_of(self, number: int, function: str, raw: Sequence[str]) -> tuple[str, ...]:
         """The candidate lines in the assembly ``raw`` of the LLVM function ``f<number>``. Raises ``text.Unusable``."""
-        return candidate_lines(f"f{number}", raw, self.target, _PINNED.findall(function), self.style)
+        return candidate_lines(f"f{number}", raw, self.target, _DEFINED.findall(function), self.style, _PINNED.findall(function))
 
 
 def assembly_of(

@@ -28,7 +28,7 @@ def _options(*names: str) -> tuple[str, ...]:
 # access is taken to work on RISC-V: x86 code makes such accesses, and byte by byte is no translation of them.
 _TARGET: Final = {
     "aarch64": ("-triple", "aarch64-unknown-linux-gnu", "-mframe-pointer=all",
-                *_features("+v8a", "+reserve-x18", "+reserve-lr-for-ra")),
+                *_features("+v8a", "+reserve-x18", "+reserve-lr-for-ra"), *_options("-lower-interleaved-accesses=false")),
     "riscv64": ("-triple", "riscv64-unknown-linux-gnu", "-target-abi", "lp64d", "-mcmodel=medium",
                 *_features("+64bit", "+m", "+a", "+f", "+d", "+c", "+unaligned-scalar-mem", "+reserve-x1"),
                 *_options("-riscv-disable-using-constant-pool-for-large-ints")),
