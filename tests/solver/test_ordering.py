@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from guesssketch import prove
-from solver.verdict import Proved, Refuted
+from guesssketch.api import prove
+from solver.verdict import Proved, Refuted, Verdict
 
 LOOP_A64 = ["1:", "ldxr w6, [x0]", "add w7, w6, w8", "stlxr w16, w7, [x0]", "cbnz w16, 1b", "dmb ish"]
 LOOP_RV64 = ["1:", "lr.w.aq t0, (a0)", "add t1, t0, a6", "sc.w.aqrl t2, t1, (a0)", "bnez t2, 1b"]
@@ -14,7 +14,7 @@ BYTE_RV64 = ["1:", "andi t0, a0, -4", "slli t1, a0, 3", "andi t1, t1, 24", "lr.w
 ADD = "lock add dword ptr [rdi], eax"
 
 
-def verdict(target: str, source: str, code: list[str], **headers: str) -> Proved | Refuted | object:
+def verdict(target: str, source: str, code: list[str], **headers: str) -> Verdict:
     lines = [f"target: {target}", *(f"{name.replace('_', '-')}: {value}" for name, value in headers.items())]
     return prove("\n".join([*lines, "source:", *source.split("; "), "code:", *code]) + "\n")
 
