@@ -192,7 +192,8 @@ class _Bench:
         # Unicorn's fmin and fmax follow an older manual for signaling NaNs; qemu-riscv64 7.2 is right.
         self.quiet = isa == "riscv64" and instruction.mnemonic.startswith(("fmin", "fmax"))
         # Unicorn clears the upper half of rax where a 32-bit compare succeeds; processors do not.
-        self.short = isa == "x86_64" and instruction.mnemonic in ("cmpxchg", "lock") and "cmpxchg dword" in instruction.text
+        decoded = decode(instruction.code) if isa == "x86_64" else None
+        self.short = decoded is not None and decoded.mnemonic == "cmpxchg" and decoded.operands[0].size == 4
         self.single = isa == "riscv64" and (".s" in instruction.mnemonic or instruction.mnemonic == "fmv.w.x")
 
     def _link(self) -> SourceCode:
