@@ -181,8 +181,10 @@ def _same_access(number: int, source: Event, code: Event) -> list[Goal]:
 def _round(code: Effect, map: StateMap, live_in: Live, homes: dict[str, Term], addresses: dict[str, Term]) -> list[Goal]:
     """A round whose store-exclusive fails is made again, from a state in which all is as it was at the start."""
     assert code.retry is not None
-    rounds = Effect(dict(code.retry.cells), t.memory(), condition=code.retry.condition)
+    rounds = Effect(dict(code.retry.cells), t.memory(), condition=code.retry.condition, events=code.events)
     fails, succeeds = (_Side(rounds, homes | {FAILS: bit}, addresses, "code.") for bit in (t.TRUE, t.FALSE))
+    if any(not e.exclusive and e.guard is not t.FALSE for e in ordering.accesses(fails.events)):
+        raise ordering.Disordered("an access in a failed round besides the exclusive ones")
     goals = [Goal("a failed round is made again", t.TRUE, fails.condition),
              Goal("only a failed round is made again", t.FALSE, succeeds.condition)]  # fmt: skip
     for name, bits in live_in:

@@ -57,6 +57,7 @@ def test_one_indivisible_access_with_barriers_is_proved(target: str, source: str
         ("aarch64", ADD, without(LOOP_A64, "cbnz w16, 1b", "cbz w16, 1b"), "behind the atomic access"),
         ("aarch64", ADD, without(LOOP_A64, "ldxr w6, [x0]", "ldxr w6, [x0]", "mov w8, w6"), "rax after a failed round"),
         ("aarch64", ADD, without(LOOP_A64, "ldxr w6, [x0]", "ldxr w6, [x1]"), "without its load-exclusive"),
+        ("aarch64", ADD, without(LOOP_A64, "cbnz w16, 1b", "cbz w16, 2f", "str w6, [x1]", "2:", "cbnz w16, 1b"), "in a failed round"),
         ("aarch64", ADD, [*LOOP_A64, "ldr w6, [x0]"], "atomic, load where"),
         ("aarch64", "mov eax, dword ptr [rdi]", ["ldxr w8, [x0]"], "exclusive accesses"),
         ("aarch64", "mfence", ["dmb ishld"], "barrier is missing"),
