@@ -61,7 +61,9 @@ def verify(problem: Problem, code: Assembled, final: bool = False, explain: bool
     verdict = _prove(problem, code, rlimit)
     if difference is not None:
         return verdict if isinstance(verdict, Refuted) else Refuted(difference)
-    if isinstance(verdict, Proved | Refuted) or not final or problem.is_atomic:  # no state shows what other threads see
+    if isinstance(verdict, Proved | Refuted) or not final:
+        return verdict
+    if problem.is_atomic or (problem.is_shared and not verdict.ordered):  # no state shows what other threads see
         return verdict
     agreement = compare(problem, code, TEST_STATES)
     if agreement.difference is not None:

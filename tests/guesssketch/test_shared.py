@@ -16,7 +16,7 @@ from guesssketch.judge import judge
 from guesssketch.lowering import Lowering
 from guesssketch.problem import Candidate, Problem
 from isa.statemap import GENERAL
-from solver.verdict import Proved, Refuted, Unknown
+from solver.verdict import Proved, Refuted, Tested, Unknown
 
 MakeObject = Callable[..., Path]
 CELLS = tuple(sorted([*((name, 64) for name in GENERAL), ("xmm0.hi", 64), ("xmm0.lo", 64)]))
@@ -81,6 +81,14 @@ def test_an_atomic_instruction_is_never_merely_tested(monkeypatch: pytest.Monkey
     monkeypatch.setattr("guesssketch.judge._prove", lambda *_: Unknown("given up"))
     (judgement,) = judge([problem], [Candidate(("li t0, -1", "amoxor.d.aqrl zero, t0, (a0)"), "user")], final=True)
     assert isinstance(judgement.verdict, Unknown)
+
+
+def test_code_whose_order_nobody_checked_is_not_tested_under_tso(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem, candidate = question("aarch64", "mov eax, [rdi]", "tso"), Candidate(("ldr w8, [x0]",), "user")
+    for reason, expected in ((Unknown("not validated"), Unknown), (Unknown("given up", ordered=True), Tested)):
+        monkeypatch.setattr("guesssketch.judge._prove", lambda *_, reason=reason: reason)
+        (judgement,) = judge([problem], [candidate], final=True)
+        assert isinstance(judgement.verdict, expected)
 
 
 def test_an_atomic_instruction_is_a_block_of_its_own(make_object: MakeObject) -> None:
