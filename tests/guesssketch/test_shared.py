@@ -16,7 +16,8 @@ from guesssketch.judge import judge
 from guesssketch.lowering import Lowering
 from guesssketch.problem import Candidate, Problem
 from isa.statemap import GENERAL
-from solver.verdict import Proved, Refuted, Tested, Unknown
+from solver import verdict
+from solver.verdict import Proved, Refuted, Unknown
 
 MakeObject = Callable[..., Path]
 CELLS = tuple(sorted([*((name, 64) for name in GENERAL), ("xmm0.hi", 64), ("xmm0.lo", 64)]))
@@ -85,7 +86,7 @@ def test_an_atomic_instruction_is_never_merely_tested(monkeypatch: pytest.Monkey
 
 def test_code_whose_order_nobody_checked_is_not_tested_under_tso(monkeypatch: pytest.MonkeyPatch) -> None:
     problem, candidate = question("aarch64", "mov eax, [rdi]", "tso"), Candidate(("ldr w8, [x0]",), "user")
-    for reason, expected in ((Unknown("not validated"), Unknown), (Unknown("given up", ordered=True), Tested)):
+    for reason, expected in ((Unknown("not validated"), Unknown), (Unknown("given up", ordered=True), verdict.Tested)):
         monkeypatch.setattr("guesssketch.judge._prove", lambda *_, reason=reason: reason)
         (judgement,) = judge([problem], [candidate], final=True)
         assert isinstance(judgement.verdict, expected)
