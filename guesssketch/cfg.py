@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from guesssketch import threadlocal
 from guesssketch.codemap import Body, CodeMap, Region, Spot
 from guesssketch.decode import RELOCATION_NAMES, RELOCATIONS, Decoded, disassembler, is_padding, refusal, unmodelled
 from guesssketch.errors import Untranslatable
@@ -151,7 +152,7 @@ class _Builder:
         if ins.flow == "jump":
             return self._jump(graph, region, number, ins)
         if ins.flow == "call":
-            callee = self._callee(graph, region, number, ins)
+            callee = self._thread_local(graph.blocks[number].instructions) or self._callee(graph, region, number, ins)
             ends = follows is None or self._only_padding_after(region, ins.end)
             return Call(callee, None if ends else body.number((region.section, ins.end)))
         fall = body.number((region.section, ins.end)) if follows is not None else self._run_off(graph, region)
@@ -197,6 +198,14 @@ class _Builder:
         if body is None or (body.main.section, body.main.offset) != target:
             self._complain(graph, number, (region.section, ins.offset), "calls an address that is no function's start")
         return self.code.place_of(target)
+
+    def _thread_local(self, instructions: list[Decoded]) -> Place | None:
+        """The variable of whose address the call at the end asks ``__tls_get_addr``, if it does."""
+        called = [self.code.file.symbols[r.symbol].name for r in instructions[-1].relocations]
+        if len(instructions) < 2 or called != ["__tls_get_addr"] or instructions[-2].mnemonic.split()[-1] != "lea":
+            return None
+        asked = instructions[-2].relocations
+        return threadlocal.variable(asked[0], self.code.file.sections, self.code.file.symbols) if len(asked) == 1 else None
 
     def _only_padding_after(self, region: Region, offset: int) -> bool:
         """Whether nothing but padding that nobody jumps to follows in the region."""
@@ -253,7 +262,8 @@ class _Builder:
         data = self.code.file.sections[draft.section].data
         names: dict[tuple[Place, str], str] = {}
         built: list[Instruction] = []
-        for ins in draft.instructions:
+        asks = isinstance(draft.terminator, Call) and self._thread_local(draft.instructions)
+        for ins in draft.instructions[:-2] + draft.instructions[-1:] if asks else draft.instructions:
             code = data[ins.offset : ins.end]
             reason = refusal(ins, code)
             if reason is not None:

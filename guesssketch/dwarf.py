@@ -15,24 +15,25 @@ from elftools.common.exceptions import DWARFError, ELFError
 from elftools.dwarf.dwarfinfo import DebugSectionDescriptor, DwarfConfig, DWARFInfo
 
 from guesssketch.program import ObjectFile
-from guesssketch.prototypes import POINTER, VOID, Signature, Type, scalar, struct
+from guesssketch.prototypes import POINTER, VOID, Signature, Type, array, scalar, struct
 
 SECTION_SHIFT: Final = 32
 _SIZES: Final = {1: 8, 10: 4, 11: 4, 24: 8}  # R_X86_64_64, _32, _32S, _PC64 in debug sections
+_STRUCTS: Final = ("DW_TAG_structure_type", "DW_TAG_class_type", "DW_TAG_union_type")
+_PASS_BY_REFERENCE: Final = 4
+IN_MEMORY: Final = struct(24, [(offset, scalar("i64")) for offset in (0, 8, 16)])  # a result that is in memory everywhere
 _PARTS: Final = frozenset(["info", "aranges", "abbrev", "str", "loc", "ranges", "line", "addr",
                            "str_offsets", "line_str", "loclists", "rnglists", "types"])  # fmt: skip
 
 
-class _Unknown(Exception):
-    """A type that this module cannot say the passing of."""
-
-
 @dataclass
 class Signatures:
-    """defined: by (section, offset) of the function. external: of functions declared and called, by name."""
+    """defined: by (section, offset) of the function. external: of functions declared and called, by name.
+    variables: names of those that have external linkage."""
 
     defined: dict[tuple[int, int], Signature] = field(default_factory=dict)
     external: dict[str, Signature] = field(default_factory=dict)
+    variables: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,8 @@ def signatures(file: ObjectFile) -> Signatures:
             for die in unit.iter_DIEs():
                 if die.tag == "DW_TAG_subprogram":
                     _add(die, result)
+                elif die.tag == "DW_TAG_variable" and "DW_AT_external" in die.attributes:
+                    result.variables.add(_name(die))
     except (DWARFError, ELFError, KeyError, AssertionError, ValueError):
         return Signatures()  # broken debugging information says nothing
     return result
@@ -102,10 +105,7 @@ def _add(die: Any, result: Signatures) -> None:
         return  # an old-style definition: callers promote arguments
     if declared and "DW_AT_prototyped" not in origin.attributes:
         return
-    try:
-        signature = _signature(origin)
-    except _Unknown:
-        return
+    signature = _signature(origin)
     name = origin.attributes.get("DW_AT_name")
     if low is not None:
         name_value = int(low.value)
@@ -130,7 +130,7 @@ def _parameters(die: Any) -> Iterator[Any]:
 def _signature(die: Any) -> Signature:
     parameters = tuple(_parameter(_target(child)) for child in _parameters(die))
     variadic = any(child.tag == "DW_TAG_unspecified_parameters" for child in die.iter_children())
-    return Signature(_type(_target(die)), parameters, variadic)
+    return Signature(_result(_target(die)), parameters, variadic)
 
 
 def _target(die: Any) -> Any:
@@ -144,9 +144,25 @@ def _stripped(die: Any) -> Any:
     return die
 
 
+def _is_static(member: Any) -> bool:
+    return "DW_AT_external" in member.attributes or "DW_AT_declaration" in member.attributes
+
+
+def _by_reference(die: Any) -> bool:
+    """Whether it is a C++ class that is passed by reference wherever it goes (DWARF 5, table 7.20)."""
+    attribute = die.attributes.get("DW_AT_calling_convention") if die is not None and die.tag in _STRUCTS else None
+    return attribute is not None and attribute.value == _PASS_BY_REFERENCE
+
+
+def _result(die: Any) -> Type:
+    return IN_MEMORY if _by_reference(_stripped(die)) else _type(die)
+
+
 def _parameter(die: Any) -> Type:
     """A parameter's type; x86-64's va_list is a pointer to ``struct __va_list_tag`` there."""
     stripped = _stripped(die)
+    if _by_reference(stripped):
+        return POINTER
     if stripped is not None and stripped.tag in ("DW_TAG_pointer_type", "DW_TAG_array_type"):
         pointee = _stripped(_target(stripped))
         if pointee is not None and _name(pointee) == "__va_list_tag":
@@ -161,24 +177,28 @@ def _name(die: Any) -> str:
 
 
 def _size(die: Any) -> int:
-    if "DW_AT_byte_size" not in die.attributes:
-        raise _Unknown(die.tag)
-    return int(die.attributes["DW_AT_byte_size"].value)
+    """0 where it is not told: of an incomplete type, of which there are pointers only."""
+    return int(die.attributes["DW_AT_byte_size"].value) if "DW_AT_byte_size" in die.attributes else 0
 
 
 def _type(die: Any) -> Type:
     die = _stripped(die)
     if die is None:
         return VOID
-    if die.tag in ("DW_TAG_pointer_type", "DW_TAG_unspecified_type"):
+    if "DW_AT_alignment" in die.attributes or "DW_AT_GNU_vector" in die.attributes:
+        return scalar("other")
+    if die.tag in ("DW_TAG_pointer_type", "DW_TAG_reference_type", "DW_TAG_rvalue_reference_type", "DW_TAG_unspecified_type"):
         return POINTER
+    if die.tag == "DW_TAG_ptr_to_member_type":
+        return array(2 if _target(die).tag == "DW_TAG_subroutine_type" else 1, scalar("i64"))
     if die.tag == "DW_TAG_enumeration_type":
         return scalar(f"u{8 * _size(die)}")
     if die.tag == "DW_TAG_base_type":
         return _base(int(die.attributes["DW_AT_encoding"].value), _size(die))
-    if die.tag in ("DW_TAG_structure_type", "DW_TAG_union_type"):
-        members = [m for m in die.iter_children() if m.tag == "DW_TAG_member"]
-        return struct(_size(die), [(_offset(m), _type(_target(m))) for m in members])
+    if die.tag in _STRUCTS:
+        members = [m for m in die.iter_children() if m.tag in ("DW_TAG_member", "DW_TAG_inheritance") and not _is_static(m)]
+        types = [(_offset(m), scalar("other") if "DW_AT_alignment" in m.attributes else _type(_target(m))) for m in members]
+        return struct(_size(die), types, union=die.tag == "DW_TAG_union_type")
     if die.tag == "DW_TAG_array_type":
         element = _type(_target(die))
         ranges = [c for c in die.iter_children() if c.tag == "DW_TAG_subrange_type"]
@@ -190,10 +210,8 @@ def _type(die: Any) -> Type:
                 count *= int(bound.attributes["DW_AT_upper_bound"].value) + 1
             else:
                 count = 0
-        if "DW_AT_GNU_vector" in die.attributes:
-            raise _Unknown("vector")
-        return struct(count * element.size, [(i * element.size, element) for i in range(min(count, 5))])
-    raise _Unknown(die.tag)
+        return array(count, element)
+    return scalar("other")
 
 
 def _offset(member: Any) -> int:
@@ -220,7 +238,7 @@ def _base(encoding: int, size: int) -> Type:
         return scalar(f"u{8 * size}")
     if encoding in (5, 6):
         return scalar(f"i{8 * size}")
-    raise _Unknown(f"encoding {encoding}")
+    return scalar("other")
 
 
 # --- lines ------------------------------------------------------------------------------------------------------------

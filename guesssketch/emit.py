@@ -14,7 +14,7 @@ from guesssketch import dwarf, runtime
 from guesssketch.assembler import zig
 from guesssketch.errors import ToolError, Untranslatable
 from guesssketch.frames import unwinding
-from guesssketch.names import Names
+from guesssketch.names import Names, pointer
 from guesssketch.program import Block, Call, ElfSymbol, ObjectFile, Program, Section, TailCall
 from guesssketch.quoting import quoted
 from guesssketch.resolve import BlockId, FunctionId, Resolver
@@ -110,13 +110,23 @@ class _Object:
         return [*output, *(f".size {name}, .-{name}" for name in sized)]
 
     def _helpers(self) -> Iterator[str]:
-        """The functions that this object's calls need, local to it."""
+        """The functions that this object's calls need, local to it, and the pointers that stand for library functions."""
+        self.stitcher.used |= self.names.pointers
         for name in sorted(self.stitcher.used):
             yield from self._helper(stub(name), self.boundary.glue[name].stub)
         if self.stitcher.indirect:
             yield from self._helper(ICALL, TARGETS[self.target].indirect_call(ICALL))
         if any(VARARGS in line for name in self.stitcher.used for line in self.boundary.glue[name].stub):
             yield from (".p2align 2", *runtime.varargs())
+        for name in sorted(self.names.pointers):
+            label = pointer(name)
+            section = quoted(f".text.{name}.pointer.x86")
+            yield from (f'.section {section},"axG",@progbits,{label},comdat', ".p2align 4", f".weak {label}", f".hidden {label}",
+                        f".type {label}, @function", f"{label}:", ".cfi_startproc",
+                        *TARGETS[self.target].pointer(quoted(name), stub(name)), ".cfi_endproc", ".text")  # fmt: skip
+        if any(s.name in runtime.SETJMP | runtime.LONGJMP and not s.is_defined for s in self.file.symbols):
+            yield from runtime.setjmp(self.target)
+            yield ".text"
 
     def _helper(self, label: str, lines: Sequence[str]) -> Iterator[str]:
         """A stub is called with sp, not rsp, as its frame address; rsp stays as it is."""
@@ -149,7 +159,7 @@ class _Object:
 
 def _laid_out(line: str) -> str:
     """Instructions are indented. RISC-V's calls take a name, never a register, and without quotes."""
-    if line.startswith(("call ", "jump ")):
+    if line.startswith(("call ", "jump ", "tail ")):
         line = line.replace('"', "")
     return line if not line or line.endswith(":") or line.startswith((".", "//", "#")) else "\t" + line
 

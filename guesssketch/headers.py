@@ -20,7 +20,7 @@ from pycparser import c_ast, c_parser
 
 from guesssketch.assembler import zig
 from guesssketch.errors import ToolError, UsageError
-from guesssketch.prototypes import POINTER, VOID, Signature, Type, scalar, struct
+from guesssketch.prototypes import POINTER, VOID, Signature, Type, array, scalar, struct
 
 SOURCE: Final = "x86_64"
 TARGETS: Final = ("aarch64", "riscv64")
@@ -229,8 +229,7 @@ class _Unit:
         if isinstance(node, c_ast.ArrayDecl):
             element = self._of(node.type)
             count = self._value(node.dim) if node.dim else 0
-            members = [(i * element.type.size, element.type) for i in range(min(count, 5))]  # more than fit in registers
-            return _Layout(Type("struct", count * element.type.size, struct(0, members).members), element.align,
+            return _Layout(array(count, element.type), element.align,
                            f"{count}*{element.shape}", element.pointees)  # fmt: skip
         if isinstance(node, c_ast.Struct | c_ast.Union):
             layout = self._tag(node.name) if node.name and not node.decls else self._record(node)
@@ -312,7 +311,7 @@ class _Unit:
             shapes.append(f"{bit}:{decl.name}:{inner.shape}")
             pointees |= inner.pointees
         size = -(-size // align) * align
-        return _Layout(struct(size, members), align, f"{size}[{','.join(shapes)}]", pointees)
+        return _Layout(struct(size, members, union), align, f"{size}[{','.join(shapes)}]", pointees)
 
     def _value(self, node: Any) -> int:
         """A constant expression. Raises UsageError for one that headers have no business with."""

@@ -9,19 +9,23 @@ from guesssketch.errors import Untranslatable
 from guesssketch.program import Place, Program
 from guesssketch.quoting import quoted
 from guesssketch.resolve import FunctionId, Resolver
+from guesssketch.runtime import LONGJMP, SETJMP
+from guesssketch.threadlocal import TLS
 from guesssketch.wall import Boundary
 
-_MERGE: Final = 0x10  # SHF_MERGE
+_OWN: Final = 0x10 | TLS  # SHF_MERGE: the linker moves the pieces; TLS: ld has one GOT slot for a label, whatever is added to it
 
 
 class Names:
-    """Of one output object. Asking for a place in data notes that its label is needed (``labels``)."""
+    """Of one output object. Asking for a place in data notes that its label is needed (``labels``), and asking for the address
+    of a library function that its pointer is (``pointers``)."""
 
     def __init__(self, program: Program, resolver: Resolver, boundary: Boundary, number: int) -> None:
         self.program, self.resolver, self.boundary, self.number = program, resolver, boundary, number
         self.file = program.objects[number]
         self.functions = program.functions[number]
         self.labels: set[tuple[int, int]] = set()
+        self.pointers: set[str] = set()
         self._starts = {(f.section, f.offset): i for i, f in enumerate(self.functions)}
         self._blocks = {}
         for index, function in enumerate(self.functions):
@@ -59,19 +63,32 @@ class Names:
         return f".Lgs_b{index}_{offset:x}"
 
     def data(self, section: int, offset: int) -> str:
-        """A place in a section that is not code. In a section of mergeable pieces each place has its own label, because the
-        linker moves the pieces one by one."""
+        """A place in a section that is not code, with its own label in some sections."""
         size = self.file.sections[section].size
-        if self.file.sections[section].flags & _MERGE and 0 <= offset <= size:
+        if self.file.sections[section].flags & _OWN and 0 <= offset <= size:
             self.labels.add((section, offset))
             return f".Lgs_d{section}_{offset:x}"
         self.labels.add((section, 0))
         return f".Lgs_d{section}_0{offset:+d}" if offset else f".Lgs_d{section}_0"
 
+    def variable(self, place: Place) -> str:
+        """A thread-local variable, or the start of the object's thread-local data, as a symbol of its own."""
+        symbol = self.file.symbols[place.symbol]
+        if symbol.section is None or (symbol.binding != "local" and not place.addend):
+            return quoted(symbol.name)
+        return self.data(symbol.section, symbol.value + place.addend)
+
     def reference(self, place: Place) -> str:
         """An expression for the address. Raises Untranslatable for a place inside code where no block starts."""
         symbol = self.file.symbols[place.symbol]
         if symbol.section is None:
+            if symbol.name in SETJMP and not symbol.is_defined:
+                raise Untranslatable([f"{self.file.name}: the address of {symbol.name}: only a direct call can return twice"])
+            if symbol.name in LONGJMP and not symbol.is_defined:
+                return LONGJMP[symbol.name]
+            if symbol.name in self.boundary.pointers and not place.addend and symbol.binding != "weak":
+                self.pointers.add(symbol.name)
+                return pointer(symbol.name)
             name = self.symbol(place.symbol)
             return f"{name}{place.addend:+d}" if place.addend else f"{name}"
         section = self.file.sections[symbol.section]
@@ -88,3 +105,8 @@ class Names:
         if (symbol.section, offset) in self._blocks:
             return self.block(*self._blocks[symbol.section, offset])
         raise Untranslatable([f"{self.file.name}: {section.name}+{offset:#x}: an address inside code, where no block starts"])
+
+
+def pointer(name: str) -> str:
+    """What stands for the address of library function ``name``, one in a link."""
+    return quoted(f"{name}.pointer.x86")

@@ -6,6 +6,7 @@ Source of the layouts: System V gABI chapter 4, and the x86-64 psABI for the rel
 from __future__ import annotations
 
 import struct
+import zlib
 from io import BytesIO
 from pathlib import Path
 from typing import Final
@@ -16,7 +17,7 @@ from elftools.elf.descriptions import describe_e_machine
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import Section as ElfSection
 
-from guesssketch import archive
+from guesssketch import archive, threadlocal
 from guesssketch.errors import InputError, NotAnObject
 from guesssketch.program import Binding, ElfSymbol, ObjectFile, RawRelocation, Section, SymbolType, Visibility
 
@@ -34,7 +35,7 @@ _VISIBILITIES: Final[tuple[Visibility, ...]] = ("default", "internal", "hidden",
 _NOT_OBJECTS: Final = {"ET_EXEC": "an executable", "ET_DYN": "a shared object or executable", "ET_CORE": "a core dump"}
 # What pyelftools lets through on corrupt input, besides its own errors.
 _PARSE_ERRORS: Final = (
-    ELFError, ConstructError, struct.error, ValueError, LookupError, TypeError, AttributeError, AssertionError,
+    ELFError, ConstructError, struct.error, zlib.error, ValueError, LookupError, TypeError, AttributeError, AssertionError,
     OverflowError, MemoryError, RecursionError, NotImplementedError,
 )  # fmt: skip
 
@@ -118,6 +119,7 @@ def _parse(data: bytes, name: str) -> ObjectFile:
             _attach_relocations(sections, section, len(symbols), name)
         if section.type == _SHT_GROUP:
             _attach_group(sections, section, symbols, name)
+    threadlocal.merge(sections, symbols)
     absolute = any(
         relocation.type in (R_X86_64_32, R_X86_64_32S)
         for section in sections

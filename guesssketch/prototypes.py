@@ -4,6 +4,7 @@ The table (``data/prototypes.json``) is made from real headers by ``python -m gu
 holds each signature as one line of text:
 
     type       ``void`` ``i8`` ``u8`` ... ``u64`` ``i128`` ``f32`` ``f64`` ``f80`` (long double) ``ptr`` ``va_list``;
+               ``other`` (a type whose passing is not known);
                ``*SIGNATURE``, a pointer to a function; ``{SIZE:OFFSET=TYPE,...}``, a struct of flattened members
     signature  ``RESULT(PARAMETER,...)``, with a last parameter ``...`` when variadic
 """
@@ -24,7 +25,7 @@ from typing import Final
 from guesssketch.errors import UsageError
 
 SIZES: Final = {"void": 0, "i8": 1, "u8": 1, "i16": 2, "u16": 2, "i32": 4, "u32": 4, "i64": 8, "u64": 8, "i128": 16,
-                "f32": 4, "f64": 8, "f80": 16, "ptr": 8, "va_list": 8}  # fmt: skip
+                "f32": 4, "f64": 8, "f80": 16, "other": 16, "ptr": 8, "va_list": 8}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,16 @@ VOID: Final = scalar("void")
 POINTER: Final = scalar("ptr")
 
 
-def struct(size: int, members: Iterable[tuple[int, Type]]) -> Type:
-    """A struct or union; members that are structs themselves are flattened."""
+def array(count: int, element: Type) -> Type:
+    """An array inside a struct. More than 17 elements are more than any register takes, so their rest is left out."""
+    return struct(count * element.size, [(i * element.size, element) for i in range(min(count, 17))])
+
+
+def struct(size: int, members: Iterable[tuple[int, Type]], union: bool = False) -> Type:
+    """A struct or union; members that are structs themselves are flattened, and a union's only member is told twice, since
+    all else that makes a union one is that its members overlap."""
+    members = list(members)
+    members *= 2 if union and len(members) == 1 else 1
     flat: list[tuple[int, Type]] = []
     for offset, member in members:
         if member.code == "struct":

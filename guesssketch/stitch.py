@@ -66,6 +66,7 @@ class _Target:
     jump: str
     indirect: str
     trap: str
+    variable: tuple[str, ...]  # the address of a thread-local variable, in rax's home
     comment: str
     stack: int  # DWARF number of rsp's home
     link: int  # DWARF number of the return address
@@ -73,9 +74,10 @@ class _Target:
 
 _TARGETS: Final = {
     "aarch64": _Target("aarch64", ("str x30, [x28, #-8]!",), ("ldr x30, [x28], #8",), "bl {}", "b {}", "br x16", "udf #0",
-                       "//", 28, 30),
+                       ("adrp x0, :tlsdesc:{0}", "ldr x1, [x0, :tlsdesc_lo12:{0}]", "add x0, x0, :tlsdesc_lo12:{0}",
+                        ".tlsdesccall {0}", "blr x1", "mrs x8, tpidr_el0", "add x8, x8, x0"), "//", 28, 30),
     "riscv64": _Target("riscv64", ("addi s6, s6, -8", "sd ra, 0(s6)"), ("ld ra, 0(s6)", "addi s6, s6, 8"), "call {}", "jump {}, t2",
-                       "jr t1", "unimp", "#", 22, 1),
+                       "jr t1", "unimp", ("la.tls.gd a0, {0}", "call __tls_get_addr", "mv a6, a0"), "#", 22, 1),
 }  # fmt: skip
 
 
@@ -220,6 +222,8 @@ class Stitcher:
         inner = self._inner(callee)
         if inner:
             return [self.target.call.format(inner)]
+        if callee is not None and self.names.boundary.is_variable(self.names.number, callee):
+            return [line.format(self.names.variable(callee)) for line in self.target.variable]
         if callee is None or self.names.boundary.external(self.names.number, callee) is None:
             self.indirect = True
             return [*self._address(callee), self.target.call.format(ICALL)]

@@ -15,6 +15,7 @@ from isa.machine import Instruction
 from isa.x86_64.decode import Operand, decode
 
 _SHIFTS: Final = ("shl", "shr", "sar", "rol", "ror", "rcl", "rcr", "shld", "shrd")
+_ROUND: Final = ("roundss", "roundsd", "roundps", "roundpd")
 
 
 def form(isa: str, instruction: Instruction) -> str:
@@ -38,6 +39,8 @@ def _x86_form(code: bytes) -> str:
     kinds = [_x86_operand(operand) for operand in decoded.operands]
     if decoded.mnemonic in _SHIFTS and decoded.operands[-1].register == "cl":
         kinds[-1] = "cl"
+    if decoded.mnemonic in _ROUND:
+        kinds[-1] = str(decoded.operands[-1].value & 7)  # the rounding mode
     return f"{name} {','.join(kinds)}".strip()
 
 

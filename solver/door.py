@@ -7,7 +7,7 @@ query gives the same answer whatever was asked before; the bound is Z3's own res
 Encoding: a term of width w is a bit vector of w bits (comparisons are kept as Booleans while possible), memory an array
 of bytes indexed by 64 bits, the floating comparisons bit-vector formulas. Floating arithmetic is an uninterpreted
 function of its arguments' bits (``exact_floats=False``: sound for proving equalities, since both sides name the same
-IEEE 754 operation, but a model may be spurious) or SMT-LIB's theory of floating point, every NaN being one value. With
+IEEE 754 operation, but a model may be spurious), of which two facts are told, or SMT-LIB's theory of floating point, every NaN being one value. With
 ``abstract_loads`` a load is an uninterpreted function of its address, one for each memory: as sound, faster.
 """
 
@@ -83,6 +83,7 @@ class _Encoder:
         self.variables: dict[str, Ast] = {}
         self.accesses: list[tuple[Ast, int]] = []  # address, bytes
         self.memories: dict[str, Ast] = {}
+        self.facts: list[Ast] = []  # of the functions that stand for floating arithmetic
         self._contents: dict[int, tuple[Ast, int]] = {}  # memory -> the function that loads from it, and its width
 
     def encode(self, *roots: Term) -> None:
@@ -320,7 +321,13 @@ class _Encoder:
         name = ".".join([term.op, *map(str, widths), str(term.width), str(term.attr)])
         domain = (z.P * len(widths))(*(self.sort(w) for w in widths))
         declaration = z.mk_func(c, z.mk_symbol(c, name.encode()), len(widths), domain, self.sort(term.width))
-        return int(z.mk_app(c, declaration, len(operands), (z.P * len(operands))(*operands)))
+        result = int(z.mk_app(c, declaration, len(operands), (z.P * len(operands))(*operands)))
+        if term.op == "fround":  # gives a NaN for a NaN and for nothing else
+            self.facts.append(z.mk_eq(c, self._nan(result, term.width), self._nan(operands[0], term.width)))
+        elif term.op == "f2s" and term.width >= widths[0]:  # no float is 2**n - 1 here; what does not fit is unspecified
+            highest = self.number(t.mask(term.width - 1), term.width)
+            self.facts.append(z.mk_not(c, z.mk_eq(c, result, highest)))
+        return result
 
     def _exact_float(self, term: Term, operands: list[Ast]) -> Ast:
         c, op, args, rounding = self.context, term.op, term.args, z.fpa_rounding[term.attr or "rne"](self.context)
@@ -382,6 +389,8 @@ def _ask(encoder: _Encoder, assertions: Sequence[Term], rlimit: int) -> Answer:
     z.solver_params(c, solver, params)
     for assertion in assertions:
         z.solver_assert(c, solver, encoder.boolean(assertion))
+    for fact in encoder.facts:
+        z.solver_assert(c, solver, fact)
     status = z.solver_check(c, solver)
     spent = _spent(c, solver)
     if status == -1:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from isa import ieee
 from isa import terms as t
 from isa.terms import Term
 from solver import compare_rules, fields
@@ -73,7 +74,7 @@ class Normalizer:
         if op == "or" and term.width > 1:
             return self._joined(term)
         if op == "ite" and term.width > 1:
-            return _narrow_choice(term)
+            return self._rounded(_narrow_choice(term))
         if op == "zext" and term.args[0].op == "concat":
             return t.concat(t.const(0, term.width - term.args[0].width), term.args[0])
         if op in ("urem", "srem"):  # a - b * (a / b): true by zero too, where SMT-LIB has a rem 0 = a
@@ -97,6 +98,9 @@ class Normalizer:
             return self._extract(term)
         if op in ("s2f", "u2f"):
             return _of_narrow_integer(term)
+        if op == "f2s" and term.attr != "rtz":  # rounded to an integral float first, which truncation leaves alone
+            integral = t.float_op("fround", term.args[0].width, term.args[0], rounding=term.attr)
+            return t.float_op("f2s", term.width, integral, rounding="rtz")
         if term.width == 1:
             return self._condition(term)
         return term
@@ -114,6 +118,8 @@ class Normalizer:
             return _narrow_division(term)
         if inner.op in ("and", "or", "xor"):
             return self._again(t.binary(inner.op, *(t.extract(a, low, width) for a in inner.args)))
+        if inner.op == "ite" and all(x.op == "concat" for x in inner.args[1:]):
+            return self._again(t.ite(inner.args[0], *(t.extract(x, low, width) for x in inner.args[1:])))
         if inner.op == "shl" and low == 0:  # the upper bits of what is shifted up never matter
             shifted = t.zext(t.extract(inner.args[0], 0, width), inner.width)
             return term if shifted is inner.args[0] else self._again(t.extract(t.shl(shifted, inner.args[1]), 0, width))
@@ -159,6 +165,19 @@ class Normalizer:
         if bits == term.width:
             return term
         return t.zext(self._again(t.and_(t.extract(a, 0, bits), t.const(constant.attr, bits))), term.width)
+
+    def _rounded(self, term: Term) -> Term:
+        """A float put through an integer of 64 bits and given its sign again, if it is small enough to have a fraction, is
+        that float rounded. Up to the NaN: a rounded float's is any."""
+        if term.op != "ite" or term.args[0].op != "flt" or term.width not in ieee.MANTISSA:
+            return term
+        value = term.args[2]
+        for rounding in t.ROUNDINGS if self._again(ieee.magnitude(value)) is term.args[0].args[0] else ():
+            if self._again(_through_integer(value, rounding)) is term.args[1]:
+                limit = ieee.number(2.0 ** ieee.MANTISSA[term.width], term.width)
+                rounded = t.float_op("fround", term.width, value, rounding=rounding)
+                return rounded if term.args[0].args[1] is limit else term
+        return term
 
     def _adjacent_loads(self, term: Term) -> Term:
         """A concatenation with loads of neighbouring bytes in it joined."""
@@ -358,6 +377,13 @@ def _of_narrow_integer(term: Term) -> Term:
     if value.op == "sext" and term.op == "s2f":
         return t.float_op("s2f", term.width, value.args[0], rounding=term.attr)
     return term
+
+
+def _through_integer(value: Term, rounding: str) -> Term:
+    """``value`` as an integer and back, with its sign: a negative fraction may become a negative zero."""
+    integer = ieee.to_integer(value, 64, True, rounding, nan=t.mask(63))
+    whole = t.float_op("s2f", value.width, integer)
+    return t.or_(ieee.magnitude(whole), t.and_(value, ieee.sign_bit(value.width)))
 
 
 def _narrow_division(term: Term) -> Term:

@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Final, Literal
 
-from guesssketch.lowering.lanes import Lanes, Row, split
+from guesssketch.lowering.conversions import TYPES, Conversions, conversion
+from guesssketch.lowering.lanes import ROUND, Lanes, Row, split
 from guesssketch.lowering.pins import BOOLEANS, Pin
+from guesssketch.lowering.swar import Swar
 from guesssketch.problem import Problem, Symbol
-from isa.terms import BINARY, FLOAT_BINARY, FLOAT_COMPARE, Term, mask, signed
+from isa.terms import BINARY, FLOAT_BINARY, FLOAT_COMPARE, Term, extract, mask, signed
 
 _PREDICATES: Final = {"eq": "eq", "ult": "ult", "ule": "ule", "slt": "slt", "sle": "sle"}
 _FLOAT_PREDICATES: Final = {"feq": "oeq", "flt": "olt", "fle": "ole"}
-_FLOAT_TYPES: Final = {32: "float", 64: "double"}
-_ROUND: Final = {"rne": "roundeven", "rtz": "trunc", "rtp": "ceil", "rtn": "floor", "rna": "round"}
 
 
 Maker = Term | Literal["state", "jump"]  # what a line of IR is there for: a term, the state map, or the way out
@@ -45,7 +45,9 @@ class Expressions:
         self._homes: dict[str, str] = {}
         self._vectors: dict[str, str] = {}
         self._thread_pointer: str | None = None
+        self._conversions = Conversions(self._new, self._as_float, self._opaque)
         packed = problem.target == "aarch64" and not strict
+        self._swar = Swar(self._new, self.value, self._opaque) if problem.target == "riscv64" and not strict else None
         self._lanes: Lanes | None = None
         if packed:
             self._lanes = _Lanes(
@@ -125,8 +127,8 @@ class Expressions:
             both = cell[:-2] + "hi" in self._vectors
             base = 64 if cell.endswith("hi") else 0
             return self._vectors[cell], "<2 x i64>" if both else "double", base, 128 if both else 64
-        if term.op == "load" and term.width == 128:
-            return self.value(term), "i128", 0, 128
+        if term.op == "load" and term.width in (16, 32, 64, 128):
+            return self.value(term), f"i{term.width}", 0, term.width
         return None
 
     def _hidden(self, term: Term, width: int) -> str:
@@ -155,7 +157,7 @@ class Expressions:
             if packed is not None:
                 operand = packed
             elif value.id in self._floats:
-                operand = f"{_FLOAT_TYPES[value.width]} {self._floats[value.id]}"
+                operand = f"{TYPES[value.width]} {self._floats[value.id]}"
             else:
                 operand = f"i{value.width} {self.value(value)}"
             self.add(f"store {volatile}{operand}, ptr {pointer}, align 1")
@@ -229,6 +231,9 @@ class Expressions:
         if op == "concat":
             return self._concat(term)
         if op == "ite":
+            integral = conversion(term)
+            if integral is not None:
+                return getattr(self._conversions, self._problem.target)(integral, w)
             condition, a, b = term.args
             return self._select(term, condition, a, b)
         if op == "not":
@@ -254,7 +259,7 @@ class Expressions:
     def _select(self, term: Term, condition: Term, a: Term, b: Term) -> str:
         c = self.value(condition)
         if a.id in self._floats and b.id in self._floats:
-            kind = _FLOAT_TYPES[term.width]
+            kind = TYPES[term.width]
             return self._from_float(term, f"select i1 {c}, {kind} {self._floats[a.id]}, {kind} {self._floats[b.id]}")
         return self._new(f"select i1 {c}, i{term.width} {self.value(a)}, i{term.width} {self.value(b)}")
 
@@ -333,11 +338,17 @@ class Expressions:
 
     def _concat(self, term: Term) -> str:
         w, position, total = term.width, 0, ""
+        if self._lanes is not None and w in (2, 4, 8, 16) and all(x.width == 1 for x in term.args):
+            mask = self._lanes.sign_mask(tuple(reversed(term.args)))
+            if mask is not None:
+                return self._new(f"trunc i64 {mask} to i{w}")
+        if self._swar is not None and (found := self._in_one_register(term)) is not None:
+            return found
         in_turn = self._strict and len(term.args) > 2 and w <= 64  # or all lanes and masks need registers at once
         for part in reversed(term.args):
             value = self._extend(part, "zext", w)
-            if in_turn:
-                value = self._opaque(value, w)
+            if in_turn or (self._problem.target == "riscv64" and _multiplies(part)):
+                value = self._opaque(value, w)  # or LLVM would multiply what lies in the middle of a register
             if position:
                 value = self._new(f"shl i{w} {value}, {position}")
             total = self._new(f"or disjoint i{w} {total}, {value}") if total else value
@@ -345,6 +356,20 @@ class Expressions:
             if in_turn:
                 total = self._opaque(total, w)
         return total
+
+    def _in_one_register(self, term: Term) -> str | None:
+        """Lanes that are packed in general registers."""
+        assert self._swar is not None
+        w = term.width
+        if w in (8, 16) and all(x.width == 1 for x in term.args):
+            mask = self._swar.sign_mask(tuple(reversed(term.args)))
+            return None if mask is None else self._new(f"trunc i64 {mask} to i{w}")
+        if w == 64:
+            return self._swar.build(term)
+        if w != 128:
+            return None
+        low, high = (self._extend(extract(term, at, 64), "zext", w) for at in (0, 64))
+        return self._new(f"or disjoint i{w} {low}, {self._new(f'shl i{w} {high}, 64')}")
 
     def _shift(self, term: Term) -> str:
         a, n = term.args
@@ -378,7 +403,7 @@ class Expressions:
     def _as_float(self, term: Term) -> str:
         known = self._floats.get(term.id)
         if known is None:
-            kind = _FLOAT_TYPES.get(term.width)
+            kind = TYPES.get(term.width)
             if kind is None:
                 raise Unsupported(f"{term.width}-bit float")
             known = self._floats[term.id] = self._new(
@@ -389,23 +414,23 @@ class Expressions:
     def _from_float(self, term: Term, text: str) -> str:
         value = self._new(text)
         self._floats[term.id] = value
-        return self._new(f"bitcast {_FLOAT_TYPES[term.width]} {value} to i{term.width}")
+        return self._new(f"bitcast {TYPES[term.width]} {value} to i{term.width}")
 
     def _float(self, term: Term) -> str:
         op, w = term.op, term.width
         if op in FLOAT_COMPARE or op == "fnan":
-            kind = _FLOAT_TYPES.get(term.args[0].width, "")
+            kind = TYPES.get(term.args[0].width, "")
             operands = [self._as_float(a) for a in term.args]
             predicate = "uno" if op == "fnan" else _FLOAT_PREDICATES[op]
             return self._new(f"fcmp {predicate} {kind} {operands[0]}, {operands[-1]}")
         if op in ("f2s", "f2u"):
             source = term.args[0]
-            value, kind = self._as_float(source), _FLOAT_TYPES[source.width]
+            value, kind = self._as_float(source), TYPES[source.width]
             if term.attr not in (None, "rtz"):
-                value = self._new(f"call {kind} @llvm.{_ROUND[term.attr]}.f{source.width}({kind} {value})")
+                value = self._new(f"call {kind} @llvm.{ROUND[term.attr]}.f{source.width}({kind} {value})")
             integer = self._new(f"{'fptosi' if op == 'f2s' else 'fptoui'} {kind} {value} to i{w}")
             return self._new(f"freeze i{w} {integer}")
-        result = _FLOAT_TYPES.get(w)
+        result = TYPES.get(w)
         if result is None:
             raise Unsupported(f"{op} to {w} bits")
         if op in ("s2f", "u2f"):
@@ -417,9 +442,13 @@ class Expressions:
         if op in FLOAT_BINARY:
             return self._from_float(term, f"{op} {result} {operands[0]}, {operands[1]}")
         if op == "f2f":
-            before = _FLOAT_TYPES[term.args[0].width]
+            before = TYPES[term.args[0].width]
             return self._from_float(term, f"{'fpext' if w == 64 else 'fptrunc'} {before} {operands[0]} to {result}")
-        name = {"fsqrt": "sqrt", "fma": "fma", "fround": _ROUND.get(term.attr, "")}.get(op)
+        if op == "fround" and self._problem.target == "riscv64":
+            value = self._conversions.rounded(term.args[0], term.attr)
+            self._floats[term.id] = value
+            return self._new(f"bitcast {result} {value} to i{w}")
+        name = {"fsqrt": "sqrt", "fma": "fma", "fround": ROUND.get(term.attr, "")}.get(op)
         if not name:
             raise Unsupported(op)
         return self._from_float(
@@ -444,6 +473,11 @@ class _Lanes(Lanes):
     def build(self, row: Row, depth: int = 0) -> str | None:
         with self._making(next(x for x in row if x is not None)):
             return super().build(row, depth)
+
+
+def _multiplies(term: Term, depth: int = 3) -> bool:
+    """Whether a product takes part in ``term``, not far down."""
+    return term.op == "mul" or (depth > 0 and term.width > 1 and any(_multiplies(x, depth - 1) for x in term.args))
 
 
 def _summands(address: Term) -> frozenset[str]:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from guesssketch.lowering.conversions import TYPES, conversion
+from guesssketch.lowering.idioms import looked_up, rounded_mean, saturating, saturation, signs, summands
 from isa import terms as t
 from isa.terms import COMPARE, FLOAT_BINARY, FLOAT_COMPARE, Term
 
@@ -18,7 +20,8 @@ _PLAIN: Final = frozenset({"add", "sub", "mul", "and", "or", "xor"})
 _PREDICATES: Final = frozenset({"eq", "ult", "ule", "slt", "sle"})
 _FLOAT_PREDICATES: Final = {"feq": "oeq", "flt": "olt", "fle": "ole", "fnan": "uno"}
 _UNIFORM: Final = _PLAIN | _PREDICATES | FLOAT_BINARY | FLOAT_COMPARE | frozenset(
-    {"ite", "not", "neg", "zext", "sext", "fsqrt", "fnan", "s2f", "f2s"})  # fmt: skip
+    {"ite", "not", "neg", "zext", "sext", "fsqrt", "fnan", "s2f", "f2s", "f2f", "fround"})  # fmt: skip
+ROUND: Final = {"rne": "roundeven", "rtz": "trunc", "rtp": "ceil", "rtn": "floor", "rna": "round"}
 _SHIFTS: Final = frozenset({"shl", "lshr", "ashr"})
 _DEEPEST: Final = 40
 
@@ -65,6 +68,9 @@ class Lanes:
             found = self._from_sources(row)
             if found is not None:
                 return found
+        found = self._idiom(row, depth)
+        if found is not None:
+            return found
         if all(x.op == first.op and x.attr == first.attr and len(x.args) == len(first.args) for x in real):
             made = self._uniform(row, first, n, depth)
             if made is not None:
@@ -126,6 +132,9 @@ class Lanes:
         casts = []
         for name in names:
             kind, bits = sources[name]
+            if bits < 64:
+                name = self._emit(f"insertelement <{64 // bits} x {kind}> poison, {kind} {name}, i64 0")
+                kind, bits = f"<{64 // bits} x {kind}>", 64
             cast = self._emit(f"bitcast {kind} {name} to <{bits // width} x i{width}>")
             if bits == 64:
                 mask = ", ".join(f"i32 {n if n < count // 2 else 'poison'}" for n in range(count))
@@ -163,6 +172,134 @@ class Lanes:
                 return None
             vectors.append(vector)
         return self._shuffle(vectors[0], vectors[1], n, width, order)
+
+    # --- what x86-64 does in one instruction ------------------------------------------------------------------------
+
+    def _idiom(self, row: Row, depth: int) -> str | None:
+        full = [x for x in row if x is not None]
+        if any(x.op not in ("ite", "extract", "add") for x in full):
+            return None
+        if len(full) < len(row):  # the lower lanes, and anything above them
+            n, count, width = len(full), len(row), full[0].width
+            made = self._idiom(tuple(full), depth) if 2 * n == count and None not in row[:n] else None
+            order = [at if at < n else None for at in range(count)]
+            return made and self._shuffle(made, "poison", n, width, order)
+        for known in (self._saturating, self._saturated, self._averaged, self._converted, self._looked_up, self._summed):
+            found = known(full, depth)
+            if found is not None:
+                return found
+        return None
+
+    def _rows(self, parts: Sequence[tuple[Term, ...]], depth: int) -> list[str] | None:
+        """A vector for each operand, of the operands of all lanes."""
+        made = [self.build(row, depth + 1) for row in zip(*parts, strict=True)]
+        return None if None in made else [x for x in made if x is not None]
+
+    def _saturating(self, row: Sequence[Term], depth: int) -> str | None:
+        found = [saturating(x) for x in row]
+        names = {x[0] for x in found if x is not None}
+        if None in found or len(names) != 1:
+            return None
+        rows = self._rows([x[1] for x in found if x is not None], depth)
+        n, w = len(row), row[0].width
+        kind = f"<{n} x i{w}>"
+        return rows and self._emit(f"call {kind} @llvm.{names.pop()}.sat.v{n}i{w}({kind} {rows[0]}, {kind} {rows[1]})")
+
+    def _saturated(self, row: Sequence[Term], depth: int) -> str | None:
+        found = [saturation(x) for x in row]
+        signed = {x[0] for x in found if x is not None}
+        n, w = len(row), row[0].width
+        if None in found or len(signed) != 1 or n * w not in (64, 128):
+            return None
+        name = "sqxtn" if signed.pop() else "sqxtun"
+        m = 64 // w
+        halves = []
+        for at in range(0, n, m):
+            rows = self._rows([(x[1],) for x in found[at : at + m] if x is not None], depth)
+            if rows is None:
+                return None
+            halves.append(self._emit(f"call <{m} x i{w}> @llvm.aarch64.neon.{name}.v{m}i{w}(<{m} x i{2 * w}> {rows[0]})"))
+        return halves[0] if n == m else self._shuffle(halves[0], halves[1], m, w, range(n))
+
+    def _averaged(self, row: Sequence[Term], depth: int) -> str | None:
+        found = [rounded_mean(x) for x in row]
+        n, w = len(row), row[0].width
+        if None in found or n * w not in (64, 128):
+            return None
+        rows = self._rows([x for x in found if x is not None], depth)
+        kind = f"<{n} x i{w}>"
+        return rows and self._emit(f"call {kind} @llvm.aarch64.neon.urhadd.v{n}i{w}({kind} {rows[0]}, {kind} {rows[1]})")
+
+    def _converted(self, row: Sequence[Term], depth: int) -> str | None:
+        found = [conversion(x) for x in row]
+        n, w = len(row), row[0].width
+        if None in found or len({x.width for x in found if x is not None}) != 1:
+            return None
+        rows = self._rows([(x,) for x in found if x is not None], depth)
+        if rows is None or found[0] is None:
+            return None
+        emit, source, wide = self._emit, found[0].width, max(w, found[0].width)
+        kind, bits, least = f"<{n} x {TYPES[source]}>", f"<{n} x i{w}>", _splat(n, w, -1 << (w - 1))
+        value = emit(f"bitcast <{n} x i{source}> {rows[0]} to {kind}")
+        integer = emit(f"call <{n} x i{wide}> @llvm.fptosi.sat.v{n}i{wide}.v{n}f{source}({kind} {value})")
+        if wide == w:
+            limit = ", ".join([f"{TYPES[source]} {2.0 ** (w - 1)}"] * n)
+            fits = emit(f"fcmp olt {kind} {value}, <{limit}>")
+        else:
+            narrow = emit(f"trunc <{n} x i{wide}> {integer} to {bits}")
+            same = emit(f"icmp eq <{n} x i{wide}> {emit(f'sext {bits} {narrow} to <{n} x i{wide}>')}, {integer}")
+            fits, integer = emit(f"and <{n} x i1> {same}, {emit(f'fcmp ord {kind} {value}, {value}')}"), narrow
+        return emit(f"select <{n} x i1> {fits}, {bits} {integer}, {bits} {least}")
+
+    def _looked_up(self, row: Sequence[Term], depth: int) -> str | None:
+        found = [looked_up(x) for x in row]
+        tables = {x[:2] for x in found if x is not None}
+        if None in found or len(row) != 16 or len(tables) != 1:
+            return None
+        halves = split(tables.pop())
+        table = halves and self.build(halves, depth + 1)
+        indexes = self._rows([x[2:] for x in found if x is not None], depth)
+        if not table or not halves or halves[0] is None or not indexes:
+            return None
+        table = self._emit(f"bitcast <{len(halves)} x i{halves[0].width}> {table} to <16 x i8>")
+        index = self._emit(f"and <16 x i8> {indexes[0]}, {_splat(16, 8, -113)}")  # what is negative is beyond the table
+        return self._emit(f"call <16 x i8> @llvm.aarch64.neon.tbl1.v16i8(<16 x i8> {table}, <16 x i8> {index})")
+
+    def _summed(self, row: Sequence[Term], depth: int) -> str | None:
+        """Sums of the eight bytes under each of two lanes."""
+        parts = [summands(x) for x in row]
+        if len(row) != 2 or any(len(p) != 8 or any(x.op != "zext" or x.args[0].width != 8 for x in p) for p in parts):
+            return None
+        bytes_ = [sorted((x.args[0] for x in p), key=lambda x: _place(x) or 0) for p in parts]
+        value = self.build(tuple(bytes_[0] + bytes_[1]), depth + 1)
+        for n, w in ((8, 16), (4, 32), (2, 64)):
+            if value is None:
+                return None
+            name = f"llvm.aarch64.neon.uaddlp.v{n}i{w}.v{2 * n}i{w // 2}"
+            value = self._emit(f"call <{n} x i{w}> @{name}(<{2 * n} x i{w // 2}> {value})")
+        return value
+
+    def sign_mask(self, bits: tuple[Term, ...]) -> str | None:
+        """The name of an i64 whose low bits are ``bits`` (16, 8, 4 or 2 of them, low first), gathered from a vector."""
+        n = len(bits)
+        found = signs(bits) if n in (2, 4, 8, 16) else None
+        vector = self.build(tuple(found)) if found else None
+        if vector is None:
+            return None
+        width = 128 // n
+        value = self._emit(f"lshr <{n} x i{width}> {vector}, {_splat(n, width, width - 1)}")
+        gathered = 1
+        while width < 64:
+            n, width, before = n // 2, 2 * width, f"<{n} x i{width}>"
+            kind = f"<{n} x i{width}>"
+            value = self._emit(f"bitcast {before} {value} to {kind}")
+            moved = self._emit(f"lshr {kind} {value}, {_splat(n, width, width // 2 - gathered)}")
+            value = self._emit(f"add {kind} {value}, {moved}")
+            gathered *= 2
+        low, high = (self._emit(f"extractelement <2 x i64> {value}, i64 {k}") for k in (0, 1))
+        mask = (1 << gathered) - 1
+        low, high = (self._emit(f"and i64 {x}, {mask}") for x in (low, high))
+        return self._emit(f"or i64 {low}, {self._emit(f'shl i64 {high}, {gathered}')}")
 
     # --- one operation for all ---------------------------------------------------------------------------------------
 
@@ -210,7 +347,7 @@ class Lanes:
 
     def _float(self, op: str, w: int, first: Term, n: int, arguments: Sequence[str]) -> str | None:
         width = first.args[0].width
-        names = {32: "float", 64: "double"}
+        names = TYPES
         if width not in names or (w not in names and w != 1):
             return None
         if op == "s2f":
@@ -223,6 +360,12 @@ class Lanes:
             return self._emit(f"freeze <{n} x i{w}> {self._emit(f'fptosi {kind} {floats[0]} to <{n} x i{w}>')}")
         if op == "fsqrt":
             return self._as_int(self._emit(f"call {kind} @llvm.sqrt.v{n}f{width}({kind} {floats[0]})"), w, n)
+        if op == "fround":
+            name = f"llvm.{ROUND[first.attr]}.v{n}f{width}"
+            return self._as_int(self._emit(f"call {kind} @{name}({kind} {floats[0]})"), w, n)
+        if op == "f2f":
+            change = "fpext" if w == 64 else "fptrunc"
+            return self._as_int(self._emit(f"{change} {kind} {floats[0]} to <{n} x {names[w]}>"), w, n)
         return self._as_int(self._emit(f"{op} {kind} {floats[0]}, {floats[1]}"), w, n)
 
     def _as_int(self, value: str, w: int, n: int) -> str:
@@ -231,12 +374,27 @@ class Lanes:
     def _shift(self, row: Row, first: Term, n: int, depth: int) -> str | None:
         amounts = {x.args[1] for x in row if x is not None}
         amount = next(iter(amounts))
-        if len(amounts) != 1 or amount.op != "const" or amount.attr >= first.width:
+        if len(amounts) != 1 or (amount.op == "const" and amount.attr >= first.width):
             return None
         value = self.build(tuple(None if x is None else x.args[0] for x in row), depth + 1)
         if value is None:
             return None
+        if amount.op != "const":
+            return self._shift_by_count(first, n, value, amount)
         return self._emit(f"{first.op} <{n} x i{first.width}> {value}, {_splat(n, first.width, amount.attr)}")
+
+    def _shift_by_count(self, first: Term, n: int, value: str, amount: Term) -> str | None:
+        """All lanes by one count that is at most their width, which AArch64's shifts by a register can do."""
+        w = first.width
+        if amount.op != "ite" or amount.args[2] is not t.const(w, w) or n * w not in (64, 128):
+            return None
+        count, kind = self._scalar(amount), f"<{n} x i{w}>"
+        if first.op != "shl":
+            count = self._emit(f"sub i{w} 0, {count}")
+        one = self._emit(f"insertelement {kind} poison, i{w} {count}, i64 0")
+        all_ = self._emit(f"shufflevector {kind} {one}, {kind} poison, <{n} x i32> zeroinitializer")
+        name = f"llvm.aarch64.neon.{'s' if first.op == 'ashr' else 'u'}shl.v{n}i{w}"
+        return self._emit(f"call {kind} @{name}({kind} {value}, {kind} {all_})")
 
     def _narrowed(self, row: Row, first: Term, n: int, depth: int) -> str | None:
         wide = first.args[0].width

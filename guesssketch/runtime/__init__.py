@@ -7,12 +7,19 @@ from importlib import resources
 from typing import Final
 
 NAME: Final = "riscv64_varargs"
+SETJMP: Final = {"setjmp": "setjmp.x86", "_setjmp": "_setjmp.x86", "sigsetjmp": "sigsetjmp.x86", "__sigsetjmp": "sigsetjmp.x86"}
+LONGJMP: Final = dict.fromkeys(("longjmp", "_longjmp", "siglongjmp", "__longjmp_chk"), "longjmp.x86")
 _ONCE: Final = re.compile(r"\.(file|attribute|ident|globl|type|size|addrsig|section|text|p2align|cfi_sections|option)\b")
 
 
 def varargs() -> list[str]:
     """The RISC-V helper for variadic calls as assembly lines, one local function."""
     return resources.files("guesssketch.runtime").joinpath(f"{NAME}.s").read_text().splitlines()
+
+
+def setjmp(target: str) -> list[str]:
+    """The routines that ``SETJMP`` and ``LONGJMP`` name, in a section that a link holds once."""
+    return resources.files("guesssketch.runtime").joinpath(f"{target}_setjmp.s").read_text().splitlines()
 
 
 def localized(text: str, entry: str) -> list[str]:

@@ -23,7 +23,9 @@ from guesssketch.wall.places import (
     Upper,
     a64_places,
     argument_moves,
+    carried,
     ordered,
+    parts,
     renamed,
     result_moves,
     x86_places,
@@ -64,10 +66,10 @@ def _loaded(work: str, source: Source, base: str) -> list[str]:
             return [f"ldr {work}, {_memory(base, offset)}"]
         case AddressOf(offset=offset):
             return [f"add {work}, {base}, #{offset}"]
-        case Behind(pointer=Register(name=name), offset=offset):
-            return [f"ldr {work}, [{name}, #{offset}]"]
-        case Behind(pointer=pointer, offset=offset):
-            return [*_loaded("x17", pointer, base), f"ldr {work}, [x17, #{offset}]"]
+        case Behind(pointer=Register(name=name), offset=offset, drop=drop):
+            return [f"ldur {work}, [{name}, #{offset}]", *([f"lsr {work}, {work}, #{8 * drop}"] if drop else [])]
+        case Behind(pointer=pointer, offset=offset, drop=drop):
+            return [*_loaded("x17", pointer, base), *_loaded(work, Behind(Register("x17"), offset, drop), base)]
         case Upper(whole=whole):
             return [*_loaded("x17", whole, base), "lsr x17, x17, #32", *_loaded(work, Register("x17"), base)]
         case Joined(low=low, high=high):
@@ -99,7 +101,7 @@ def _moves(moves: list[Move], source_base: str, target_base: str, extend: bool =
 
 def is_simple(signature: Signature) -> bool:
     """Whether the call needs no frame of its own: nothing to put on the native stack, no hidden pointer."""
-    return not signature.variadic and not a64_places(signature).stack and not a64_places(signature).hidden
+    return not signature.variadic and not a64_places(signature).stack and not x86_places(signature).hidden
 
 
 def simple_call(symbol: str, signature: Signature) -> list[str]:
@@ -125,9 +127,34 @@ def call_stub(symbol: str, signature: Signature, before: Sequence[str] = (), aft
     body = [*before, *_moves(argument_moves(signature, "aarch64", "out"), "x28", "sp"), f"bl {symbol}"]
     if hidden is not None:
         body[:0] = [f"str x0, [sp, #{size - 16}]"]
-        body.append(f"ldr x8, [sp, #{size - 16}]")
+        body += [f"ldr x8, [sp, #{size - 16}]", *_stored(signature, "x8")]
     body += _moves(result_moves(signature, "aarch64", "out"), "x28", "sp")
     return _frame(size, [*body, *after])
+
+
+def _stored(signature: Signature, pointer: str) -> list[str]:
+    """The result that native code has in registers, to memory. x16 is used."""
+    lines: list[str] = []
+    for piece in carried(signature, "aarch64"):
+        assert isinstance(piece.location, Register)
+        name = piece.location.name
+        if name[0] == "v":
+            lines.append(f"str {'s' if piece.code == 'f32' else 'd'}{name[1:]}, [{pointer}, #{piece.offset}]")
+            continue
+        for at, width in parts(piece, signature.result.size):
+            operation, view = {8: ("str", "x"), 4: ("str", "w"), 2: ("strh", "w"), 1: ("strb", "w")}[width]
+            lines += [f"lsr x16, {name}, #{8 * at}", f"{operation} {view}16, [{pointer}, #{piece.offset + at}]"]
+    return lines
+
+
+def _fetched(signature: Signature, base: str, offset: int) -> list[str]:
+    """The result that native code wants in registers, from ``offset`` at ``base``, where whole eightbytes can be read."""
+    lines: list[str] = []
+    for piece in carried(signature, "aarch64"):
+        assert isinstance(piece.location, Register)
+        name, single = piece.location.name, piece.code == "f32"
+        lines.append(f"ldr {('s' if single else 'd') + name[1:] if name[0] == 'v' else name}, [{base}, #{offset + piece.offset}]")
+    return lines
 
 
 def unknown_stub(symbol: str) -> list[str]:
@@ -201,6 +228,11 @@ def _marked(inner: str) -> list[str]:
     return [MARK, "b 1f", f"b {inner}", "1:"]
 
 
+def pointer(symbol: str, stub: str) -> list[str]:
+    """What stands for a library function's address: native code goes on to it, translated code to its stub."""
+    return [*_marked(stub), f"b {symbol}"]
+
+
 def closed_entry(inner: str) -> list[str]:
     """An entry for indirect calls of translated code only: native callers are stopped."""
     return [*_marked(inner), "brk #1"]
@@ -209,11 +241,17 @@ def closed_entry(inner: str) -> list[str]:
 def native_entry(inner: str, signature: Signature | None, floats: Sequence[str]) -> list[str]:
     """The entry for callers of the native convention, behind its label. Raises Unsupported."""
     known = signature is not None and not signature.variadic
+    scratch = 0
+    if signature is not None and signature.variadic:
+        x86_places(signature)  # what cannot be carried
     if known:
         assert signature is not None
         stack = -(-x86_places(signature).stack // 16) * 16
         arguments = _moves(argument_moves(signature, "aarch64", "in"), f"x29+{_FRAME}", "sp", extend=True)
-        results = _moves(result_moves(signature, "aarch64", "in"), "x28", "sp")
+        results = [*_moves(result_moves(signature, "aarch64", "in"), "x28", "sp"), *_fetched(signature, "x28", stack)]
+        if carried(signature, "aarch64"):
+            arguments.append(f"add x0, sp, #{stack}")
+            scratch = -(-signature.result.size // 16) * 16
     else:
         stack = 16 + 8 * UNKNOWN_SLOTS
         arguments = ["stp x6, x7, [sp]"]
@@ -227,7 +265,7 @@ def native_entry(inner: str, signature: Signature | None, floats: Sequence[str])
         "mov x29, sp", f".cfi_def_cfa x29, {_FRAME}",
         "stp x25, x26, [sp, #16]", "stp x27, x28, [sp, #32]",
         *(f".cfi_offset {n}, {-48 + 8 * i}" for i, n in enumerate((25, 26, 27, 28))),
-        *([f"sub sp, sp, #{stack}"] if stack else []), *arguments, "mov x28, sp", f"sub sp, sp, #{RED + 16}",
+        *([f"sub sp, sp, #{stack + scratch}"] if stack + scratch else []), *arguments, "mov x28, sp", f"sub sp, sp, #{RED + 16}",
         f"bl {inner}", *results,
         "mov sp, x29", "ldp x25, x26, [sp, #16]", "ldp x27, x28, [sp, #32]", f"ldp x29, x30, [sp], #{_FRAME}",
         ".cfi_def_cfa sp, 0", "ret",

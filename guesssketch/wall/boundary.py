@@ -13,7 +13,9 @@ from guesssketch.liveness import ARGUMENTS, Live
 from guesssketch.program import Block, Call, Place, Program, TailCall
 from guesssketch.prototypes import Signature, Table, from_headers, library, parse_signature
 from guesssketch.resolve import BlockId, FunctionId, Resolver, blocks
-from guesssketch.wall.calls import TARGETS, Glue, glue, signature_of
+from guesssketch.runtime import LONGJMP, SETJMP
+from guesssketch.threadlocal import TLS
+from guesssketch.wall.calls import TARGETS, Glue, glue, needs_types, signature_of
 from guesssketch.wall.places import X86_INTEGERS, Piece, Register, Unsupported, x86_places
 
 MAIN: Final = parse_signature("i32(i32,ptr,ptr)")
@@ -36,6 +38,7 @@ class Boundary:
     """Raises Untranslatable when made, with every call and entry that cannot be carried across.
 
     assumptions: what is taken for granted about calls, each said once. closed: functions that native code cannot enter.
+    pointers: external functions whose address is that of a pointer of ours (``TARGETS[target].pointer``).
     """
 
     def __init__(self, program: Program, resolver: Resolver, target: str, prototypes: tuple[Path, ...] = ()) -> None:
@@ -48,7 +51,8 @@ class Boundary:
         self.glue: dict[str, Glue] = {}
         self.assumptions: set[str] = set()
         self.closed: set[FunctionId] = set()
-        problems = list(self._plan_calls())
+        self.pointers: set[str] = set()
+        problems = [*self._plan_calls(), *self._plan_pointers()]
         self._plan_entries()
         if problems:
             raise Untranslatable(problems)
@@ -56,7 +60,9 @@ class Boundary:
     # --- what liveness asks ---
 
     def call_uses(self, number: int, place: Place) -> Live:
-        """Cells that a direct call to ``place`` reads, which is outside the program (or weak)."""
+        """Cells that a direct call to ``place`` reads, which is outside the program (or weak, or a thread-local variable)."""
+        if self.is_variable(number, place):
+            return {}
         name = self.external(number, place)
         signature = self.prototype(number, place)
         if name is None or signature is None:
@@ -78,6 +84,12 @@ class Boundary:
         return {"rax": 64, "rdx": 64, "xmm0.lo": 64, "xmm0.hi": 64, "xmm1.lo": 64}
 
     # --- what emission asks ---
+
+    def is_variable(self, number: int, place: Place) -> bool:
+        """Whether ``place`` is a thread-local variable: a call of one gives its address."""
+        file = self.program.objects[number]
+        symbol = file.symbols[place.symbol]
+        return symbol.type == "tls" or (symbol.section is not None and bool(file.sections[symbol.section].flags & TLS))
 
     def external(self, number: int, place: Place) -> str | None:
         """Name of the external function at ``place``; None if it is a weak definition of the inputs, or has no name."""
@@ -126,6 +138,42 @@ class Boundary:
         own = self._debug[number].external.get(name)
         return self._given.get(name) or own or signature_of(name, self._tables)
 
+    def _plan_pointers(self) -> Iterator[str]:
+        """The addresses of functions that must not be called without their types. A name that a variable may have is left alone."""
+        variables = {name for debug in self._debug for name in debug.variables}
+        found: dict[str, tuple[int, str]] = {}
+        for number, file in enumerate(self.program.objects):
+            for section in file.sections:
+                if section.is_allocated and not section.is_code and section.name != ".eh_frame":
+                    for field in section.relocations:
+                        if name := self._outside(number, Place(field.symbol, field.addend)):
+                            found.setdefault(name, (number, f"{file.name}: {section.name}+{field.offset:#x}"))
+        for at, block in blocks(self.program):
+            direct = getattr(block.terminator, "callee", None) is not None
+            for instruction in block.instructions[:-1] if direct else block.instructions:
+                for relocation in instruction.relocations:
+                    if not (name := self._outside(at.object, block.places[relocation.symbol])):
+                        continue
+                    found.setdefault(name, (at.object, self._where(at)))
+                    if relocation.kind != "got" and instruction.mnemonic != "lea" and "[" in instruction.text:
+                        variables.add(name)
+        for name, (number, where) in found.items():
+            signature = self._external_signature(number, name)
+            if name in variables or name in SETJMP | LONGJMP or signature is None:
+                continue
+            try:
+                if needs_types(name, signature, self.target):
+                    self.glue.setdefault(name, glue(name, signature, self._tables, self.target))
+                    self.pointers.add(name)
+            except Unsupported as error:
+                yield f"{where}: the address of {name}: {error}"
+
+    def _outside(self, number: int, place: Place) -> str | None:
+        """Name of a symbol whose address is asked, that no input defines. One that may be missing (weak) is compared with 0."""
+        symbol = self.program.objects[number].symbols[place.symbol]
+        weak = symbol.binding == "weak" or self.resolver.definition(number, place.symbol) is not None
+        return None if weak else self.external(number, place)
+
     def _taken(self) -> Iterator[FunctionId]:
         """Functions whose address is in data or in a register."""
         for number, file in enumerate(self.program.objects):
@@ -156,7 +204,7 @@ class Boundary:
             place = terminator.callee
             if place is None:
                 self.assumptions.add(_INDIRECT[self.target])
-            if place is None or self.resolver.callee(at.object, place) is not None:
+            if place is None or self.resolver.callee(at.object, place) is not None or self.is_variable(at.object, place):
                 continue
             name = self.external(at.object, place)
             if name is None:

@@ -9,8 +9,9 @@ from typing import Final
 
 from guesssketch.prototypes import Signature, Table, parse_signature, scalar
 from guesssketch.quoting import quoted
+from guesssketch.runtime import LONGJMP, SETJMP
 from guesssketch.wall import aarch64, riscv64
-from guesssketch.wall.places import Unsupported
+from guesssketch.wall.places import Unsupported, x86_places
 
 TARGETS: Final[dict[str, ModuleType]] = {"aarch64": aarch64, "riscv64": riscv64}
 
@@ -39,6 +40,7 @@ _OPEN_FLAGS: Final = {"open": 1, "open64": 1, "openat": 2, "openat64": 2, "__ope
 _STAT: Final = {name + wide: buffer for wide in ("", "64") for name, buffer in
                 (("stat", 1), ("fstat", 1), ("lstat", 1), ("fstatat", 2))}  # fmt: skip
 _REFUSED: Final = {"syscall": "system call numbers differ between the machines",
+                   "__tls_get_addr": "not in the sequence of a thread-local storage model",
                    "vfork": "it returns twice into the same frame",
     **dict.fromkeys(("__fentry__", "mcount", "_mcount"), "it keeps all registers, by a convention of its own")}  # fmt: skip
 
@@ -77,6 +79,8 @@ def glue(name: str, signature: Signature | None, tables: list[Table], target: st
     symbol = quoted(name)
     if name in _REFUSED:
         raise Unsupported(_REFUSED[name])
+    if own := (SETJMP | LONGJMP).get(name):
+        return Glue((f"{'bl' if target == 'aarch64' else 'call'} {own}",), (f"{'b' if target == 'aarch64' else 'tail'} {own}",))
     if signature is None:
         assumption = f"unprototyped call to {name}: at most 14 integers and 8 floats, no structs by value, result in registers"
         return Glue(None, tuple(wall.unknown_stub(symbol)), assumption)
@@ -94,6 +98,16 @@ def glue(name: str, signature: Signature | None, tables: list[Table], target: st
     return Glue(tuple(wall.simple_call(symbol, signature)) if simple else None, stub)
 
 
+def needs_types(name: str, signature: Signature, target: str) -> bool:
+    """Whether a call through a pointer, which does not know the callee's types, would go wrong natively."""
+    codes = [kind.code for kind in signature.parameters]
+    if name in _STAT or name in _OPEN_FLAGS or signature.variadic or "va_list" in codes or len(codes) > 14:
+        return True
+    if target == "riscv64" and not {"ptr", "i32", "u32", "f64"}.issuperset(codes):
+        return True
+    return bool({"struct", "i128"}.intersection([signature.result.code, *codes]))
+
+
 def _flags(name: str, wall: ModuleType) -> list[str]:
     if name not in _OPEN_FLAGS:
         return []
@@ -104,6 +118,7 @@ def _flags(name: str, wall: ModuleType) -> list[str]:
 def _variadic(name: str, signature: Signature, tables: list[Table], target: str) -> Glue:
     wall = TARGETS[target]
     symbol = quoted(name)
+    x86_places(signature)  # what cannot be carried
     if name in _INTEGER_VARIADIC:
         more = [scalar("u64")] * (6 - len(signature.parameters))
         plain = Signature(signature.result, (*signature.parameters, *more))

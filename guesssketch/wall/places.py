@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from guesssketch.prototypes import POINTER, Signature, Type
+from guesssketch.prototypes import POINTER, SIZES, Signature, Type
 
 
 class Unsupported(Exception):
@@ -39,10 +39,12 @@ class AddressOf:
 
 @dataclass(frozen=True)
 class Behind:
-    """Eight bytes at ``offset`` from where ``pointer`` points: a large struct that native code passes by reference."""
+    """Eight bytes at ``offset`` from where ``pointer`` points, without the lowest ``drop``: a large struct that native code
+    passes by reference."""
 
     pointer: Register | Slot
     offset: int
+    drop: int = 0
 
 
 @dataclass(frozen=True)
@@ -112,14 +114,28 @@ X86_FLOATS: Final = tuple(f"xmm{n}.lo" for n in range(8))
 
 
 def _check(kind: Type) -> None:
-    if kind.code == "f80" or any(member.code == "f80" for _, member in kind.members):
+    codes = {kind.code, *(member.code for _, member in kind.members)}
+    if "f80" in codes:
         raise Unsupported("long double")
     if kind.code == "struct" and kind.size == 0:
         raise Unsupported("an empty struct by value")
+    if "other" in codes:
+        raise Unsupported("a vector, an over-aligned struct or another type whose passing is not known")
+
+
+def _wide(kind: Type) -> bool:
+    """Whether it is a struct aligned to 16 bytes."""
+    return any(member.code == "i128" for _, member in kind.members)
 
 
 def _raw(kind: Type) -> list[tuple[int, str]]:
     return [(offset, "u64") for offset in range(0, kind.size, 8)]
+
+
+def _behind(kind: Type, pointer: Location, offset: int) -> Behind:
+    """Not a byte behind the struct's end is read: another page may begin there."""
+    drop = max(0, offset + 8 - kind.size)
+    return Behind(pointer, offset - drop, drop)
 
 
 def _overlaps(kind: Type) -> bool:
@@ -180,12 +196,14 @@ def _x86_argument(kind: Type, free: _Allocator) -> tuple[Piece, ...]:
         return (Piece(0, kind.code, free.float() if kind.is_float else free.integer()),)
     classes = _eightbytes(kind)
     if classes is None or classes.count("integer") > len(free.integers) or classes.count("float") > len(free.floats):
-        return free.block(kind, _raw(kind), 16 if any(m.code == "i128" for _, m in kind.members) else 8)
+        return free.block(kind, _raw(kind), 16 if _wide(kind) else 8)
     return tuple(Piece(8 * i, "u64", free.float() if c == "float" else free.integer()) for i, c in enumerate(classes))
 
 
 def x86_places(signature: Signature) -> Places:
     """Raises Unsupported."""
+    if signature.variadic and any(kind.code == "struct" for kind in (signature.result, *signature.parameters)):
+        raise Unsupported("a struct by value in a variadic function")
     free = _Allocator(X86_INTEGERS, X86_FLOATS)
     kind = signature.result
     _check(kind)
@@ -203,12 +221,13 @@ def x86_places(signature: Signature) -> Places:
 
 
 def _homogeneous(kind: Type) -> bool:
+    """Up to four members of one floating-point type (AAPCS64 5.9.5); those of a union share their places."""
     codes = {member.code for _, member in kind.members}
-    return len(codes) == 1 and codes <= {"f32", "f64"} and len(kind.members) <= 4 and not _overlaps(kind)
+    return codes in ({"f32"}, {"f64"}) and kind.size <= 4 * kind.members[0][1].size
 
 
 def _a64_argument(kind: Type, free: _Allocator) -> tuple[Piece, ...]:
-    if kind.code == "i128":
+    if kind.code == "i128" or (_wide(kind) and kind.size <= 16):
         if len(free.integers) % 2:
             free.integers.pop(0)
         if len(free.integers) < 2:
@@ -218,7 +237,8 @@ def _a64_argument(kind: Type, free: _Allocator) -> tuple[Piece, ...]:
     if kind.code != "struct":
         return (Piece(0, kind.code, free.float() if kind.is_float else free.integer()),)
     if _homogeneous(kind):
-        codes = [(offset, member.code) for offset, member in kind.members]
+        element = kind.members[0][1]
+        codes = [(offset, element.code) for offset in range(0, kind.size, element.size)]
         if len(codes) > len(free.floats):
             free.floats.clear()
             return free.block(kind, codes)
@@ -251,7 +271,9 @@ def a64_places(signature: Signature) -> Places:
 def _rv_argument(kind: Type, free: _Allocator) -> tuple[Piece, ...]:
     if kind.is_float:
         return (Piece(0, kind.code, free.float() if free.floats else free.integer()),)
-    if kind.code == "i128":
+    if kind.code == "i128" or (_wide(kind) and kind.size <= 16):
+        if not free.integers:
+            return free.block(kind, _raw(kind), 16)
         return tuple(Piece(offset, "u64", free.integer()) for offset in (0, 8))
     if kind.code != "struct":
         return (Piece(0, kind.code, free.integer()),)
@@ -285,12 +307,12 @@ TARGET_PLACES: Final = {"aarch64": a64_places, "riscv64": rv_places}
 # --- moves ------------------------------------------------------------------------------------------------------------
 
 
-def _pair(x86: tuple[Piece, ...], native: tuple[Piece, ...], way: Literal["out", "in"]) -> list[Move]:
-    """Moves of one value, between eightbytes (``x86``) and the target's pieces, which may be halves of them."""
+def _pair(kind: Type, x86: tuple[Piece, ...], native: tuple[Piece, ...], way: Literal["out", "in"]) -> list[Move]:
+    """Moves of one value of type ``kind``, between eightbytes (``x86``) and the target's pieces, which may be halves of them."""
     if native and native[0].code == "reference":
         pointer = native[0].location
         if way == "in":
-            return [Move(piece.location, Behind(pointer, piece.offset), "u64") for piece in x86]
+            return [Move(piece.location, _behind(kind, pointer, piece.offset), "u64") for piece in x86]
         assert isinstance(x86[0].location, Slot)
         return [Move(pointer, AddressOf(x86[0].location.offset), "ptr")]
     whole = {piece.offset: piece for piece in native}
@@ -317,9 +339,8 @@ def argument_moves(signature: Signature, target: str, way: Literal["out", "in"])
     Raises Unsupported.
     """
     x86, native = x86_places(signature), TARGET_PLACES[target](signature)
-    moves = [m for a, b in zip(x86.arguments, native.arguments, strict=True) for m in _pair(a, b, way)]
-    if (x86.hidden is None) != (native.hidden is None):
-        raise Unsupported("a struct result that is in memory on one side only")
+    pairs = zip(signature.parameters, x86.arguments, native.arguments, strict=True)
+    moves = [m for kind, a, b in pairs for m in _pair(kind, a, b, way)]
     if x86.hidden and native.hidden:
         pair = (native.hidden, x86.hidden) if way == "out" else (x86.hidden, native.hidden)
         moves.insert(0, Move(*pair, POINTER.code))
@@ -327,9 +348,28 @@ def argument_moves(signature: Signature, target: str, way: Literal["out", "in"])
 
 
 def result_moves(signature: Signature, target: str, way: Literal["out", "in"]) -> list[Move]:
-    """What must move behind the call: ``out`` of translated code to the library (so the result comes back), or ``in``."""
+    """What must move behind the call: ``out`` of translated code to the library (so the result comes back), or ``in``.
+
+    Nothing for a struct that x86-64 has in memory: native code put it there too, or it is ``carried``."""
     x86, native = x86_places(signature), TARGET_PLACES[target](signature)
-    return _pair(x86.result, native.result, "in" if way == "out" else "out")
+    return [] if x86.hidden else _pair(signature.result, x86.result, native.result, "in" if way == "out" else "out")
+
+
+def carried(signature: Signature, target: str) -> tuple[Piece, ...]:
+    """The registers in which native code has a result that x86-64 has in memory: packed, or of more than two doubles."""
+    x86, native = x86_places(signature), TARGET_PLACES[target](signature)
+    return native.result if x86.hidden and not native.hidden else ()
+
+
+def parts(piece: Piece, size: int) -> list[tuple[int, int]]:
+    """(offset in the piece, bytes), in powers of two, of what ``piece`` holds of a struct of ``size`` bytes."""
+    left, at = min(SIZES[piece.code], size - piece.offset), 0
+    found: list[tuple[int, int]] = []
+    for width in (8, 4, 2, 1):
+        if left - at >= width:
+            found.append((at, width))
+            at += width
+    return found
 
 
 def ordered(moves: list[Move], temporary: dict[str, str]) -> list[Move]:
@@ -360,8 +400,8 @@ def renamed(source: Source, names: Mapping[Source, Location]) -> Source:
             return Upper(_place(whole, names))
         case Joined(low=low, high=high):
             return Joined(_place(low, names), _place(high, names))
-        case Behind(pointer=pointer, offset=offset):
-            return Behind(_place(pointer, names), offset)
+        case Behind(pointer=pointer, offset=offset, drop=drop):
+            return Behind(_place(pointer, names), offset, drop)
     return names.get(source, source)
 
 

@@ -24,7 +24,9 @@ from guesssketch.wall.places import (
     Unsupported,
     Upper,
     argument_moves,
+    carried,
     ordered,
+    parts,
     renamed,
     result_moves,
     rv_places,
@@ -69,8 +71,9 @@ def _integer(work: str, source: Source, base: str, code: str) -> list[str]:
             return [f"ld {work}, {offset}({base})", *_extended(work, work, code)]
         case AddressOf(offset=offset):
             return [f"addi {work}, {base}, {offset}"]
-        case Behind(pointer=pointer, offset=offset):
-            return [*_integer("x7", pointer, base, "u64"), f"ld {work}, {offset}(x7)"]
+        case Behind(pointer=pointer, offset=offset, drop=drop):
+            shift = [f"srli {work}, {work}, {8 * drop}"] if drop else []
+            return [*_integer("x7", pointer, base, "u64"), f"ld {work}, {offset}(x7)", *shift]
         case Upper(whole=whole):
             return [*_integer("x7", whole, base, "u64"), "srai x7, x7, 32", *_extended(work, "x7", code)]
         case Joined(low=low, high=high):
@@ -102,7 +105,7 @@ def _moves(moves: list[Move], source_base: str, target_base: str, native: bool) 
 def is_simple(signature: Signature) -> bool:
     """Whether the call needs no frame of its own: nothing to put on the native stack, no hidden pointer."""
     places = rv_places(signature)
-    return not signature.variadic and not places.stack and not places.hidden
+    return not signature.variadic and not places.stack and not x86_places(signature).hidden
 
 
 def simple_call(symbol: str, signature: Signature) -> list[str]:
@@ -125,9 +128,34 @@ def call_stub(symbol: str, signature: Signature, before: Sequence[str] = (), aft
     body = [*before, *_moves(argument_moves(signature, "riscv64", "out"), "x22", "sp", True), f"call {symbol}"]
     if x86_places(signature).hidden is not None:
         body[:0] = [f"sd x10, {size - 16}(sp)"]
-        body.append(f"ld x16, {size - 16}(sp)")
+        body += [f"ld x16, {size - 16}(sp)", *_stored(signature, "x16")]
     body += _moves(result_moves(signature, "riscv64", "out"), "x22", "sp", False)
     return _frame(size, [*body, *after])
+
+
+def _stored(signature: Signature, pointer: str) -> list[str]:
+    """The result that native code has in registers, to memory. x7 is used."""
+    lines: list[str] = []
+    for piece in carried(signature, "riscv64"):
+        assert isinstance(piece.location, Register)
+        name = piece.location.name
+        lines += [f"fmv.x.d x6, {name}"] if name[0] == "f" else []
+        for at, width in parts(piece, signature.result.size):
+            store = {8: "sd", 4: "sw", 2: "sh", 1: "sb"}[width]
+            lines += [f"srli x7, {'x6' if name[0] == 'f' else name}, {8 * at}", f"{store} x7, {piece.offset + at}({pointer})"]
+    return lines
+
+
+def _fetched(signature: Signature, base: str, offset: int) -> list[str]:
+    """The result that native code wants in registers, from ``offset`` at ``base``, where whole eightbytes can be read."""
+    lines: list[str] = []
+    for piece in carried(signature, "riscv64"):
+        assert isinstance(piece.location, Register)
+        name = piece.location.name
+        lines.append(f"ld x6, {offset + piece.offset}({base})")
+        single = piece.code == "f32"
+        lines += [f"fmv.{'w' if single else 'd'}.x {name}, x6"] if name[0] == "f" else _extended(name, "x6", piece.code)
+    return lines
 
 
 def unknown_stub(symbol: str) -> list[str]:
@@ -206,6 +234,12 @@ def _marked(inner: str) -> list[str]:
     return [f".word {MARK_WORD:#x}", ".option push", ".option norelax", ".option norvc", "j 1f", f"j {inner}", ".option pop", "1:"]
 
 
+def pointer(symbol: str, stub: str) -> list[str]:
+    """What stands for a library function's address: native code goes on to it, translated code to its stub."""
+    start = [f".word {MARK_WORD:#x}", ".option push", ".option norelax", ".option norvc", "j 1f", ".option pop"]
+    return [*start, f"tail {stub}", "1:", f"tail {symbol}"]
+
+
 def closed_entry(inner: str) -> list[str]:
     """An entry for indirect calls of translated code only: native callers are stopped."""
     return [*_marked(inner), "ebreak"]
@@ -214,11 +248,15 @@ def closed_entry(inner: str) -> list[str]:
 def native_entry(inner: str, signature: Signature | None, floats: Sequence[str]) -> list[str]:
     """The entry for callers of the native convention, behind its label. ``floats``: the saved float registers that
     translated code may change. Raises Unsupported."""
-    known = signature is not None and not signature.variadic
-    if known:
-        assert signature is not None
+    if signature is not None and signature.variadic:
+        raise Unsupported("it is variadic: native code passes floating-point arguments among the integers")
+    scratch = 0
+    if signature is not None:
         stack = -(-x86_places(signature).stack // 16) * 16
         arguments = _moves(argument_moves(signature, "riscv64", "in"), "s0", "sp", False)
+        if carried(signature, "riscv64"):
+            arguments.append(f"addi x10, sp, {stack}")
+            scratch = -(-signature.result.size // 16) * 16
     else:
         stack = 16 + 8 * UNKNOWN_SLOTS
         arguments = ["sd x16, 0(sp)", "sd x17, 8(sp)"]
@@ -227,6 +265,7 @@ def native_entry(inner: str, signature: Signature | None, floats: Sequence[str])
         arguments.append("li x16, 0")
     if signature is not None:
         results = _moves(result_moves(signature, "riscv64", "in"), "x22", "sp", True)
+        results += _fetched(signature, "x22", stack)
     else:
         results = ["srli x5, x16, 31", "li x7, 1", "bne x5, x7, 2f", "ebreak", "2:", "mv x10, x16", "mv x11, x12"]
     frame = _FRAME + -(-8 * len(floats) // 16) * 16
@@ -239,7 +278,7 @@ def native_entry(inner: str, signature: Signature | None, floats: Sequence[str])
         *(f"{store} {name}, {at}(sp)" for store, _, _, name, at in slots),
         *(f".cfi_offset {number}, {at - frame}" for _, _, number, _, at in slots),
         f"addi s0, sp, {frame}", ".cfi_def_cfa 8, 0",
-        *([f"addi sp, sp, -{stack}"] if stack else []), *arguments, "mv x22, sp", f"addi sp, sp, -{RED + 16}",
+        *([f"addi sp, sp, -{stack + scratch}"] if stack + scratch else []), *arguments, "mv x22, sp", f"addi sp, sp, -{RED + 16}",
         f"call {inner}", *results,
         f"addi sp, s0, -{frame}", f".cfi_def_cfa 2, {frame}", *(f"{load} {name}, {at}(sp)" for _, load, _, name, at in slots),
         f"addi sp, sp, {frame}", ".cfi_def_cfa_offset 0", "ret",

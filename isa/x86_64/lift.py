@@ -1,6 +1,6 @@
 """x86-64 code -> its effect, as terms.
 
-Semantics: p-code, with the overrides of ``semantics`` (integer), ``strings`` and ``vectors`` where p-code is wrong,
+Semantics: p-code, with the overrides of ``semantics`` (integer), ``strings``, ``vectors`` and ``sse4`` where p-code is wrong,
 silent or opaque. Assumptions: the direction flag is 0; MXCSR has its default (round to nearest, exceptions masked, no
 flush to zero); memory operands that must be aligned are; AF is never live.
 """
@@ -15,14 +15,14 @@ from isa.forms import x86_form
 from isa.machine import Access, Effect, Instruction
 from isa.pcode import Isa
 from isa.terms import Term
-from isa.x86_64 import atomics, semantics, strings, vectors
+from isa.x86_64 import atomics, semantics, sse4, strings, vectors
 from isa.x86_64.lifter import X86Lifter, escaped_slots, short_address
 from isa.x86_64.registers import LAYOUT
 
 Exit = Literal["fall", "branch", "indirect"]
 
 ISA: Final = Isa("x86_64", "x86:LE:64:default", LAYOUT, {}, form=x86_form)
-_OVERRIDES: Final = {**semantics.OVERRIDES, **atomics.OVERRIDES, **vectors.OVERRIDES}
+_OVERRIDES: Final = {**semantics.OVERRIDES, **atomics.OVERRIDES, **vectors.OVERRIDES, **sse4.OVERRIDES}
 _PREFIXES: Final = {"lock": atomics.locked, **strings.PREFIXES}
 
 

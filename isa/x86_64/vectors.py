@@ -6,10 +6,11 @@ not fit gives the "integer indefinite" value, 1 followed by zeros. A shift count
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
+from isa import ieee
 from isa import terms as t
 from isa.machine import Instruction
 from isa.terms import Term
@@ -17,6 +18,8 @@ from isa.x86_64.decode import Operand
 from isa.x86_64.lifter import X86Lifter, X86Override
 
 Lanes = Callable[[Term, Term], Term]
+
+NAN_RESULT: Final = "sign and payload of a NaN result"
 
 
 def lanes(value: Term, width: int) -> list[Term]:
@@ -28,16 +31,16 @@ def join(parts: list[Term]) -> Term:
     return t.concat(*reversed(parts))
 
 
-def _is_xmm(operand: Operand) -> bool:
+def is_xmm(operand: Operand) -> bool:
     return operand.kind != "reg" or operand.register.startswith("xmm")
 
 
-def _packed(compute: Lanes) -> X86Override:
+def packed(compute: Lanes) -> X86Override:
     """``op xmm, xmm/m128``, ``compute`` on all 128 bits of both."""
 
     def override(lifter: X86Lifter, instruction: Instruction) -> bool:
         first, second = lifter.decoded(instruction).operands
-        if not (_is_xmm(first) and _is_xmm(second)):
+        if not (is_xmm(first) and is_xmm(second)):
             lifter.refuse(f"MMX: {instruction.text}")
             return True
         value = compute(lifter.vector(first.register), lifter.get(instruction, second, 128))
@@ -47,17 +50,12 @@ def _packed(compute: Lanes) -> X86Override:
     return override
 
 
-def _each(width: int, compute: Lanes) -> Lanes:
+def each(width: int, compute: Lanes) -> Lanes:
     """``compute`` on each pair of lanes."""
     return lambda a, b: join([compute(x, y) for x, y in zip(lanes(a, width), lanes(b, width), strict=True)])
 
 
 # Floats.
-
-
-def _constant(value: float, width: int) -> Term:
-    bits = struct.pack("<d" if width == 64 else "<f", value)
-    return t.const(int.from_bytes(bits, "little"), width)
 
 
 def _minimum(a: Term, b: Term) -> Term:
@@ -80,38 +78,39 @@ def _scalar(width: int, compute: Lanes) -> X86Override:
     return override
 
 
-def _arithmetic(compute: Lanes) -> X86Override:
-    """A packed operation whose result may be a NaN."""
-    packed = _packed(compute)
+def may_be_nan(operation: X86Override) -> X86Override:
+    """``operation``, whose result may be a NaN."""
 
     def override(lifter: X86Lifter, instruction: Instruction) -> bool:
-        lifter.approximations.add("sign and payload of a NaN result")
-        return packed(lifter, instruction)
+        lifter.approximations.add(NAN_RESULT)
+        return operation(lifter, instruction)
 
     return override
 
 
 def _compute(op: str, width: int) -> Lanes:
-    return _each(width, lambda a, b: t.float_op(op, width, a, b))
+    return each(width, lambda a, b: t.float_op(op, width, a, b))
 
 
 def _root(width: int) -> Lanes:
-    return _each(width, lambda a, b: t.float_op("fsqrt", width, b))
+    return each(width, lambda a, b: t.float_op("fsqrt", width, b))
 
 
 def to_signed(value: Term, width: int, rounding: str) -> Term:
-    """A float to a signed integer, as x86-64 converts it."""
-    limit, source = 2.0 ** (width - 1), value.width
-    low = t.float_op("fle", 1, _constant(-limit, source), value)
-    high = t.float_op("flt", 1, value, _constant(limit, source))
-    if source > width:  # the format has numbers between the integers at the limits
-        if rounding == "rtz":
-            low = t.float_op("flt", 1, _constant(-limit - 1, source), value)
-        else:
-            low = t.float_op("fle", 1, _constant(-limit - 0.5, source), value)
-            high = t.float_op("flt", 1, value, _constant(limit - 0.5, source))
-    converted = t.float_op("f2s", width, value, rounding=rounding)
-    return t.ite(t.and_(low, high), converted, t.const(1 << (width - 1), width))
+    """A float to a signed integer, as x86-64 converts it: what does not fit, or is a NaN, gives 1 followed by zeros.
+
+    32 bits of a double are those of the integer of 64 bits if it fits, which says the same and needs no bounds.
+    """
+    integral = value if rounding == "rtz" else t.float_op("fround", value.width, value, rounding=rounding)
+    indefinite = t.const(1 << (width - 1), width)
+    if value.width > width:
+        wide = ieee.to_integer(integral, 64, True, "rtz", nan=t.mask(63))
+        narrow = t.extract(wide, 0, width)
+        return t.ite(t.eq(t.sext(narrow, 64), wide), narrow, indefinite)
+    limit = 2.0 ** (width - 1)
+    low = ieee.less_equal(ieee.number(-limit, value.width), integral)
+    high = ieee.less(integral, ieee.number(limit, value.width))
+    return t.ite(t.and_(low, high), t.float_op("f2s", width, integral, rounding="rtz"), indefinite)
 
 
 def _to_general(source: int, rounding: str) -> X86Override:
@@ -132,39 +131,36 @@ def _to_words(source: int, rounding: str) -> Lanes:
 # Integers.
 
 
-def _saturate(value: Term, width: int, low: int, high: int) -> Term:
+def saturate(value: Term, width: int, low: int, high: int) -> Term:
     """A signed value cut to ``low`` .. ``high``, ``width`` bits wide."""
     wide = value.width
     below, above = t.slt(value, t.const(low, wide)), t.slt(t.const(high, wide), value)
     return t.ite(below, t.const(low, width), t.ite(above, t.const(high, width), t.extract(value, 0, width)))
 
 
-def _limits(width: int, signed: bool) -> tuple[int, int]:
+def limits(width: int, signed: bool) -> tuple[int, int]:
     return (-(1 << (width - 1)), (1 << (width - 1)) - 1) if signed else (0, (1 << width) - 1)
 
 
-def _saturating(op: str, width: int, signed: bool) -> Lanes:
-    extend = t.sext if signed else t.zext
-
-    def compute(a: Term, b: Term) -> Term:
-        wide = t.binary(op, extend(a, width + 2), extend(b, width + 2))
-        return _saturate(wide, width, *_limits(width, signed))
-
-    return _each(width, compute)
+def saturated(op: str, is_signed: bool, a: Term, b: Term) -> Term:
+    """A sum (``add``) or difference (``sub``) cut to the width of the operands."""
+    extend = t.sext if is_signed else t.zext
+    wide = t.binary(op, extend(a, a.width + 2), extend(b, b.width + 2))
+    return saturate(wide, a.width, *limits(a.width, is_signed))
 
 
-def _pack(width: int, signed: bool) -> Lanes:
+def pack(width: int, signed: bool) -> Lanes:
     """Lanes of ``2 * width`` signed bits of both operands, cut to ``width`` bits."""
 
     def compute(a: Term, b: Term) -> Term:
-        return join([_saturate(x, width, *_limits(width, signed)) for x in lanes(a, 2 * width) + lanes(b, 2 * width)])
+        return join([saturate(x, width, *limits(width, signed)) for x in lanes(a, 2 * width) + lanes(b, 2 * width)])
 
     return compute
 
 
 def _multiply_high(signed: bool) -> Lanes:
     extend = t.sext if signed else t.zext
-    return _each(16, lambda a, b: t.extract(t.mul(extend(a, 32), extend(b, 32)), 16, 16))
+    return each(16, lambda a, b: t.extract(t.mul(extend(a, 32), extend(b, 32)), 16, 16))
 
 
 def _multiply_add(a: Term, b: Term) -> Term:
@@ -172,13 +168,11 @@ def _multiply_add(a: Term, b: Term) -> Term:
     return join([t.add(x, y) for x, y in zip(products[::2], products[1::2], strict=True)])
 
 
-def _average(width: int) -> Lanes:
-    def compute(a: Term, b: Term) -> Term:
-        wide = width + 1
-        total = t.add(t.add(t.zext(a, wide), t.zext(b, wide)), t.const(1, wide))
-        return t.extract(total, 1, width)
-
-    return _each(width, compute)
+def average(a: Term, b: Term) -> Term:
+    """Of unsigned numbers, rounded up."""
+    wide = a.width + 1
+    total = t.add(t.add(t.zext(a, wide), t.zext(b, wide)), t.const(1, wide))
+    return t.extract(total, 1, a.width)
 
 
 def _sum_of_differences(a: Term, b: Term) -> Term:
@@ -196,7 +190,7 @@ def _shift(op: str, width: int) -> X86Override:
 
     def override(lifter: X86Lifter, instruction: Instruction) -> bool:
         first, second = lifter.decoded(instruction).operands
-        if not _is_xmm(first):
+        if not is_xmm(first):
             lifter.refuse(f"MMX: {instruction.text}")
             return True
         count = (
@@ -228,7 +222,7 @@ def _shuffle_words(low: bool) -> X86Override:
 def _sign_mask(width: int) -> X86Override:
     def override(lifter: X86Lifter, instruction: Instruction) -> bool:
         first, second = lifter.decoded(instruction).operands
-        if not _is_xmm(second):
+        if not is_xmm(second):
             lifter.refuse(f"MMX: {instruction.text}")
             return True
         signs = [t.extract(x, width - 1, 1) for x in lanes(lifter.vector(second.register), width)]
@@ -239,25 +233,25 @@ def _sign_mask(width: int) -> X86Override:
 
 
 OVERRIDES: Final[dict[str, X86Override]] = {
-    **{f"{name}{suffix}": _packed(_each(width, compute))
+    **{f"{name}{suffix}": packed(each(width, compute))
        for name, compute in (("min", _minimum), ("max", _maximum)) for suffix, width in (("ps", 32), ("pd", 64))},
     **{f"{name}{suffix}": _scalar(width, compute)
        for name, compute in (("min", _minimum), ("max", _maximum)) for suffix, width in (("ss", 32), ("sd", 64))},
-    **{f"{name}{suffix}": _arithmetic(_compute(f"f{name}", width))
+    **{f"{name}{suffix}": may_be_nan(packed(_compute(f"f{name}", width)))
        for name in ("add", "sub", "mul", "div") for suffix, width in (("ps", 32), ("pd", 64))},
-    "sqrtps": _arithmetic(_root(32)), "sqrtpd": _arithmetic(_root(64)),
+    "sqrtps": may_be_nan(packed(_root(32))), "sqrtpd": may_be_nan(packed(_root(64))),
     "cvttss2si": _to_general(32, "rtz"), "cvttsd2si": _to_general(64, "rtz"),
     "cvtss2si": _to_general(32, "rne"), "cvtsd2si": _to_general(64, "rne"),
-    "cvttps2dq": _packed(_to_words(32, "rtz")), "cvttpd2dq": _packed(_to_words(64, "rtz")),
-    "cvtps2dq": _packed(_to_words(32, "rne")), "cvtpd2dq": _packed(_to_words(64, "rne")),
-    **{f"p{name}s{suffix}": _packed(_saturating(name, width, True))
+    "cvttps2dq": packed(_to_words(32, "rtz")), "cvttpd2dq": packed(_to_words(64, "rtz")),
+    "cvtps2dq": packed(_to_words(32, "rne")), "cvtpd2dq": packed(_to_words(64, "rne")),
+    **{f"p{name}s{suffix}": packed(each(width, partial(saturated, name, True)))
        for name in ("add", "sub") for suffix, width in (("b", 8), ("w", 16))},
-    **{f"p{name}us{suffix}": _packed(_saturating(name, width, False))
+    **{f"p{name}us{suffix}": packed(each(width, partial(saturated, name, False)))
        for name in ("add", "sub") for suffix, width in (("b", 8), ("w", 16))},
-    "packsswb": _packed(_pack(8, True)), "packssdw": _packed(_pack(16, True)), "packuswb": _packed(_pack(8, False)),
-    "pmulhw": _packed(_multiply_high(True)), "pmulhuw": _packed(_multiply_high(False)),
-    "pmaddwd": _packed(_multiply_add),
-    "pavgb": _packed(_average(8)), "pavgw": _packed(_average(16)), "psadbw": _packed(_sum_of_differences),
+    "packsswb": packed(pack(8, True)), "packssdw": packed(pack(16, True)), "packuswb": packed(pack(8, False)),
+    "pmulhw": packed(_multiply_high(True)), "pmulhuw": packed(_multiply_high(False)),
+    "pmaddwd": packed(_multiply_add),
+    "pavgb": packed(each(8, average)), "pavgw": packed(each(16, average)), "psadbw": packed(_sum_of_differences),
     **{f"p{name}{suffix}": _shift(op, width) for name, op in (("sll", "shl"), ("srl", "lshr"), ("sra", "ashr"))
        for suffix, width in (("w", 16), ("d", 32), ("q", 64)) if (name, suffix) != ("sra", "q")},
     "pshuflw": _shuffle_words(True), "pshufhw": _shuffle_words(False),
