@@ -94,7 +94,7 @@ def translate(paths: Sequence[Path], options: Options) -> Translation:
         resolver = Resolver(program)
         # Every instruction belongs to one block of one function, and every transfer of control is known.
     with clock("liveness"):
-        boundary = wall.Boundary(program, resolver, options.target, options.prototypes)
+        boundary = wall.Boundary(program, resolver, options.target, options.prototypes, options.memory_order)
         liveness = analyse(program, resolver, boundary)
         # At both ends of each block it is known which bits of the state matter.
     with clock("problems"):

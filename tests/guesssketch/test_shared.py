@@ -108,5 +108,19 @@ def test_threads_under_relaxed_order_are_warned_of(make_object: MakeObject) -> N
     assert not tso.report.warnings and "dmb" in "".join(tso.assembly)
 
 
+@pytest.mark.parametrize(("target", "loads", "stores", "call"), [("aarch64", "dmb ishld", "dmb ishst", "bl"),
+                                                                ("riscv64", "fence r, rw", "fence w, w", "call")])  # fmt: skip
+def test_barriers_stand_where_native_code_begins_and_ends(
+    make_object: MakeObject, target: str, loads: str, stores: str, call: str
+) -> None:
+    source = make_object("in.o", f="sub rsp, 8\ncall getpid@PLT\nadd rsp, 8\nret")
+    text = "".join(guesssketch.translate(source, target, memory_order="tso").assembly)
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    out = lines.index(f"{call} getpid")
+    assert lines[out - 1] == stores and loads in lines[out + 1 : out + 3]
+    entry = lines.index(f"{call} f.x86")
+    assert lines[entry - 1] == loads and lines[entry + 1] == stores
+
+
 def test_the_order_is_part_of_a_problem() -> None:
     assert question("aarch64", "mov eax, [rdi]").key != question("aarch64", "mov eax, [rdi]", "tso").key
