@@ -181,7 +181,7 @@ def _same_access(number: int, source: Event, code: Event) -> list[Goal]:
 def _round(code: Effect, map: StateMap, live_in: Live, homes: dict[str, Term], addresses: dict[str, Term]) -> list[Goal]:
     """A round whose store-exclusive fails is made again, from a state in which all is as it was at the start."""
     assert code.retry is not None
-    rounds = Effect(dict(code.retry.cells), t.memory(), condition=code.retry.condition, events=code.events)
+    rounds = Effect(dict(code.retry.cells), t.memory(), condition=code.retry.condition, events=code.events, shared=True)
     fails, succeeds = (_Side(rounds, homes | {FAILS: bit}, addresses, "code.") for bit in (t.TRUE, t.FALSE))
     if any(not e.exclusive and e.guard is not t.FALSE for e in ordering.accesses(fails.events)):
         raise ordering.Disordered("an access in a failed round besides the exclusive ones")
@@ -240,7 +240,8 @@ class _Side:
         singles = [x for x in (effect.condition, effect.target) if x is not None]
         roots = [*effect.cells.values(), effect.memory, *singles, *effect.faults, *effect.traps]
         roots += [x for a in accesses for x in (a.address, a.guard)]
-        roots += [x for e in effect.events for x in e.terms]
+        events = effect.events if effect.shared else []
+        roots += [x for e in events for x in e.terms]
         new = iter(t.substitute(roots, dict(self._replacements(roots))))
         self._cells = {name: next(new) for name in effect.cells}
         self.memory = next(new)
@@ -250,7 +251,7 @@ class _Side:
         self.traps = [next(new) for _ in effect.traps]
         self.loads = [Access(next(new), a.size, next(new)) for a in effect.loads]
         self.stores = [Access(next(new), a.size, next(new)) for a in effect.stores]
-        self.events = [e.mapped(lambda _: next(new)) for e in effect.events]
+        self.events = [e.mapped(lambda _: next(new)) for e in events]
 
     def _replacements(self, roots: list[Term]) -> Iterable[tuple[Term, Term]]:
         for term in t.walk(*roots):
