@@ -146,7 +146,8 @@ def _shared(source: Effect, code: Effect, code_terms: _Side, addresses: dict[str
         known = {s.value.attr: c.value for s, c in zip(wanted, ordering.accesses(events), strict=True)
                  if s.kind == "load" and s.value is not None and c.value is not None}  # fmt: skip
         source_terms = _Side(source, known, addresses, "undef.")
-        pairs = zip([e for e in source_terms.events if e.guard is not t.FALSE], ordering.accesses(events), strict=True)
+        made = [e for raw, e in zip(source.events, source_terms.events, strict=True) if raw.guard is not t.FALSE]
+        pairs = zip(made, ordering.accesses(events), strict=True)
         return source_terms, [goal for n, (s, c) in enumerate(pairs) for goal in _same_access(n + 1, s, c)]
     exclusive = any(e.exclusive and e.kind == "store" for e in code_terms.events)
     ordering.check_atomic(wanted, events, code.retry is not None, exclusive)
