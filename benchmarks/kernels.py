@@ -33,8 +33,8 @@ def count(target: Target, program: Path, kernel: str) -> tuple[str, int]:
     return printed, int(own.removeprefix("own "))
 
 
-def build(names: list[str], level: str, translated: bool) -> list[tuple[str, Target, Path]]:
-    """The programs to count: (column, target, program), x86-64 first."""
+def build(names: list[str], level: str, orders: list[str]) -> list[tuple[str, Target, Path]]:
+    """The programs to count: (column, target, program), x86-64 first. orders: ``--memory-order`` of each translation."""
     WORK.mkdir(parents=True, exist_ok=True)
     run(["gcc", "-O2", "-shared", "-fPIC", HERE / "icount.c", "-o", WORK / "icount.so"], timeout=60)
     original = WORK / "kernels.o"
@@ -46,11 +46,11 @@ def build(names: list[str], level: str, translated: bool) -> list[tuple[str, Tar
         native = WORK / f"kernels.native.{name}"
         run([target.compiler, level, HERE / "kernels.c", "-o", native], timeout=60)
         programs.append((f"native {name}", target, native))
-        if translated:
-            program = WORK / f"kernels.translated.{name}"
-            translate([original], name, WORK / name)
-            target.link([WORK / name / original.name], program, "-pie")
-            programs.append((f"translated {name}", target, program))
+        for order in orders:
+            program = WORK / f"kernels.{order}.{name}"
+            translate([original], name, WORK / f"{name}.{order}", "--memory-order", order)
+            target.link([WORK / f"{name}.{order}" / original.name], program, "-pie")
+            programs.append((f"translated {name}{'' if order == 'relaxed' else ' ' + order}", target, program))
     return programs
 
 
@@ -59,12 +59,14 @@ def main() -> int:
     parser.add_argument("--target", choices=TARGETS, action="append", help="default: both")
     parser.add_argument("--level", default="-O2", help="gcc's, for all three (default -O2)")
     parser.add_argument("--native-only", action="store_true", help="leave the translator out")
+    parser.add_argument("--memory-order", choices=("relaxed", "tso"), action="append", help="default: relaxed")
     options = parser.parse_args()
     names = options.target or list(TARGETS)
+    orders = [] if options.native_only else options.memory_order or ["relaxed"]
     require("gcc", X86.emulator, *(tool for name in names for tool in (TARGETS[name].compiler, TARGETS[name].emulator)))
 
     try:
-        programs = build(names, options.level, not options.native_only)
+        programs = build(names, options.level, orders)
         results = {column: {k: count(target, program, k) for k in KERNELS} for column, target, program in programs}
     except FailedError as error:
         print(error, file=sys.stderr)

@@ -115,7 +115,7 @@ class _Object:
         for name in sorted(self.stitcher.used):
             yield from self._helper(stub(name), self.boundary.glue[name].stub)
         if self.stitcher.indirect:
-            yield from self._helper(ICALL, TARGETS[self.target].indirect_call(ICALL))
+            yield from self._helper(ICALL, self.boundary.indirect_call(ICALL))
         if any(VARARGS in line for name in self.stitcher.used for line in self.boundary.glue[name].stub):
             yield from (".p2align 2", *runtime.varargs())
         for name in sorted(self.names.pointers):

@@ -55,13 +55,15 @@ def verify(problem: Problem, code: Assembled, final: bool = False, explain: bool
     final: what cannot be proved may be tested. explain: take the time to shrink a counterexample. rlimit: bound on each
     query to Z3.
     """
-    difference = agree(problem, code, states=FILTER_STATES)
+    difference = None if problem.is_atomic else agree(problem, code, states=FILTER_STATES)  # it may stop where misaligned
     if difference is not None and not explain:
         return Refuted(difference)
     verdict = _prove(problem, code, rlimit)
     if difference is not None:
         return verdict if isinstance(verdict, Refuted) else Refuted(difference)
-    if isinstance(verdict, Proved | Refuted) or not final or problem.is_atomic:  # no state shows what other threads see
+    if isinstance(verdict, Proved | Refuted) or not final:
+        return verdict
+    if problem.is_atomic or (problem.is_shared and not verdict.ordered):  # no state shows what other threads see
         return verdict
     agreement = compare(problem, code, TEST_STATES)
     if agreement.difference is not None:

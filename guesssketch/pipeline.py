@@ -97,7 +97,7 @@ def translate(paths: Sequence[Path], options: Options) -> Translation:
         resolver = Resolver(program)
         # Every instruction belongs to one block of one function, and every transfer of control is known.
     with clock("liveness"):
-        boundary = wall.Boundary(program, resolver, options.target, options.prototypes)
+        boundary = wall.Boundary(program, resolver, options.target, options.prototypes, options.memory_order)
         liveness = analyse(program, resolver, boundary)
         # At both ends of each block it is known which bits of the state matter.
     with clock("problems"):
@@ -126,7 +126,7 @@ def _threads(program: Program, problems: Mapping[BlockId, list[Problem]]) -> lis
     outside = {s.name for file in program.objects for s in file.symbols if s.section is None}
     called = sorted(filter(STARTS_THREADS.match, outside))
     atomics = sum(p.is_atomic for asked in problems.values() for p in asked)
-    found = [f"calls {name}" for name in called[:3]] + ([f"has {atomics} atomic instructions"] if atomics else [])
+    found = [f"calls {name}" for name in called[:3]] + ([f"has atomic instructions ({atomics})"] if atomics else [])
     if not found:
         return []
     return [f"the program {' and '.join(found)}: under relaxed memory order other threads may see its plain loads and stores in "

@@ -87,22 +87,22 @@ class Machine:
     def load(self, address: Term, size: int, *, exclusive: bool = False, acquire: bool = False) -> Term:
         """``size`` bytes at ``address``, as 8*size bits. exclusive, acquire: see ``Event``."""
         self.effect.loads.append(Access(address, size, self.guard))
-        halves = ((0, 8), (8, 8)) if size == 16 and not exclusive else ((0, size),)
+        halves = ((0, 8), (8, 8)) if size == 16 and self.shared and not exclusive else ((0, size),)
         values = []
         for start, width in halves:
             place = t.add(address, t.const(start, 64))
-            value = seen(self.effect.events, width) if self.shared else t.load(self.effect.memory, place, 8 * width)
+            value = seen(self.effect.events, width) if self.shared else t.load(self.effect.memory, address, 8 * size)
             self.effect.events.append(Event("load", self.guard, place, width, value, part=start > 0, exclusive=exclusive,
                                             acquire=acquire))  # fmt: skip
             values.append(value)
-        return t.concat(*reversed(values)) if self.shared else t.load(self.effect.memory, address, 8 * size)
+        return t.concat(*reversed(values))
 
     def store(self, address: Term, value: Term, *, exclusive: bool = False, release: bool = False,
               acquire: bool = False) -> None:  # fmt: skip
         """Store ``value``. exclusive, release, acquire: see ``Event``; an exclusive one is made unless it ``fails``."""
         effect = self.effect
         effect.stores.append(Access(address, value.width // 8, self.guard))
-        halves = ((0, 64), (64, 64)) if value.width == 128 and not exclusive else ((0, value.width),)
+        halves = ((0, 64), (64, 64)) if value.width == 128 and self.shared and not exclusive else ((0, value.width),)
         for low, width in halves:
             place = t.add(address, t.const(low // 8, 64))
             effect.events.append(Event("store", self.guard, place, width // 8, t.extract(value, low, width), part=low > 0,

@@ -168,25 +168,24 @@ class Lifter:
         access = Access(address, size, self.guard())
         if access not in self.loads[self._first_load :]:
             self.loads.append(access)
-        value = t.load(self.memory, address, 8 * size)
-        halves = ((0, 8), (8, 8)) if size == 16 else ((0, size),)
+        halves = ((0, 8), (8, 8)) if size == 16 and self.shared else ((0, size),)
         parts = [self._loaded(t.add(address, t.const(start, 64)), width, start > 0) for start, width in halves]
-        return t.concat(*reversed(parts)) if self.shared else value
+        return t.concat(*reversed(parts))
 
     def _loaded(self, address: Term, size: int, part: bool) -> Term:
         """The value of one load event; of the one before, where an instruction's p-code reads again or what it wrote."""
         guard = self.guard()
+        value = seen(self.events, size) if self.shared else t.load(self.memory, address, 8 * size)
         for event in reversed(self.events[self._first_event :]):
             if event.address is address and event.size == size and event.guard is guard and event.value is not None:
-                return event.value
-        value = seen(self.events, size) if self.shared else t.load(self.memory, address, 8 * size)
+                return event.value if self.shared else value
         self.events.append(Event("load", guard, address, size, value, part=part))
         return value
 
     def store(self, address: Term, value: Term) -> None:
         guard = self.guard()
         self.stores.append(Access(address, value.width // 8, guard))
-        for low, width in ((0, 64), (64, 64)) if value.width == 128 else ((0, value.width),):
+        for low, width in ((0, 64), (64, 64)) if value.width == 128 and self.shared else ((0, value.width),):
             place = t.add(address, t.const(low // 8, 64))
             self.events.append(Event("store", guard, place, width // 8, t.extract(value, low, width), part=low > 0))
         if guard is not t.TRUE:

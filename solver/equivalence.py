@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from isa import terms as t
@@ -51,9 +52,9 @@ def check(source: Effect, code: Effect, map: StateMap, live_in: Live, live_out: 
     try:
         failure = proof.decide()
     except ValueError as error:
-        return Unknown(f"no concrete meaning: {error}")
+        return Unknown(f"no concrete meaning: {error}", ordered=True)
     if failure is not None:
-        return failure
+        return replace(failure, ordered=True) if isinstance(failure, Unknown) else failure
     seconds = time.perf_counter() - start
     return Proved(tuple(relation.notes), tuple(relation.approximations), seconds, proof.spent)
 

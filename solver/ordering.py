@@ -6,7 +6,7 @@ Two cases, for which both sides are lifted with ``shared``, so that every load g
   SDM volume 3, 9.2.3.9), so the target makes exactly one, an exclusive pair or an atomic instruction, with barriers.
 - Memory order ``tso``: the target makes the same loads and stores in the same order, one for one; between a load and all that
   is later, and between two stores, stands a barrier. That is what TSO orders (SDM volume 3, 9.2.2). Proved mappings: Rocha et
-  al., Lasagne (PLDI 2022); Gouicem et al., Risotto (ASPLOS 2023); RISC-V ISA manual 20191213, table A.4.
+  al., Lasagne (PLDI 2022); Gouicem et al., Risotto (ASPLOS 2023); RISC-V ISA manual 20191213, appendix A.5.
 
 Why a release and a barrier behind make an exclusive pair a full barrier: what is earlier comes before its store, the barrier
 orders all that is earlier and the pair before all that is later. That the pair's load may come before what is earlier cannot

@@ -147,7 +147,8 @@ def _shared(source: Effect, code: Effect, code_terms: _Side, addresses: dict[str
         known = {s.value.attr: c.value for s, c in zip(wanted, ordering.accesses(events), strict=True)
                  if s.kind == "load" and s.value is not None and c.value is not None}  # fmt: skip
         source_terms = _Side(source, known, addresses, "undef.")
-        pairs = zip([e for e in source_terms.events if e.guard is not t.FALSE], ordering.accesses(events), strict=True)
+        made = [e for raw, e in zip(source.events, source_terms.events, strict=True) if raw.guard is not t.FALSE]
+        pairs = zip(made, ordering.accesses(events), strict=True)
         return source_terms, [goal for n, (s, c) in enumerate(pairs) for goal in _same_access(n + 1, s, c)]
     exclusive = any(e.exclusive and e.kind == "store" for e in code_terms.events)
     ordering.check_atomic(wanted, events, code.retry is not None, exclusive)
@@ -182,8 +183,10 @@ def _same_access(number: int, source: Event, code: Event) -> list[Goal]:
 def _round(code: Effect, map: StateMap, live_in: Live, homes: dict[str, Term], addresses: dict[str, Term]) -> list[Goal]:
     """A round whose store-exclusive fails is made again, from a state in which all is as it was at the start."""
     assert code.retry is not None
-    rounds = Effect(dict(code.retry.cells), t.memory(), condition=code.retry.condition)
+    rounds = Effect(dict(code.retry.cells), t.memory(), condition=code.retry.condition, events=code.events, shared=True)
     fails, succeeds = (_Side(rounds, homes | {FAILS: bit}, addresses, "code.") for bit in (t.TRUE, t.FALSE))
+    if any(not e.exclusive and e.guard is not t.FALSE for e in ordering.accesses(fails.events)):
+        raise ordering.Disordered("an access in a failed round besides the exclusive ones")
     goals = [Goal("a failed round is made again", t.TRUE, fails.condition),
              Goal("only a failed round is made again", t.FALSE, succeeds.condition)]  # fmt: skip
     for name, bits in live_in:
@@ -239,7 +242,8 @@ class _Side:
         singles = [x for x in (effect.condition, effect.target) if x is not None]
         roots = [*effect.cells.values(), effect.memory, *singles, *effect.faults, *effect.traps, *effect.assumed]
         roots += [x for a in accesses for x in (a.address, a.guard)]
-        roots += [x for e in effect.events for x in e.terms]
+        events = effect.events if effect.shared else []
+        roots += [x for e in events for x in e.terms]
         new = iter(t.substitute(roots, dict(self._replacements(roots))))
         self._cells = {name: next(new) for name in effect.cells}
         self.memory = next(new)
@@ -250,7 +254,7 @@ class _Side:
         self.assumed = [next(new) for _ in effect.assumed]
         self.loads = [Access(next(new), a.size, next(new)) for a in effect.loads]
         self.stores = [Access(next(new), a.size, next(new)) for a in effect.stores]
-        self.events = [e.mapped(lambda _: next(new)) for e in effect.events]
+        self.events = [e.mapped(lambda _: next(new)) for e in events]
 
     def _replacements(self, roots: list[Term]) -> Iterable[tuple[Term, Term]]:
         for term in t.walk(*roots):

@@ -49,9 +49,13 @@ class Refuted:
 
 @dataclass(frozen=True)
 class Unknown:
-    """Neither shown equal nor different. Never counts as proved."""
+    """Neither shown equal nor different. Never counts as proved.
+
+    ordered: whether the target's accesses are at least the source's in number, kind, width and barriers, where that is asked.
+    """
 
     reason: str
+    ordered: bool = False
 
     def __str__(self) -> str:
         return f"unknown: {self.reason}"

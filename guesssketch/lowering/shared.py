@@ -28,7 +28,7 @@ _BARRIERS: Final = {
     ("riscv64", EVERY_ORDER): "fence rw, rw",
 }
 _BEHIND_LOAD, _BEFORE_STORE = frozenset({"rr", "rw"}), frozenset({"ww"})
-_SUFFIX: Final = {1: "b", 2: "h", 4: "", 8: "", 16: ""}
+_SUFFIX: Final = {1: "b", 2: "h", 4: "", 8: ""}
 _FLOATING: Final = FLOAT_BINARY | FLOAT_COMPARE | {"fsqrt", "fma", "fnan", "f2f", "f2s", "f2u", "fround"}
 _AMOS: Final = {"add": "amoadd", "and": "amoand", "or": "amoor", "xor": "amoxor"}
 
@@ -62,13 +62,13 @@ def shared(effect: Effect, cells: dict[str, Term], problem: Problem) -> Shared:
 
 
 class SharedExpressions(Expressions):
-    """Emits IR for events, and what they and the live-out cells need."""
+    """Emits IR for events, and what they and the live-out cells need. ``target``: the problem's."""
 
     def __init__(self, function: str, problem: Problem, strict: bool) -> None:
         self._wide: dict[str, tuple[str, int]] = {}  # a half of a vector load -> the vector, the half's first bit
         super().__init__(function, problem, strict, frozenset())
         self._guards = 0
-        self._target = problem.target
+        self.target = problem.target
         self._tso = problem.order == "tso"
 
     def accesses(self, block: Shared) -> str | None:
@@ -89,7 +89,7 @@ class SharedExpressions(Expressions):
         return None
 
     def barrier(self, orders: frozenset[str]) -> None:
-        self.add(f'call void asm sideeffect "{_BARRIERS[self._target, orders]}", "~{{memory}}"()')
+        self.add(f'call void asm sideeffect "{_BARRIERS[self.target, orders]}", "~{{memory}}"()')
 
     def bind(self, term: Term, value: str) -> None:
         """``value`` is what ``term`` stands for from here on."""
@@ -130,7 +130,7 @@ class SharedExpressions(Expressions):
             self.barrier(_BEHIND_LOAD)
 
     def _load(self, parts: Sequence[Event], as_floats: set[int]) -> None:
-        if len(parts) == 2 and self._target == "aarch64":
+        if len(parts) == 2 and self.target == "aarch64":
             assert parts[0].address is not None
             vector = self._new(f"load volatile <2 x i64>, ptr {self._place(parts[0].address)}, align 1")
             for lane, event in enumerate(parts):
@@ -150,18 +150,9 @@ class SharedExpressions(Expressions):
 
     def _store(self, parts: Sequence[Event]) -> None:
         values = [e.value for e in parts if e.value is not None]
-        if len(parts) == 2 and self._target == "aarch64":
+        if len(parts) == 2 and self.target == "aarch64":
             assert parts[0].address is not None
-            packed = self._packed(values)
-            if packed is None:
-                names = [self._vector_source(x) for x in values]
-                whole = names[0] if names[0] is not None and names[1] is not None and names[0][0] == names[1][0] else None
-                packed = f"<2 x i64> {whole[0]}" if whole is not None and whole[3] == 128 else None
-            if packed is None:
-                vector = "poison"
-                for lane, x in enumerate(values):
-                    vector = self._new(f"insertelement <2 x i64> {vector}, i64 {self._hidden(x, 64)}, i64 {lane}")
-                packed = f"<2 x i64> {vector}"
+            packed = self._packed(values) or self._whole(values) or self._inserted(values)
             self.add(f"store volatile {packed}, ptr {self._place(parts[0].address)}, align 1")
             return
         for event, x in zip(parts, values, strict=True):
@@ -169,11 +160,24 @@ class SharedExpressions(Expressions):
             source = self._vectors.get(x.attr) if x.op == "var" else None
             if x.id in self._floats:
                 operand = f"{'float' if x.width == 32 else 'double'} {self._floats[x.id]}"
-            elif source is not None and (self._target == "riscv64" or _alone(x.attr, self._vectors)):
+            elif source is not None and (self.target == "riscv64" or _alone(x.attr, self._vectors)):
                 operand = f"double {source}"
             else:
                 operand = f"i{x.width} {self.value(x)}"
             self.add(f"store volatile {operand}, ptr {self._place(event.address)}, align 1")
+
+    def _whole(self, halves: Sequence[Term]) -> str | None:
+        """The vector register or load whose two halves these are, with its type."""
+        low, high = map(self._vector_source, halves)
+        if low is None or high is None or low[0] != high[0] or (low[2], high[2], low[3]) != (0, 64, 128):
+            return None
+        return f"<2 x i64> {low[0]}"
+
+    def _inserted(self, halves: Sequence[Term]) -> str:
+        vector = "poison"
+        for lane, x in enumerate(halves):
+            vector = self._new(f"insertelement <2 x i64> {vector}, i64 {self._hidden(x, 64)}, i64 {lane}")
+        return f"<2 x i64> {vector}"
 
     def _place(self, address: Term) -> str:
         return self._new(f"inttoptr i64 {self.value(address)} to ptr")
@@ -205,7 +209,7 @@ class _Atomic:
 
     def __init__(self, emitter: SharedExpressions, event: Event) -> None:
         assert event.address is not None and event.stored is not None and event.value is not None
-        self.emit_text: Callable[[str], str] = emitter.define
+        self.define: Callable[[str], str] = emitter.define
         self.out, self.size, self.stored = emitter, event.size, event.stored
         self.found = [x for x in t.walk(event.value) if x.op == "var"]
         self.found.sort(key=lambda x: int(x.attr.partition(":")[2]))
@@ -213,7 +217,7 @@ class _Atomic:
 
     def emit(self) -> str | None:
         """Gives the bit that says whether it failed; None if it cannot."""
-        if self.out._target == "aarch64":
+        if self.out.target == "aarch64":
             return self._exclusive_pair() if self.size == 16 else self._exclusive_aarch64()
         if self.size == 16:
             raise Unsupported("an atomic access of 16 bytes")
@@ -227,24 +231,24 @@ class _Atomic:
     def _exclusive_aarch64(self) -> str:
         kind, view = ("i64", "x") if self.size == 8 else ("i32", "w")
         suffix = _SUFFIX[self.size]
-        old = self.emit_text(f'call {kind} asm sideeffect "ldxr{suffix} ${{0:{view}}}, [$1]", "=r,r"(i64 {self.address})')
+        old = self.define(f'call {kind} asm sideeffect "ldxr{suffix} ${{0:{view}}}, [$1]", "=r,r"(i64 {self.address})')
         width = 8 * self.size
-        self.out.bind(self.found[0], old if width >= 32 else self.emit_text(f"trunc i32 {old} to i{width}"))
+        self.out.bind(self.found[0], old if width >= 32 else self.define(f"trunc i32 {old} to i{width}"))
         new = self.out.value(self.stored)
         if width < 32:
-            new = self.emit_text(f"zext i{width} {new} to i32")
-        failed = self.emit_text(f'call i32 asm sideeffect "stlxr{suffix} ${{0:w}}, ${{1:{view}}}, [$2]", '
+            new = self.define(f"zext i{width} {new} to i32")
+        failed = self.define(f'call i32 asm sideeffect "stlxr{suffix} ${{0:w}}, ${{1:{view}}}, [$2]", '
                                 f'"=&r,r,r,~{{memory}}"({kind} {new}, i64 {self.address})')  # fmt: skip
-        return self.emit_text(f"icmp ne i32 {failed}, 0")
+        return self.define(f"icmp ne i32 {failed}, 0")
 
     def _exclusive_pair(self) -> str:
-        both = self.emit_text('call { i64, i64 } asm sideeffect "ldxp $0, $1, [$2]", "=&r,=&r,r"' f"(i64 {self.address})")
+        both = self.define('call { i64, i64 } asm sideeffect "ldxp $0, $1, [$2]", "=&r,=&r,r"' f"(i64 {self.address})")
         for number, x in enumerate(self.found):
-            self.out.bind(x, self.emit_text(f"extractvalue {{ i64, i64 }} {both}, {number}"))
+            self.out.bind(x, self.define(f"extractvalue {{ i64, i64 }} {both}, {number}"))
         new = [self.out.value(t.extract(self.stored, low, 64)) for low in (0, 64)]
-        failed = self.emit_text('call i32 asm sideeffect "stlxp ${0:w}, $1, $2, [$3]", "=&r,r,r,r,~{memory}"'
+        failed = self.define('call i32 asm sideeffect "stlxp ${0:w}, $1, $2, [$3]", "=&r,r,r,r,~{memory}"'
                                 f"(i64 {new[0]}, i64 {new[1]}, i64 {self.address})")  # fmt: skip
-        return self.emit_text(f"icmp ne i32 {failed}, 0")
+        return self.define(f"icmp ne i32 {failed}, 0")
 
     # RISC-V
 
@@ -266,25 +270,25 @@ class _Atomic:
         return None
 
     def _amo_call(self, operation: str, suffix: str, operand: str, address: str) -> str:
-        return self.emit_text(f'call i64 asm sideeffect "{operation}.{suffix}.aqrl $0, $1, ($2)", "=r,r,r,~{{memory}}"'
+        return self.define(f'call i64 asm sideeffect "{operation}.{suffix}.aqrl $0, $1, ($2)", "=r,r,r,~{{memory}}"'
                               f"(i64 {operand}, i64 {address})")  # fmt: skip
 
     def _reserved(self, suffix: str, address: str) -> str:
-        return self.emit_text(f'call i64 asm sideeffect "lr.{suffix}.aq $0, ($1)", "=r,r"(i64 {address})')
+        return self.define(f'call i64 asm sideeffect "lr.{suffix}.aq $0, ($1)", "=r,r"(i64 {address})')
 
     def _conditional(self, suffix: str, new: str, address: str) -> str:
-        failed = self.emit_text(f'call i64 asm sideeffect "sc.{suffix}.aqrl $0, $1, ($2)", "=r,r,r,~{{memory}}"'
+        failed = self.define(f'call i64 asm sideeffect "sc.{suffix}.aqrl $0, $1, ($2)", "=r,r,r,~{{memory}}"'
                                 f"(i64 {new}, i64 {address})")  # fmt: skip
-        return self.emit_text(f"icmp ne i64 {failed}, 0")
+        return self.define(f"icmp ne i64 {failed}, 0")
 
     def _whole_word(self, operation: tuple[str, Term] | None) -> str | None:
         suffix, width = ("d", 64) if self.size == 8 else ("w", 32)
 
         def whole(value: str) -> str:
-            return value if width == 64 else self.emit_text(f"sext i32 {value} to i64")
+            return value if width == 64 else self.define(f"sext i32 {value} to i64")
 
         def narrow(value: str) -> str:
-            return value if width == 64 else self.emit_text(f"trunc i64 {value} to i32")
+            return value if width == 64 else self.define(f"trunc i64 {value} to i32")
 
         if operation is not None:
             operand = whole(self.out.value(operation[1]))
@@ -295,7 +299,7 @@ class _Atomic:
 
     def _part_of_word(self, operation: tuple[str, Term] | None) -> str | None:
         """Bytes in their word. Of the address of a half, bit 0 stays, so that a misaligned one traps."""
-        define, width = self.emit_text, 8 * self.size
+        define, width = self.define, 8 * self.size
         place = define(f"and i64 {self.address}, {-4 if self.size == 1 else -3}")
         offset = define(f"and i64 {self.address}, {3 if self.size == 1 else 2}")
         by = define(f"shl i64 {offset}, 3")

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from guesssketch import dwarf
 from guesssketch.errors import Untranslatable
 from guesssketch.liveness import ARGUMENTS, Live
+from guesssketch.problem import MemoryOrder
 from guesssketch.program import Block, Call, Place, Program, TailCall
 from guesssketch.prototypes import Signature, Table, from_headers, library, parse_signature
 from guesssketch.resolve import BlockId, FunctionId, Resolver, blocks
 from guesssketch.runtime import LONGJMP, SETJMP
 from guesssketch.threadlocal import TLS
+from guesssketch.wall import barriers
 from guesssketch.wall.calls import TARGETS, Glue, glue, needs_types, signature_of
 from guesssketch.wall.places import X86_INTEGERS, Piece, Register, Unsupported, x86_places
 
@@ -39,10 +42,12 @@ class Boundary:
 
     assumptions: what is taken for granted about calls, each said once. closed: functions that native code cannot enter.
     pointers: external functions whose address is that of a pointer of ours (``TARGETS[target].pointer``).
+    order: of memory accesses; under ``tso`` barriers stand around what crosses.
     """
 
-    def __init__(self, program: Program, resolver: Resolver, target: str, prototypes: tuple[Path, ...] = ()) -> None:
-        self.program, self.resolver, self.target = program, resolver, target
+    def __init__(self, program: Program, resolver: Resolver, target: str, prototypes: tuple[Path, ...] = (),
+                 order: MemoryOrder = "relaxed") -> None:  # fmt: skip
+        self.program, self.resolver, self.target, self.order = program, resolver, target, order
         self._given = from_headers(prototypes)
         self._debug = [dwarf.signatures(file) for file in program.objects]
         self._tables: list[Table] = [self._given, *(Table(d.external) for d in self._debug), library()]
@@ -56,6 +61,8 @@ class Boundary:
         self._plan_entries()
         if problems:
             raise Untranslatable(problems)
+        if order == "tso":
+            self.glue = {name: _fenced(one, target) for name, one in self.glue.items()}
 
     # --- what liveness asks ---
 
@@ -267,7 +274,17 @@ class Boundary:
         """The native entry's lines, behind its label. ``floats``: see ``riscv64.native_entry``."""
         wall = TARGETS[self.target]
         lines: list[str] = wall.closed_entry(inner) if at in self.closed else wall.native_entry(inner, self.signature(at), floats)
-        return lines
+        return barriers.inward(lines, self.target) if self.order == "tso" else lines
+
+    def indirect_call(self, label: str) -> list[str]:
+        """The lines of the helper behind every indirect call."""
+        lines: list[str] = TARGETS[self.target].indirect_call(label)
+        return barriers.outward(lines, self.target) if self.order == "tso" else lines
+
+
+def _fenced(one: Glue, target: str) -> Glue:
+    inline = None if one.inline is None else tuple(barriers.outward(one.inline, target))
+    return replace(one, inline=inline, stub=tuple(barriers.outward(one.stub, target)))
 
 
 def _live(pieces: Iterator[Piece] | tuple[Piece, ...]) -> Live:

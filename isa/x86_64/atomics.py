@@ -13,7 +13,7 @@ from isa import terms as t
 from isa.machine import EVERY_ORDER, Instruction
 from isa.terms import Term
 from isa.x86_64.decode import decode
-from isa.x86_64.lifter import X86Lifter, X86Override
+from isa.x86_64.lifter import REGISTERS, X86Lifter, X86Override
 from isa.x86_64.semantics import compare_flags, sum_flags
 
 # LFENCE orders what TSO orders anyway, SFENCE stores that went past the caches; MFENCE everything.
@@ -66,9 +66,11 @@ def _exchange(lifter: X86Lifter, instruction: Instruction) -> bool:
 def _exchange_add(lifter: X86Lifter, instruction: Instruction) -> bool:
     place, source = lifter.decoded(instruction).operands
     old, more = lifter.get(instruction, place), lifter.get(instruction, source)
+    total = t.add(old, more)
     sum_flags(lifter, old, more)
-    lifter.put(instruction, source, old)
-    lifter.put(instruction, place, t.add(old, more))
+    written = [(source, old), (place, total)]
+    for operand, value in reversed(written) if place.kind == "mem" else written:  # an address may be in the source register
+        lifter.put(instruction, operand, value)
     return True
 
 
@@ -76,15 +78,14 @@ def _compare_exchange(lifter: X86Lifter, instruction: Instruction) -> bool:
     place, source = lifter.decoded(instruction).operands
     old, new = lifter.get(instruction, place), lifter.get(instruction, source)
     accumulator = _ACCUMULATORS[old.width]
-    expected = lifter.general(accumulator)
+    expected, whole = lifter.general(accumulator), lifter.cell("rax")
+    if place.kind == "reg" and REGISTERS[place.register][0] == "rax":
+        lifter.refuse(f"the accumulator as destination: {instruction.text}")
     same = t.eq(old, expected)
     compare_flags(lifter, expected, old)
-    whole = lifter.cell("rax")
+    lifter.put(instruction, place, t.ite(same, new, old))
     lifter.set_general(accumulator, old)
     lifter.set_cell("rax", t.ite(same, whole, lifter.cell("rax")))
-    if place.register.strip("erlx") == "a":
-        lifter.refuse(f"the accumulator as destination: {instruction.text}")
-    lifter.put(instruction, place, t.ite(same, new, old))
     return True
 
 

@@ -99,7 +99,7 @@ def test_a_repeated_store_is_guarded() -> None:
     assert effect.condition is t.and_(t.ne(RCX, t.const(0, 64)), t.ne(left, t.const(0, 64)))
 
 
-@pytest.mark.parametrize("text", ["lock cmp dword ptr [rdi], 1", "lock add eax, 1", "fld qword ptr [rdi]",
+@pytest.mark.parametrize("text", ["fld qword ptr [rdi]",
                                   "vaddps ymm0, ymm1, ymm2", "cpuid", "std", "syscall"])  # fmt: skip
 def test_what_has_no_semantics_is_opaque(text: str) -> None:
     assert _lift(text).opaque
@@ -107,6 +107,12 @@ def test_what_has_no_semantics_is_opaque(text: str) -> None:
 
 def test_a_jump_in_the_middle_is_refused() -> None:
     assert _lift("je taken; add eax, 1").opaque
+
+
+def test_a_compare_that_succeeds_leaves_the_upper_half_of_the_accumulator() -> None:
+    found = _lift("lock cmpxchg dword ptr [rdi], ecx").cells["rax"]
+    old = t.load(t.memory(), t.var("rdi", 64), 32)
+    assert found is t.ite(t.eq(old, t.extract(RAX, 0, 32)), RAX, t.zext(old, 64))
 
 
 def test_undefined_flags_are_undefined() -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from guesssketch import prove
-from solver.verdict import Proved, Refuted
+from guesssketch.api import prove
+from solver.verdict import Proved, Refuted, Verdict
 
 LOOP_A64 = ["1:", "ldxr w6, [x0]", "add w7, w6, w8", "stlxr w16, w7, [x0]", "cbnz w16, 1b", "dmb ish"]
 LOOP_RV64 = ["1:", "lr.w.aq t0, (a0)", "add t1, t0, a6", "sc.w.aqrl t2, t1, (a0)", "bnez t2, 1b"]
@@ -14,7 +14,7 @@ BYTE_RV64 = ["1:", "andi t0, a0, -4", "slli t1, a0, 3", "andi t1, t1, 24", "lr.w
 ADD = "lock add dword ptr [rdi], eax"
 
 
-def verdict(target: str, source: str, code: list[str], **headers: str) -> Proved | Refuted | object:
+def verdict(target: str, source: str, code: list[str], **headers: str) -> Verdict:
     lines = [f"target: {target}", *(f"{name.replace('_', '-')}: {value}" for name, value in headers.items())]
     return prove("\n".join([*lines, "source:", *source.split("; "), "code:", *code]) + "\n")
 
@@ -57,6 +57,7 @@ def test_one_indivisible_access_with_barriers_is_proved(target: str, source: str
         ("aarch64", ADD, without(LOOP_A64, "cbnz w16, 1b", "cbz w16, 1b"), "behind the atomic access"),
         ("aarch64", ADD, without(LOOP_A64, "ldxr w6, [x0]", "ldxr w6, [x0]", "mov w8, w6"), "rax after a failed round"),
         ("aarch64", ADD, without(LOOP_A64, "ldxr w6, [x0]", "ldxr w6, [x1]"), "without its load-exclusive"),
+        ("aarch64", ADD, without(LOOP_A64, "cbnz w16, 1b", "cbz w16, 2f", "str w6, [x1]", "2:", "cbnz w16, 1b"), "in a failed round"),
         ("aarch64", ADD, [*LOOP_A64, "ldr w6, [x0]"], "atomic, load where"),
         ("aarch64", "mov eax, dword ptr [rdi]", ["ldxr w8, [x0]"], "exclusive accesses"),
         ("aarch64", "mfence", ["dmb ishld"], "barrier is missing"),
