@@ -37,6 +37,7 @@ MARK: Final = "eor x17, x17, xzr, ror #53"  # first instruction of every native 
 MARK_WORD: Final = 0xCADFD631
 UNKNOWN_SLOTS: Final = 8  # stack slots copied where the number of stack arguments is not known
 _EXTEND: Final = {"i8": "sxtb", "u8": "uxtb", "i16": "sxth", "u16": "uxth"}
+EVENTS: Final = 100  # of one epoll_wait
 _FRAME: Final = 64  # of a native entry: x29, x30, x25-x28
 
 
@@ -118,11 +119,12 @@ def _frame(size: int, body: Sequence[str]) -> list[str]:
     return [*before, *body, *after]
 
 
-def call_stub(symbol: str, signature: Signature, before: Sequence[str] = (), after: Sequence[str] = ()) -> list[str]:
-    """A call with a frame. ``before`` and ``after``: conversions on x86-64's side of the moves; they may use x16, x17 and
-    the 8 bytes at the top of the frame. Raises Unsupported."""
+def call_stub(symbol: str, signature: Signature, before: Sequence[str] = (), after: Sequence[str] = (),
+              space: int = 0) -> list[str]:  # fmt: skip
+    """A call with a frame. ``before`` and ``after``: conversions on x86-64's side of the moves; they may use x16, x17, the
+    8 bytes at sp + 8, and ``space`` more from sp + 16 on, where nothing is passed on the stack. Raises Unsupported."""
     places = a64_places(signature)
-    size = -(-places.stack // 16) * 16 + 16
+    size = -(-places.stack // 16) * 16 + 16 + space
     hidden = x86_places(signature).hidden
     body = [*before, *_moves(argument_moves(signature, "aarch64", "out"), "x28", "sp"), f"bl {symbol}"]
     if hidden is not None:
@@ -213,6 +215,35 @@ def open_flags(parameter: int) -> list[str]:
     register = f"x{parameter}"
     return [f"ubfx x16, {register}, #14, #2", f"ubfx x17, {register}, #16, #2", f"bfi {register}, x17, #14, #2",
             f"bfi {register}, x16, #16, #2"]  # fmt: skip
+
+
+def initialiser_stub(symbol: str, signature: Signature, parameter: int, size: int) -> list[str]:
+    """A call that fills what ``parameter`` points to, ``size`` bytes on x86-64 and more natively: through the frame."""
+    work = "x17" if size % 8 == 0 else "w17"
+    copy = [line for at in range(0, size, 8) for line in (f"ldr {work}, [sp, #{16 + at}]", f"str {work}, [x16, #{at}]")]
+    return call_stub(symbol, signature, before=[f"str x{parameter}, [sp, #8]", f"add x{parameter}, sp, #16"],
+                     after=["cbnz w8, 1f", "ldr x16, [sp, #8]", *copy, "1:"], space=80)  # fmt: skip
+
+
+def epoll_event() -> list[str]:
+    """The event that ``epoll_ctl`` gets, from x86-64's 12 packed bytes to 16, in the frame."""
+    return ["cbz x3, 1f", "ldr w16, [x3]", "ldur x17, [x3, #4]", "stp x16, x17, [sp, #16]", "add x3, sp, #16", "1:"]
+
+
+def epoll_wait_stub(symbol: str, signature: Signature) -> list[str]:
+    """At most EVENTS events, which the kernel allows at any time, are got in the frame and packed."""
+    return call_stub(symbol, signature, space=16 * EVENTS, before=[
+        "str x1, [sp, #8]", "add x1, sp, #16", f"mov w16, #{EVENTS}", "cmp w2, w16", "csel w2, w2, w16, lt",
+    ], after=[
+        "cmp w8, #0", "b.le 2f", "ldr x0, [sp, #8]", "add x1, sp, #16", "mov w2, w8", "1:",
+        "ldr w16, [x1]", "ldr x17, [x1, #8]", "str w16, [x0], #4", "str x17, [x0], #8", "add x1, x1, #16", "subs w2, w2, #1",
+        "b.ne 1b", "2:",
+    ])  # fmt: skip
+
+
+def stopped_by(parameter: int, bit: int) -> list[str]:
+    """The program stops if this bit of an argument is set."""
+    return [f"tbz x{parameter}, #{bit}, 1f", "brk #1", "1:"]
 
 
 def stat_stub(symbol: str, signature: Signature, buffer: int) -> list[str]:

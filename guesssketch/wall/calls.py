@@ -39,6 +39,14 @@ _OPEN_FLAGS: Final = {"open": 1, "open64": 1, "openat": 2, "openat64": 2, "__ope
                       "__openat64_2": 2}  # fmt: skip
 _STAT: Final = {name + wide: buffer for wide in ("", "64") for name, buffer in
                 (("stat", 1), ("fstat", 1), ("lstat", 1), ("fstatat", 2))}  # fmt: skip
+# What initialises an object that AArch64 has larger than x86-64: the parameter, and x86-64's size (bits/pthreadtypes-arch.h).
+_INITIALISERS: Final = {
+    "pthread_mutex_init": (0, 40), "mtx_init": (0, 40), "pthread_attr_init": (0, 56), "pthread_getattr_np": (1, 56),
+    "pthread_getattr_default_np": (0, 56), "pthread_mutexattr_init": (0, 4), "pthread_condattr_init": (0, 4),
+    "pthread_barrierattr_init": (0, 4),
+}  # fmt: skip
+_EPOLL: Final = ("epoll_wait", "epoll_pwait", "epoll_pwait2")
+_GLOB: Final = ("glob", "glob64", "globfree", "globfree64")
 _REFUSED: Final = {"syscall": "system call numbers differ between the machines",
                    "__tls_get_addr": "not in the sequence of a thread-local storage model",
                    "vfork": "it returns twice into the same frame",
@@ -85,8 +93,16 @@ def glue(name: str, signature: Signature | None, tables: list[Table], target: st
         assumption = f"unprototyped call to {name}: at most 14 integers and 8 floats, no structs by value, result in registers"
         return Glue(None, tuple(wall.unknown_stub(symbol)), assumption)
     layout = next((structs for table in tables if (structs := table.layouts.get((name, target)))), ())
-    if layout and name not in _STAT:
+    if layout and name not in _CONVERTED:
         raise Unsupported(f"{target} lays out struct {layout[0]} otherwise")
+    if layout and name in _INITIALISERS:
+        return Glue(None, tuple(wall.initialiser_stub(symbol, signature, *_INITIALISERS[name])))
+    if name in _EPOLL:
+        return Glue(None, tuple(wall.epoll_wait_stub(symbol, signature)))
+    if name == "epoll_ctl":
+        return Glue(None, tuple(wall.call_stub(symbol, signature, before=wall.epoll_event(), space=16)))
+    if name in ("glob", "glob64"):
+        return Glue(None, tuple(wall.call_stub(symbol, signature, before=wall.stopped_by(1, 6))))  # GLOB_ALTDIRFUNC
     if name in _STAT:
         return Glue(None, tuple(wall.stat_stub(symbol, signature, _STAT[name])))
     if signature.variadic:
@@ -98,10 +114,13 @@ def glue(name: str, signature: Signature | None, tables: list[Table], target: st
     return Glue(tuple(wall.simple_call(symbol, signature)) if simple else None, stub)
 
 
+_CONVERTED: Final = frozenset((*_STAT, *_INITIALISERS, *_EPOLL, *_GLOB, "epoll_ctl"))
+
+
 def needs_types(name: str, signature: Signature, target: str) -> bool:
     """Whether a call through a pointer, which does not know the callee's types, would go wrong natively."""
     codes = [kind.code for kind in signature.parameters]
-    if name in _STAT or name in _OPEN_FLAGS or signature.variadic or "va_list" in codes or len(codes) > 14:
+    if name in _CONVERTED or name in _OPEN_FLAGS or signature.variadic or "va_list" in codes or len(codes) > 14:
         return True
     if target == "riscv64" and not {"ptr", "i32", "u32", "f64"}.issuperset(codes):
         return True

@@ -38,6 +38,7 @@ RED: Final = 256  # bytes kept free between rsp and sp: the red zone, and the fr
 MARK_WORD: Final = 0x5A9D3037  # ``lui zero, ...``, a hint: first word of every native entry made here, and of nothing else
 UNKNOWN_SLOTS: Final = 8  # stack slots copied where the number of stack arguments is not known
 SAVED_FLOATS: Final = (8, 9, *range(18, 28))  # fs0-fs11, homes of high halves
+EVENTS: Final = 100  # of one epoll_wait
 SLOTS: Final = 128  # arguments of one variadic call; runtime/riscv64_varargs.c has the same number
 VARARGS: Final = ".Lgs_varargs"
 _SAVED: Final = tuple(range(22, 28))  # s6-s11; s0 and ra besides
@@ -121,10 +122,12 @@ def _frame(size: int, body: Sequence[str]) -> list[str]:
             *body, f"ld ra, {total - 16}(sp)", f"addi sp, sp, {total}", ".cfi_def_cfa 2, 0", ".cfi_restore 1", "ret"]  # fmt: skip
 
 
-def call_stub(symbol: str, signature: Signature, before: Sequence[str] = (), after: Sequence[str] = ()) -> list[str]:
-    """A call with a frame. ``before`` and ``after``: conversions on x86-64's side of the moves. Raises Unsupported."""
+def call_stub(symbol: str, signature: Signature, before: Sequence[str] = (), after: Sequence[str] = (),
+              space: int = 0) -> list[str]:  # fmt: skip
+    """A call with a frame. ``before`` and ``after``: conversions on x86-64's side of the moves; they may use x5-x7, the 8 bytes
+    at sp + 8, and ``space`` more from sp + 16 on, where nothing is passed on the stack. Raises Unsupported."""
     places = rv_places(signature)
-    size = -(-places.stack // 16) * 16 + 16
+    size = -(-places.stack // 16) * 16 + 16 + space
     body = [*before, *_moves(argument_moves(signature, "riscv64", "out"), "x22", "sp", True), f"call {symbol}"]
     if x86_places(signature).hidden is not None:
         body[:0] = [f"sd x10, {size - 16}(sp)"]
@@ -219,6 +222,28 @@ def va_list_stub(symbol: str, signature: Signature, name: str) -> list[str]:
 def open_flags(parameter: int) -> list[str]:
     """Nothing: RISC-V Linux has x86-64's numbers."""
     return []
+
+
+def epoll_event() -> list[str]:
+    """The event that ``epoll_ctl`` gets, from x86-64's 12 packed bytes to 16, in the frame."""
+    return ["beqz x13, 1f", "lw x5, 0(x13)", "lwu x6, 4(x13)", "lwu x7, 8(x13)", "sd x5, 16(sp)", "sw x6, 24(sp)", "sw x7, 28(sp)",
+            "addi x13, sp, 16", "1:"]  # fmt: skip
+
+
+def epoll_wait_stub(symbol: str, signature: Signature) -> list[str]:
+    """At most EVENTS events, which the kernel allows at any time, are got in the frame and packed."""
+    return call_stub(symbol, signature, space=16 * EVENTS, before=[
+        "sd x11, 8(sp)", "addi x11, sp, 16", f"li x5, {EVENTS}", "sext.w x12, x12", "blt x12, x5, 1f", "mv x12, x5", "1:",
+    ], after=[
+        "blez x16, 2f", "ld x10, 8(sp)", "addi x11, sp, 16", "mv x12, x16", "1:",
+        "lw x5, 0(x11)", "lw x6, 8(x11)", "lw x7, 12(x11)", "sw x5, 0(x10)", "sw x6, 4(x10)", "sw x7, 8(x10)",
+        "addi x10, x10, 12", "addi x11, x11, 16", "addi x12, x12, -1", "bnez x12, 1b", "2:",
+    ])  # fmt: skip
+
+
+def stopped_by(parameter: int, bit: int) -> list[str]:
+    """The program stops if this bit of an argument is set."""
+    return [f"srli x5, x{10 + parameter}, {bit}", "andi x5, x5, 1", "beqz x5, 1f", "ebreak", "1:"]
 
 
 def stat_stub(symbol: str, signature: Signature, buffer: int) -> list[str]:
