@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from guesssketch.prototypes import Signature
+from guesssketch.prototypes import SYSCALL, UNKNOWN, Signature
 from guesssketch.wall.places import (
     AddressOf,
     Behind,
@@ -37,6 +37,7 @@ MARK: Final = "eor x17, x17, xzr, ror #53"  # first instruction of every native 
 MARK_WORD: Final = 0xCADFD631
 UNKNOWN_SLOTS: Final = 8  # stack slots copied where the number of stack arguments is not known
 _EXTEND: Final = {"i8": "sxtb", "u8": "uxtb", "i16": "sxth", "u16": "uxth"}
+MANY: Final = 62  # stack slots of a call whose arguments end with a null pointer
 EVENTS: Final = 100  # of one epoll_wait
 _FRAME: Final = 64  # of a native entry: x29, x30, x25-x28
 
@@ -159,14 +160,31 @@ def _fetched(signature: Signature, base: str, offset: int) -> list[str]:
     return lines
 
 
-def unknown_stub(symbol: str) -> list[str]:
+def unknown_stub(symbol: str, slots: int = UNKNOWN_SLOTS) -> list[str]:
     """A call without a prototype: scalars in registers agree already; integers 7 and 8 and the next stack slots are copied."""
-    return _frame(8 * UNKNOWN_SLOTS, [*_unknown_arguments(), f"bl {symbol}", "mov x8, x0", "mov x2, x1"])
+    return _frame(8 * slots, [*_unknown_arguments(slots), f"bl {symbol}", "mov x8, x0", "mov x2, x1"])
 
 
-def _unknown_arguments() -> list[str]:
+def plain_variadic_stub(symbol: str, fixed: Signature, name: str) -> list[str]:
+    """A variadic call to a function that has no ``v`` form."""
+    return unknown_stub(symbol)
+
+
+def pointers_stub(symbol: str) -> list[str]:
+    """A call whose arguments are all pointers or 64-bit integers, up to MANY on the stack."""
+    return unknown_stub(symbol, MANY)
+
+
+def syscall_stub(symbol: str, numbers: Sequence[int]) -> list[str]:
+    """``syscall()``: its number is looked up in ``numbers``, where UNKNOWN stops the program."""
+    before = [f"mov w16, #{len(numbers)}", "cmp x0, x16", "b.hs 1f", "adr x16, 3f", "ldrh w0, [x16, x0, lsl #1]",
+              f"mov w16, #{UNKNOWN}", "cmp w0, w16", "b.ne 2f", "1:", "brk #1", "2:"]  # fmt: skip
+    return [*call_stub(symbol, SYSCALL, before=before), "3:", *(f".hword {n}" for n in numbers), ".p2align 2"]
+
+
+def _unknown_arguments(slots: int) -> list[str]:
     lines = ["ldp x6, x7, [x28]"]
-    for offset in range(0, 8 * UNKNOWN_SLOTS, 16):
+    for offset in range(0, 8 * slots, 16):
         lines += [f"ldp x8, x17, [x28, #{16 + offset}]", f"stp x8, x17, [sp, #{offset}]"]
     return lines
 
@@ -177,7 +195,7 @@ def indirect_call(label: str) -> list[str]:
     return [
         "ldr w17, [x16]", f"mov w6, #{MARK_WORD & 0xFFFF:#x}", f"movk w6, #{MARK_WORD >> 16:#x}, lsl #16", "cmp w17, w6",
         f"b.ne {label}_native", "add x16, x16, #8", "br x16", f"{label}_native:",
-        *_frame(8 * UNKNOWN_SLOTS, [*_unknown_arguments(), "blr x16", "mov x8, x0", "mov x2, x1"]),
+        *_frame(8 * UNKNOWN_SLOTS, [*_unknown_arguments(UNKNOWN_SLOTS), "blr x16", "mov x8, x0", "mov x2, x1"]),
     ]  # fmt: skip
 
 

@@ -65,7 +65,7 @@ def test_dynamic_thread_local_storage(target: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("source", "reason"), [
     ("#include <setjmp.h>\nint (*taken)(struct __jmp_buf_tag *) = _setjmp;", "the address of _setjmp"),
-    ("int syscall(int, ...); int (*taken)(int, ...) = syscall;", "the address of syscall"),
+    ("int vfork(void); int (*taken)(void) = vfork;", "the address of vfork"),
     ("__attribute__((visibility(\"hidden\"), tls_model(\"local-dynamic\"))) extern _Thread_local int x; int f(void) { return x; }",
      "TLSLD is not supported"),
     ("void *__tls_get_addr(void *); void *f(void *p) { return __tls_get_addr(p); }", "not in the sequence"),
