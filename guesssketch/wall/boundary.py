@@ -162,8 +162,9 @@ class Boundary:
             if name in variables or name in SETJMP | LONGJMP or signature is None:
                 continue
             try:
+                made = glue(name, signature, self._tables, self.target)
                 if needs_types(name, signature, self.target):
-                    self.glue.setdefault(name, glue(name, signature, self._tables, self.target))
+                    self.glue.setdefault(name, made)
                     self.pointers.add(name)
             except Unsupported as error:
                 yield f"{where}: the address of {name}: {error}"
