@@ -32,7 +32,8 @@ class Generator:
         """A type by its name, and its leaves (of a union: those of the first member)."""
         r = self.random
         kind, same = r.random(), self._scalar() if r.random() < 0.35 else None
-        members, leaves = [], []
+        members: list[str] = []
+        leaves: Leaves = []
         for index in range(r.choice([1, 1, 2, 2, 2, 3, 3, 4, 5])):
             path, shape = f"m{index}", r.random()
             if depth < 2 and shape < 0.15:
@@ -77,7 +78,10 @@ class Generator:
 
     def files(self, count: int) -> tuple[str, str]:
         """guest.c, which has main, and native.c."""
-        guest, native, prototypes, calls = [], [], [], []
+        guest: list[str] = []
+        native: list[str] = []
+        prototypes: list[str] = []
+        calls: list[str] = []
         for i in range(count):
             many = self.random.choice([1, 1, 2, 2, 3, 4, 6, 9])
             kinds = [self._struct()[0] if self.random.random() < 0.5 else self._scalar() for _ in range(many)]

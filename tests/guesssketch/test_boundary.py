@@ -38,8 +38,9 @@ def linker(target: str) -> list[str]:
 
 
 def output_of(program: Path, target: str, **environment: str) -> str:
-    command = [f"qemu-{target}", "-L", f"/usr/{target}-linux-gnu", program]
-    return subprocess.run(command, check=True, capture_output=True, text=True, env=os.environ | environment).stdout
+    command = [f"qemu-{target}", "-L", f"/usr/{target}-linux-gnu", str(program)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=dict(os.environ) | environment)
+    return done.stdout
 
 
 @pytest.mark.parametrize("target", TARGETS)
