@@ -165,8 +165,13 @@ def unknown_stub(symbol: str, slots: int = UNKNOWN_SLOTS) -> list[str]:
     return _frame(8 * slots, [*_unknown_arguments(slots), f"bl {symbol}", "mov x8, x0", "mov x2, x1"])
 
 
-def plain_variadic_stub(symbol: str, fixed: Signature, name: str) -> list[str]:
-    """A variadic call to a function that has no ``v`` form."""
+def formatted_stub(symbol: str, fixed: Signature, name: str) -> list[str]:
+    """A variadic call to a function that has a format, but no ``v`` form."""
+    return unknown_stub(symbol)
+
+
+def plain_variadic_stub(symbol: str, fixed: Signature) -> list[str]:
+    """A variadic call to a function that has neither."""
     return unknown_stub(symbol)
 
 

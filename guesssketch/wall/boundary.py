@@ -70,6 +70,7 @@ class Boundary:
         live: Live = {}
         if signature.variadic:
             live |= {cell: bits for cell, bits in ARGUMENTS.items() if not cell.endswith(".hi") and cell != "rax"}
+            live |= {"rax": 8} if self.glue[name].reads_al else {}
         places = x86_places(signature)
         live |= _live(piece for pieces in places.arguments for piece in pieces)
         return live | ({"rdi": 64} if places.hidden else {})

@@ -36,6 +36,7 @@ COMPILER: Final = {
 # Variadic functions whose further arguments are integers or pointers, at most one: POSIX and Linux manual pages.
 _INTEGER_VARIADIC: Final = frozenset({"open", "open64", "openat", "openat64", "fcntl", "fcntl64", "ioctl", "prctl", "semctl",
                                       "mremap", "ulimit", "sem_open", "mq_open"})  # fmt: skip
+_FORMATTED: Final = frozenset({"error", "error_at_line", "argp_error", "argp_failure", "__asprintf", "__obstack_printf_chk"})
 _POINTER_VARIADIC: Final = frozenset({"execl", "execlp", "execle"})
 _OPEN_FLAGS: Final = {"open": 1, "open64": 1, "openat": 2, "openat64": 2, "__open_2": 1, "__open64_2": 1, "__openat_2": 2,
                       "__openat64_2": 2}  # fmt: skip
@@ -59,11 +60,13 @@ _REFUSED: Final = {**dict.fromkeys(("fegetexceptflag", "fesetexceptflag"), "it s
 @dataclass(frozen=True)
 class Glue:
     """How to call an external function. inline: lines in place of the call, or None if only the stub will do. stub: a
-    function under the same calling convention as translated ones, its body. assumption: said in the report."""
+    function under the same calling convention as translated ones, its body. assumption: said in the report. reads_al: it
+    asks how many floating-point arguments there are."""
 
     inline: tuple[str, ...] | None
     stub: tuple[str, ...]
     assumption: str = ""
+    reads_al: bool = False
 
 
 def signature_of(name: str, tables: list[Table]) -> Signature | None:
@@ -155,5 +158,10 @@ def _variadic(name: str, signature: Signature, tables: list[Table], target: str)
         return Glue(None, tuple(wall.variadic_stub(quoted(listed), signature, listed)))
     if name in _POINTER_VARIADIC:
         return Glue(None, tuple(wall.pointers_stub(symbol)))
-    stub = tuple(wall.plain_variadic_stub(symbol, signature, name))
-    return Glue(None, stub, "" if target == "riscv64" else f"variadic call to {name}: at most 16 arguments of one kind")
+    limits = f"variadic call to {name}: at most 16 arguments of one kind"
+    if name in _FORMATTED:
+        return Glue(None, tuple(wall.formatted_stub(symbol, signature, name)), "" if target == "riscv64" else limits)
+    stub = tuple(wall.plain_variadic_stub(symbol, signature))
+    if target == "riscv64":
+        limits = f"variadic call to {name}: at most 32 arguments; it stops the program if one of them is a floating-point number"
+    return Glue(None, stub, limits, reads_al=target == "riscv64")

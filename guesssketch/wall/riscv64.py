@@ -38,6 +38,7 @@ RED: Final = 256  # bytes kept free between rsp and sp: the red zone, and the fr
 MARK_WORD: Final = 0x5A9D3037  # ``lui zero, ...``, a hint: first word of every native entry made here, and of nothing else
 UNKNOWN_SLOTS: Final = 8  # stack slots copied where the number of stack arguments is not known
 SAVED_FLOATS: Final = (8, 9, *range(18, 28))  # fs0-fs11, homes of high halves
+VARIADIC_SLOTS: Final = 24  # stack slots copied for a variadic function of unknown arguments
 MANY: Final = 96  # stack slots of a call whose arguments end with a null pointer
 EVENTS: Final = 100  # of one epoll_wait
 SLOTS: Final = 128  # arguments of one variadic call; runtime/riscv64_varargs.c has the same number
@@ -167,17 +168,32 @@ def unknown_stub(symbol: str) -> list[str]:
     raise Unsupported("its arguments are not known: compile with -g or give --prototypes FILE.h")
 
 
-def plain_variadic_stub(symbol: str, fixed: Signature, name: str) -> list[str]:
-    """A variadic call to a function that has no ``v`` form but a format. Raises Unsupported."""
+def formatted_stub(symbol: str, fixed: Signature, name: str) -> list[str]:
+    """A variadic call to a function that has a format, but no ``v`` form. Raises Unsupported."""
     return variadic_stub(symbol, fixed, name, listed=False)
+
+
+def plain_variadic_stub(symbol: str, fixed: Signature) -> list[str]:
+    """A variadic call to a function that has neither. No further argument may be a floating-point number: the program stops if
+    al says that there is one. Raises Unsupported."""
+    if any(not p.is_integer for p in fixed.parameters) or len(fixed.parameters) > 6:
+        raise Unsupported("it is variadic, and its named arguments are not all integers")
+    checked = ["andi x7, x16, 255", "beqz x7, 1f", "ebreak", "1:"]
+    for n, parameter in enumerate(fixed.parameters):
+        checked += _extended(f"x{10 + n}", f"x{10 + n}", parameter.code) if parameter.code[1:] != "64" else []
+    return _spread(symbol, VARIADIC_SLOTS, checked)
 
 
 def pointers_stub(symbol: str) -> list[str]:
     """A call whose arguments are all pointers or 64-bit integers, up to MANY on the stack."""
-    lines = ["ld x16, 0(x22)", "ld x17, 8(x22)"]
-    for offset in range(0, 8 * MANY, 8):
+    return _spread(symbol, MANY, [])
+
+
+def _spread(symbol: str, slots: int, before: list[str]) -> list[str]:
+    lines = [*before, "ld x16, 0(x22)", "ld x17, 8(x22)"]
+    for offset in range(0, 8 * slots, 8):
         lines += [f"ld x7, {16 + offset}(x22)", f"sd x7, {offset}(sp)"]
-    return _frame(8 * MANY, [*lines, f"call {symbol}", "mv x16, x10"])
+    return _frame(8 * slots, [*lines, f"call {symbol}", "mv x16, x10", "mv x12, x11"])
 
 
 def syscall_stub(symbol: str, numbers: Sequence[int]) -> list[str]:
