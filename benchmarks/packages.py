@@ -47,9 +47,13 @@ class Case:
 
 
 def reason(line: str) -> str:
-    """A refusal without the place: the instruction's mnemonic, or the callee, and why."""
-    found = re.match(r"guesssketch: \S+: [^ :]+: ((?:(?:lock|repn?e?|notrack|bnd) )?\S+)[^:]*(?::[^ ][^:]*)*: (.*)", line)
-    return f"{found[1]}: {found[2]}" if found else re.sub(r"^guesssketch: (\S+: )?", "", line)
+    """A refusal without its place: the instruction's mnemonic, with its prefix or callee, and why."""
+    found = re.match(r"guesssketch: \S+: \S+\+0x[0-9a-f]+: (.*)", line)
+    text, _, why = found[1].partition(": ") if found else ("", "", "")
+    if not why:
+        return found[1] if found else line.removeprefix("guesssketch: ")
+    words = text.split()
+    return f"{' '.join(words[: 2 if words[0] in ('call', 'lock', 'notrack', 'rep', 'repe', 'repne') else 1])}: {why}"
 
 
 def native(case: Case, built: Built) -> Path:
