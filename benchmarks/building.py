@@ -109,7 +109,7 @@ def _agree(hashes: Iterable[str], symbols: Mapping[str, tuple[set[str], set[str]
 
 def build(recipe: Recipe, compiler: str, model: str) -> Built:
     """Build ``recipe`` by such as ``gcc -O2``; what is there already is kept. Raises FailedError."""
-    folder = CACHE / "builds" / recipe.name / f"{compiler.replace(' ', '')}-{model}"
+    folder = CACHE.resolve() / "builds" / recipe.name / f"{compiler.replace(' ', '')}-{model}"
     source, store = folder / "source", folder / "store"
     if not (folder / "done").exists():
         shutil.rmtree(folder, ignore_errors=True)
