@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import random
@@ -147,17 +148,22 @@ def translate(
 
 
 class Results:
-    """Results by key in one JSON file, rewritten whole and atomically after each; safe for several threads."""
+    """Results by key in one JSON file, rewritten whole and atomically after each; safe for several threads and processes."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
-        self.entries: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        self.entries: dict[str, dict[str, Any]] = self._read()
+
+    def _read(self) -> dict[str, dict[str, Any]]:
+        found: dict[str, dict[str, Any]] = json.loads(self._path.read_text(encoding="utf-8")) if self._path.exists() else {}
+        return found
 
     def put(self, key: str, entry: dict[str, Any]) -> None:
-        with self._lock:
-            self.entries[key] = entry
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._lock, self._path.with_suffix(".lock").open("w") as locked:
+            fcntl.flock(locked, fcntl.LOCK_EX)
+            self.entries = self._read() | {key: entry}
             beside = self._path.with_suffix(".new")
             beside.write_text(json.dumps(self.entries, indent=1, sort_keys=True) + "\n", encoding="utf-8")
             os.replace(beside, self._path)
