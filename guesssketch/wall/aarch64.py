@@ -120,7 +120,7 @@ def _frame(size: int, body: Sequence[str]) -> list[str]:
 
 def call_stub(symbol: str, signature: Signature, before: Sequence[str] = (), after: Sequence[str] = ()) -> list[str]:
     """A call with a frame. ``before`` and ``after``: conversions on x86-64's side of the moves; they may use x16, x17 and
-    the 8 bytes at the top of the frame. Raises Unsupported."""
+    the 8 bytes at the top of the frame, 16 where no result is in memory. Raises Unsupported."""
     places = a64_places(signature)
     size = -(-places.stack // 16) * 16 + 16
     hidden = x86_places(signature).hidden
@@ -221,6 +221,13 @@ def stat_stub(symbol: str, signature: Signature, buffer: int) -> list[str]:
                "ldrsw x17, [x16, #56]", "str x4, [x16, #16]", "stp w3, w5, [x16, #24]", "stp w6, wzr, [x16, #32]",
                "str x7, [x16, #40]", "str x17, [x16, #56]", "stp xzr, xzr, [x16, #120]", "str xzr, [x16, #136]", "1:"]  # fmt: skip
     return call_stub(symbol, signature, before=[f"str x{buffer}, [sp, #8]"], after=convert)
+
+
+def longer_stub(symbol: str, signature: Signature, offset: int, size: int) -> list[str]:
+    """A call that writes ``size`` bytes (4 or 8) more than x86-64's would to its first parameter, at ``offset``: they are kept."""
+    view = "w17" if size == 4 else "x17"
+    return call_stub(symbol, signature, before=[f"ldr {view}, [x0, #{offset}]", "stp x0, x17, [sp]"],
+                     after=["ldp x16, x17, [sp]", f"str {view}, [x16, #{offset}]"])  # fmt: skip
 
 
 def _marked(inner: str) -> list[str]:

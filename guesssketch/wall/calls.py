@@ -39,6 +39,10 @@ _OPEN_FLAGS: Final = {"open": 1, "open64": 1, "openat": 2, "openat64": 2, "__ope
                       "__openat64_2": 2}  # fmt: skip
 _STAT: Final = {name + wide: buffer for wide in ("", "64") for name, buffer in
                 (("stat", 1), ("fstat", 1), ("lstat", 1), ("fstatat", 2))}  # fmt: skip
+# Initialize what is longer on AArch64 than on x86-64, with the same fields (glibc, bits/pthreadtypes-arch.h): (first byte that
+# x86-64's lacks, how many), which are cleared as unused.
+_LONGER: Final = {"aarch64": {"pthread_mutex_init": (40, 8), "mtx_init": (40, 8), "pthread_attr_init": (56, 8),
+                  **dict.fromkeys((f"pthread_{kind}attr_init" for kind in ("mutex", "cond", "barrier")), (4, 4))}}  # fmt: skip
 _REFUSED: Final = {"syscall": "system call numbers differ between the machines",
                    "__tls_get_addr": "not in the sequence of a thread-local storage model",
                    "vfork": "it returns twice into the same frame",
@@ -84,6 +88,8 @@ def glue(name: str, signature: Signature | None, tables: list[Table], target: st
     if signature is None:
         assumption = f"unprototyped call to {name}: at most 14 integers and 8 floats, no structs by value, result in registers"
         return Glue(None, tuple(wall.unknown_stub(symbol)), assumption)
+    if beyond := _LONGER.get(target, {}).get(name):
+        return Glue(None, tuple(wall.longer_stub(symbol, signature, *beyond)))
     layout = next((structs for table in tables if (structs := table.layouts.get((name, target)))), ())
     if layout and name not in _STAT:
         raise Unsupported(f"{target} lays out struct {layout[0]} otherwise")
@@ -101,7 +107,7 @@ def glue(name: str, signature: Signature | None, tables: list[Table], target: st
 def needs_types(name: str, signature: Signature, target: str) -> bool:
     """Whether a call through a pointer, which does not know the callee's types, would go wrong natively."""
     codes = [kind.code for kind in signature.parameters]
-    if name in _STAT or name in _OPEN_FLAGS or signature.variadic or "va_list" in codes or len(codes) > 14:
+    if name in (*_STAT, *_OPEN_FLAGS, *_LONGER.get(target, ())) or signature.variadic or "va_list" in codes or len(codes) > 14:
         return True
     if target == "riscv64" and not {"ptr", "i32", "u32", "f64"}.issuperset(codes):
         return True
