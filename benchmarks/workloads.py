@@ -73,7 +73,7 @@ def counted(counts: Path) -> int:
 
 
 def differences(one: Path, other: Path) -> list[str]:
-    """Relative paths of files that are not the same in both folders, or in one only."""
-    files = {path.relative_to(top) for top in (one, other) for path in top.rglob("*") if path.is_file()}
+    """Relative paths of files, links aside, that are not the same in both folders, or in one only."""
+    files = {path.relative_to(top) for top in (one, other) for path in top.rglob("*") if path.is_file() and not path.is_symlink()}
     return [str(f) for f in sorted(files) if not ((one / f).is_file() and (other / f).is_file()
                                                   and filecmp.cmp(one / f, other / f, shallow=False))]  # fmt: skip
