@@ -19,6 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any
 
 from harness import CACHE, FailedError, Target, run
 from sources import fetch
@@ -137,7 +138,7 @@ def build(recipe: Recipe, compiler: str, model: str) -> Built:
 def _programs(recipe: Recipe, source: Path, store: Path) -> dict[str, Program]:
     found: dict[str, Program] = {}
     for entry in _records(store):
-        path = Path(str(entry.get("program", "/")))
+        path = Path(entry.get("program", "/"))
         relative = path.relative_to(source).as_posix() if path.is_relative_to(source) else ""
         if any(fnmatch(relative, pattern) for pattern in recipe.programs):
             inputs = tuple(one if isinstance(one, str) else tuple(one) for one in entry["inputs"])
@@ -148,7 +149,7 @@ def _programs(recipe: Recipe, source: Path, store: Path) -> dict[str, Program]:
     return found
 
 
-def _records(store: Path) -> list[dict[str, list[str]]]:
+def _records(store: Path) -> list[dict[str, Any]]:
     path = store / "records.jsonl"
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
 
@@ -158,7 +159,7 @@ def cross_compile(built: Built, target: Target, level: str, model: str, folder: 
     folder.mkdir(parents=True, exist_ok=True)
     wanted = {name for program in built.programs.values() for name in program.hashes}
     for entry in _records(built.store):
-        name = str(entry.get("object", ""))
+        name = entry.get("object", "")
         made = folder / f"{name}.o"
         if name not in wanted or made.exists():
             continue
@@ -166,7 +167,7 @@ def cross_compile(built: Built, target: Target, level: str, model: str, folder: 
         if "-o" in arguments:
             del arguments[arguments.index("-o") : arguments.index("-o") + 2]
         run([target.compiler, *arguments, level, "-w", *MODELS[model].split(), "-o", made], timeout=600,
-            cwd=Path(str(entry["folder"])))  # fmt: skip
+            cwd=Path(entry["folder"]))  # fmt: skip
         wanted.discard(name)
 
 

@@ -32,7 +32,7 @@ class Target:
     emulator: str
     libraries: str
 
-    def link(self, objects: Sequence[Path], program: Path, *flags: str) -> None:
+    def link(self, objects: Sequence[Path | str], program: Path, *flags: str) -> None:
         run([self.compiler, *objects, *flags, "-o", program], timeout=120)
 
     def command(self, program: Path, *options: str) -> list[str]:

@@ -90,7 +90,7 @@ def run_linked(case: Case, built: Built, objects: dict[str, Path], kind: str, ex
 def translate_all(case: Case, built: Built, jobs: int) -> tuple[Translation, dict[str, Path]]:
     """Translate all that is to be linked; gives the folder of translated objects of each program. Raises FailedError."""
     done = Translation(0, [])
-    folders = {}
+    folders: dict[str, Path] = {}
     for names, objects in built.groups():
         folder = CACHE / "translated" / case.key / names[0]
         done += translate(objects, case.target, folder, jobs=jobs, timeout=7200)
