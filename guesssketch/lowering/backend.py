@@ -8,7 +8,7 @@ from typing import Final, Literal
 from guesssketch.assembler import zig
 from guesssketch.errors import ToolError
 
-Style = Literal["best", "canonical"]
+Style = Literal["best", "canonical", "ordered"]
 
 # GVN would put one of two registers for the other where a branch has shown them equal, at the price of a move.
 _COMMON: Final = ("-S", "-O2", "-x", "ir", "-mrelocation-model", "pic", "-pic-level", "2", "-Wno-override-module",
@@ -38,8 +38,9 @@ _SOURCE_ORDER: Final = _options("-enable-misched=false", "-enable-post-misched=f
 _STYLE: Final = {
     ("aarch64", "best"): _options("-enable-post-misched=false"),
     ("riscv64", "best"): (),
-    ("aarch64", "canonical"): _SOURCE_ORDER,
-    ("riscv64", "canonical"): _SOURCE_ORDER,
+    **{(target, "ordered"): _SOURCE_ORDER for target in ("aarch64", "riscv64")},
+    **{(target, "canonical"): (*_SOURCE_ORDER, "-disable-llvm-passes", *_options("-combiner-store-merging=false"))
+       for target in ("aarch64", "riscv64")},
 }  # fmt: skip
 
 

@@ -45,6 +45,7 @@ class Expressions:
         self._symbols = {s.name: s for s in problem.symbols}
         self._values: dict[int, str] = {}
         self._floats: dict[int, str] = {}
+        self._held_in: dict[int, str] = {}  # held terms of fewer than 64 bits: the register that they lie in
         self._homes: dict[str, str] = {}
         self._quotients: dict[tuple[int, int, bool], tuple[str, str]] = {}
         self._vectors: dict[str, str] = {}
@@ -110,7 +111,8 @@ class Expressions:
             if term.width == width and term.id in self._floats:
                 return pin.register, pin.type, self._floats[term.id]
             return pin.register, pin.type, self._new(f"bitcast i{width} {self._hidden(term, width)} to {pin.type}")
-        return pin.register, pin.type, self.value(term)
+        value = self.value(term)
+        return (pin.register, "i64", self._held_in[term.id]) if term.id in self._held_in else (pin.register, pin.type, value)
 
     def _packed(self, parts: Sequence[Term]) -> str | None:
         """``type name`` of a vector that holds ``parts`` (128 bits, low first), if packed operations make them."""
@@ -224,6 +226,8 @@ class Expressions:
         if op == "load":
             volatile, pointer = self._pointer(term.args[1])
             return self._new(f"load {volatile}{kind}, ptr {pointer}, align 1")
+        if op == "held":
+            return self._held(term)
         if op in ("shl", "lshr", "ashr"):
             return self._shift(term)
         if op in _DIVISIONS and w == 128:
@@ -275,6 +279,16 @@ class Expressions:
             high, low, by = (self.value(x) for x in (extract(dividend, 64, 64), extract(dividend, 0, 64), extract(divisor, 0, 64)))
             self._quotients[key] = divide(self._new, high, low, by, is_signed)
         return self._new(f"zext i64 {self._quotients[key][term.op in ('urem', 'srem')]} to i128")
+
+    def _held(self, term: Term) -> str:
+        """The same value in a general register, of which LLVM knows no more than how it is extended."""
+        value = self.value(term.args[0])
+        wide = value if term.width == 64 else self._extend(term.args[0], term.attr, 64)
+        held = self._new(f'call i64 asm "", "=r,0"(i64 {wide})')
+        if term.width == 64:
+            return held
+        self._held_in[term.id] = held
+        return self._new(f"trunc {'nuw' if term.attr == 'zext' else 'nsw'} i64 {held} to i{term.width}")
 
     def _select(self, term: Term, condition: Term, a: Term, b: Term) -> str:
         c = self.value(condition)

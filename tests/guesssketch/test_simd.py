@@ -30,5 +30,5 @@ def test_packed_code_computes_what_it_computes_on_x86_64(name: str, target: str,
     assert {block["verdict"] for block in json.loads(report.read_text())["blocks"]} == {"proved"}
     subprocess.run([linker, "-static", output, "-o", tmp_path / "program", "-lm"], check=True)
     native, got = (subprocess.run(x, check=True, capture_output=True, text=True).stdout
-                   for x in ([tmp_path / "native"], [emulator, tmp_path / "program"]))  # fmt: skip
+                   for x in ([str(tmp_path / "native")], [emulator, str(tmp_path / "program")]))  # fmt: skip
     assert got == native
