@@ -9,7 +9,7 @@ by value; a hook on loads slows every load, so tracing has a machine of its own.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -40,9 +40,10 @@ class Stop:
 
 
 class Process:
-    """One emulated process of ``isa``. ``traced``: keep ``accesses``. Not for use by two threads."""
+    """One emulated process of ``isa``. ``traced``: keep ``accesses``. ``watched``: addresses of instructions, to keep
+    ``history``. Not for use by two threads."""
 
-    def __init__(self, isa: str, traced: bool = False) -> None:
+    def __init__(self, isa: str, traced: bool = False, watched: Collection[int] = ()) -> None:
         self.isa = isa
         self._engine = new_engine(isa)
         self._registers = Registers(isa, self._engine)
@@ -66,6 +67,8 @@ class Process:
         """Address and size of every piece of code that was run, in order: up to a branch, or less."""
         self.accesses: list[tuple[int, int, bool]] = []
         """Of a traced process: address, size, and whether it was a store, of every access in order, a faulting one included."""
+        self.history: list[tuple[int, Mapping[str, int] | bytes]] = []
+        """Of a watched process, in order: a watched address and all cells when it was reached; an address and what was stored."""
         blocks = self.blocks.append
         self._engine.hook_add(unicorn.UC_HOOK_BLOCK, lambda engine, address, size, data: blocks((address, size)))
         if traced:
@@ -74,6 +77,17 @@ class Process:
                 unicorn.UC_HOOK_MEM_READ | unicorn.UC_HOOK_MEM_WRITE,
                 lambda engine, access, address, size, value, data: note((address, size, access == store)),
             )
+
+        if watched:
+            self._engine.hook_add(unicorn.UC_HOOK_CODE, self._reached, watched)
+            self._engine.hook_add(unicorn.UC_HOOK_MEM_WRITE, self._stored)
+
+    def _reached(self, engine: Any, address: int, size: int, watched: Collection[int]) -> None:
+        if address in watched:
+            self.history.append((address, self._registers.read(PLACES[self.isa])))
+
+    def _stored(self, engine: Any, access: int, address: int, size: int, value: int, data: object) -> None:
+        self.history.append((address, (value & (1 << 8 * size) - 1).to_bytes(size, "little")))
 
     def load(self, code: Mapping[int, bytes], exits: Iterable[int]) -> None:
         """Put in the pages of code (page number -> bytes), never to be written, and the addresses at which runs stop."""
@@ -92,6 +106,7 @@ class Process:
         self.dirty.clear()
         self.blocks.clear()
         self.accesses.clear()
+        self.history.clear()
         self._engine.ctl(_FLUSH_TLB, unicorn.UC_CTL_IO_WRITE)
         self._engine.context_restore(self._clean)
         self._registers.write(state)

@@ -17,7 +17,8 @@ from guesssketch.testing import layout
 _WORDS: Final = layout.PAGE // 8
 _VARIANTS: Final = 4
 _TEXT: Final = b"  \n\n\t,;:.-+=/<>()[]{}\"'#%aAbBcdeEfghilnopstxXyz0011223456789_\\"
-_STYLES: Final = ("zero", "small", "pointers", "mixed", "text", "words", "noise", "doubles", "floats", "bytes", "edges")
+_STYLES: Final = ("zero", "small", "pointers", "mixed", "text", "words", "noise", "doubles", "floats", "bytes", "edges",
+                  "shorts", "tiny")  # fmt: skip
 _SPAN: Final = 1 << layout.GROWN_BITS
 
 
@@ -76,6 +77,10 @@ def _word(style: str, source: random.Random) -> int | None:
             return bits("<ff", _float(source), _float(source))
         case "bytes":
             return sum(source.choice((0, 0, 1, 2, 8, 0x7F, 0x80, 0xFF)) << 8 * k for k in range(8))
+        case "shorts":
+            return sum(source.choice((0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15)) << 16 * k for k in range(4))
+        case "tiny":
+            return sum(source.choice((0, 0, 0, 1, 1, 2, 3, 4)) << 8 * k for k in range(8))
     return _edge(source)
 
 

@@ -24,6 +24,10 @@ class Image:
     externals: Mapping[int, str]
     redirected: Mapping[int, int]
     thread: int
+    extents: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """Of the translation: (address, size) of functions by name."""
+    labels: Mapping[str, int] = field(default_factory=dict)
+    """Of the translation: all its symbols."""
     moved: tuple[tuple[int, int, int], ...] = field(default=())
     """Of the translation: (address, size, address in the original) of data that is not where it is in the original."""
 

@@ -29,10 +29,10 @@ HEAP: Final = 0x5600_0000_0000
 GROWN: Final = 0x5700_0000_0000  # what pointers in memory point to
 GROWN_BITS: Final = 28  # pages of it, as a power of two
 COPIES: Final = 0x7FF0_0000_0000  # large arguments that travel by reference: each callee's own, not compared
-STACK: Final = 0x7FFD_0080_0000  # highest address of the stack
+STACK: Final = 0x7FFD_0080_0000  # where the frame of the function under test ends, its stack arguments included
 STACK_SIZE: Final = 0x80_0000
 
 
 def on_stack(address: int) -> bool:
     """Whether ``address`` is a frame's, which the two sides lay out each in its way."""
-    return STACK - STACK_SIZE <= address < STACK + 0x1_0000 or COPIES <= address < COPIES + REGION
+    return STACK - STACK_SIZE <= address < STACK + STACK_SIZE or COPIES <= address < COPIES + REGION

@@ -214,7 +214,8 @@ def _wcslen(call: Call) -> int:
 _CLASSES: Final[dict[str, Callable[[str], bool]]] = {
     "isalpha": str.isalpha, "isdigit": str.isdigit, "isalnum": str.isalnum, "isupper": str.isupper, "islower": str.islower,
     "isspace": lambda c: c in " \t\n\v\f\r", "isprint": lambda c: " " <= c <= "~", "isgraph": lambda c: "!" <= c <= "~",
-    "iscntrl": lambda c: c < " " or c == "\x7f", "isxdigit": lambda c: c in "0123456789abcdefABCDEF", "isblank": lambda c: c in " \t",
+    "iscntrl": lambda c: c < " " or c == "\x7f",
+    "isxdigit": lambda c: c in "0123456789abcdefABCDEF", "isblank": lambda c: c in " \t",
     "ispunct": lambda c: "!" <= c <= "~" and not c.isalnum(),
 }  # fmt: skip
 
@@ -252,7 +253,7 @@ def _strtol(call: Call) -> int:
     if ended and call.given[1]:
         call.write(call.given[1], (call.given[0] + used).to_bytes(8, "little"))
     low, high = (0, _MINUS) if "strtou" in call.name else (-(1 << 63), (1 << 63) - 1)
-    return (value if low <= value <= high or "strtou" in call.name and -high <= value else high if value > 0 else low) & _MINUS
+    return (value if low <= value <= high or ("strtou" in call.name and -high <= value) else high if value > 0 else low) & _MINUS
 
 
 def _number(text: bytes, base: int) -> tuple[int, int]:
@@ -261,7 +262,8 @@ def _number(text: bytes, base: int) -> tuple[int, int]:
     sign = -1 if text[at : at + 1] == b"-" else 1
     at += text[at : at + 1] in (b"-", b"+")
     digits = b"0123456789abcdefghijklmnopqrstuvwxyz"
-    if base in (0, 16) and text[at : at + 2].lower() == b"0x" and text[at + 2 : at + 3].lower() in [digits[k : k + 1] for k in range(16)]:
+    third = text[at + 2 : at + 3].lower()
+    if base in (0, 16) and text[at : at + 2].lower() == b"0x" and third and third in digits[:16]:
         base, at = 16, at + 2
     elif base == 0:
         base = 8 if text[at : at + 1] == b"0" else 10

@@ -36,12 +36,13 @@ def link(target: TargetObject, plan: Plan, isa: str, file: ObjectFile) -> tuple[
         elf = ELFFile(BytesIO((folder / "out").read_bytes()))
     table: Any = elf.get_section_by_name(".symtab")
     addresses = {s.name: int(s["st_value"]) for s in table.iter_symbols() if s.name and s["st_shndx"] != "SHN_UNDEF"}
-    functions = {s.name: int(s["st_value"]) for s in table.iter_symbols()
-                 if s["st_info"]["type"] == "STT_FUNC" and s["st_shndx"] != "SHN_UNDEF"}  # fmt: skip
-    image = Image(isa, pages(_contents(elf, code=True)), 
-                  pages(iter([*_contents(elf, code=False), *plan.thread_words()])), functions,
-                  {address: symbol for symbol, address in plan.externals.items() if symbol != GUARD}, {}, _thread(target, plan, isa),
-                  tuple(_moved(target, plan, addresses, file)))  # fmt: skip
+    extents = {s.name: (int(s["st_value"]), int(s["st_size"])) for s in table.iter_symbols()
+               if s["st_info"]["type"] == "STT_FUNC" and s["st_shndx"] != "SHN_UNDEF"}  # fmt: skip
+    functions = {name: address for name, (address, _) in extents.items()}
+    externals = {address: symbol for symbol, address in plan.externals.items() if symbol != GUARD}
+    data = pages(iter([*_contents(elf, code=False), *plan.thread_words()]))
+    image = Image(isa, pages(_contents(elf, code=True)), data, functions, externals, {}, _thread(target, plan, isa), extents,
+                  addresses, tuple(_moved(target, plan, addresses, file)))  # fmt: skip
     return image, addresses
 
 

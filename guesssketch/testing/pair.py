@@ -128,7 +128,8 @@ def _functions(program: Program, boundary: Boundary, source: Image, translation:
             if signature is not None and signature.variadic:
                 left_out[name] = "variadic"
                 continue
-            found.append(Tested(name, index, source.functions[name], translation.functions[name], signature or UNKNOWN, known or own))
+            entries = source.functions[name], translation.functions[name]
+            found.append(Tested(name, index, *entries, signature or UNKNOWN, known or own))
     return found, left_out
 
 

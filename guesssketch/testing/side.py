@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
@@ -24,7 +24,6 @@ from solver.process import Process, Stop
 _CALLS: Final = 3000  # to functions outside, in one run
 _LARGEST: Final = 1 << 20  # allocation that succeeds
 _M64: Final = (1 << 64) - 1
-_ENTRY_ROOM: Final = 0x1000  # above the function's frame, for its caller's
 
 
 @dataclass(frozen=True)
@@ -72,11 +71,12 @@ def _junk(isa: str, seed: int) -> Mapping[str, int]:
 
 
 class Side:
-    """An image in a process. ``signatures``: of the functions outside, where known."""
+    """An image in a process (traced, watched: ``Process``). ``signatures``: of the functions outside, where known."""
 
-    def __init__(self, image: Image, signatures: Mapping[str, Signature], traced: bool = False) -> None:
+    def __init__(self, image: Image, signatures: Mapping[str, Signature], traced: bool = False,
+                 watched: Collection[int] = ()) -> None:  # fmt: skip
         self.image, self.signatures = image, signatures
-        self.process = Process(image.isa, traced)
+        self.process = Process(image.isa, traced, watched)
         self.convention = Convention(self.process)
         self.process.load(image.code, [*image.externals, *image.redirected, layout.RETURN, layout.CALLBACK])
         self.blocks: dict[int, int] = {}
@@ -92,7 +92,7 @@ class Side:
         self.blocks.clear()
         process = self.process
         process.reset(self._content, {})
-        top = layout.STACK - _ENTRY_ROOM - 64 * environment.shift
+        top = layout.STACK - 64 * environment.shift
         cells, _ = self.convention.arguments(signature, given.arguments, top, layout.RETURN)
         state = {**_junk(self.image.isa, environment.junk), **self.convention.thread(self.image.thread), **cells}
         if self.image.isa == "x86_64":  # al is the number of float arguments; entries made by guesssketch say 8, or 0
@@ -110,7 +110,9 @@ class Side:
             outcome.how, outcome.detail = "fault", f"in a call, at {error}"
         outcome.where = self._where
         for number in process.dirty:
-            if not layout.on_stack(number * layout.PAGE):
+            if layout.STACK <= number * layout.PAGE < layout.STACK + layout.STACK_SIZE:
+                outcome.how, outcome.detail = "fault", "a write above its frame"  # over its caller's: past a local array's end
+            elif not layout.on_stack(number * layout.PAGE):
                 page = process.page(number)
                 outcome.memory[number] = bytes(page) if page is not None else b""
         return outcome

@@ -17,6 +17,7 @@ _SMALL: Final = (*range(18), 31, 32, 33, 63, 64, 65, 100, 127, 128, 129, 255, 25
 _EDGES: Final = tuple((sign << n) + d & (1 << 64) - 1 for n in (7, 8, 15, 16, 31, 32, 63) for sign in (1, -1) for d in (-1, 0, 1))
 _FLOATS: Final = (0.0, -0.0, 1.0, -1.0, 0.5, 1.5, 2.0, 3.0, 10.0, 100.0, -2.5, 1e-3, 1e10, 1e300, 5e-324, 2.0**31, -(2.0**31),
                   2.0**52 + 1, 2.0**63, float("inf"), float("-inf"), float("nan"))  # fmt: skip
+_TELLING: Final = ("cmp", "sub", "test", "mov", "and", "lea", "add", "xor")
 _IMMEDIATE: Final = re.compile(r"(?<![\w+*\[-])(?:- )?(0x[0-9a-f]+|\d+)$")
 
 
@@ -26,7 +27,7 @@ def constants(functions: Sequence[Function]) -> list[int]:
     for function in functions:
         for block in function.blocks.values():
             for instruction in block.instructions:
-                if instruction.mnemonic.startswith(("cmp", "sub", "test", "mov", "and", "lea", "add", "xor")) and "," in instruction.text:
+                if instruction.mnemonic.startswith(_TELLING) and "," in instruction.text:
                     match = _IMMEDIATE.search(instruction.text.rsplit(",", 1)[1].strip())
                     if match:
                         value = int(match[1], 0)
