@@ -142,6 +142,7 @@ def prove(pair: Path) -> None:
 @click.option("--runs", type=click.IntRange(min=1), help="At most so many inputs for each function.")
 @click.option("--seed", type=int, default=0, show_default=True, help="What all inputs are made from.")
 @click.option("--guided/--no-guided", default=True, show_default=True, help="Let coverage choose which inputs are changed.")
+@click.option("--solver/--no-solver", default=True, show_default=True, help="Let Z3 look for inputs that reach the rest.")
 @click.option("--corpus", type=click.Path(path_type=Path, file_okay=False), help="Folder of inputs, replayed first and added to.")
 @click.option("--no-corpus", is_flag=True, help="Neither replay nor save inputs.")
 @click.option("--replay", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Only the input in this file.")
@@ -152,7 +153,7 @@ def prove(pair: Path) -> None:
 @click.option("-j", "--jobs", type=click.IntRange(min=1), help="Worker processes.  [default: one a core]")
 @click.option("--cache", type=click.Path(path_type=Path), help="Directory of proved translations, and of inputs.")
 def test(file: Path, target: str | None, against: Path | None, functions: tuple[str, ...], seconds: float, runs: int | None,
-         seed: int, guided: bool, corpus: Path | None, no_corpus: bool, replay: Path | None, min_coverage: float,
+         seed: int, guided: bool, solver: bool, corpus: Path | None, no_corpus: bool, replay: Path | None, min_coverage: float,
          json_file: Path | None, junit: Path | None, prototypes: Sequence[Path], jobs: int | None,
          cache: Path | None) -> None:  # fmt: skip
     """Run every function of FILE and of its translation on the same inputs, and compare."""
@@ -172,7 +173,7 @@ def test(file: Path, target: str | None, against: Path | None, functions: tuple[
     if target is None:
         raise click.UsageError("--target or --against is needed")
     cache = cache or default_directory()
-    limits = Limits(seconds, runs or Limits.runs, seed, guided)
+    limits = Limits(seconds, runs or Limits.runs, seed, guided, solver)
     kept = None if no_corpus else corpus or run.default_corpus(cache, file)
     with _Progress(Console(stderr=True)) as progress:
         report = run.test(file, run.Options(target, against, functions, limits, jobs or os.cpu_count() or 1, kept, replay,

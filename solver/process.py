@@ -39,6 +39,23 @@ class Stop:
     pc: int
 
 
+@dataclass(frozen=True)
+class Reached:
+    """A watched address, and all cells when control came there."""
+
+    address: int
+    state: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What was stored where; ``outside``: by ``Process.write``."""
+
+    address: int
+    data: bytes
+    outside: bool = False
+
+
 class Process:
     """One emulated process of ``isa``. ``traced``: keep ``accesses``. ``watched``: addresses of instructions, to keep
     ``history``. Not for use by two threads."""
@@ -67,8 +84,9 @@ class Process:
         """Address and size of every piece of code that was run, in order: up to a branch, or less."""
         self.accesses: list[tuple[int, int, bool]] = []
         """Of a traced process: address, size, and whether it was a store, of every access in order, a faulting one included."""
-        self.history: list[tuple[int, Mapping[str, int] | bytes]] = []
-        """Of a watched process, in order: a watched address and all cells when it was reached; an address and what was stored."""
+        self._watched = watched
+        self.history: list[Reached | Stored] = []
+        """Of a watched process, in order."""
         blocks = self.blocks.append
         self._engine.hook_add(unicorn.UC_HOOK_BLOCK, lambda engine, address, size, data: blocks((address, size)))
         if traced:
@@ -79,15 +97,15 @@ class Process:
             )
 
         if watched:
-            self._engine.hook_add(unicorn.UC_HOOK_CODE, self._reached, watched)
+            self._engine.hook_add(unicorn.UC_HOOK_CODE, self._reached)
             self._engine.hook_add(unicorn.UC_HOOK_MEM_WRITE, self._stored)
 
-    def _reached(self, engine: Any, address: int, size: int, watched: Collection[int]) -> None:
-        if address in watched:
-            self.history.append((address, self._registers.read(PLACES[self.isa])))
+    def _reached(self, engine: Any, address: int, size: int, data: object) -> None:
+        if address in self._watched:
+            self.history.append(Reached(address, self._registers.read(PLACES[self.isa])))
 
     def _stored(self, engine: Any, access: int, address: int, size: int, value: int, data: object) -> None:
-        self.history.append((address, (value & (1 << 8 * size) - 1).to_bytes(size, "little")))
+        self.history.append(Stored(address, (value & (1 << 8 * size) - 1).to_bytes(size, "little")))
 
     def load(self, code: Mapping[int, bytes], exits: Iterable[int]) -> None:
         """Put in the pages of code (page number -> bytes), never to be written, and the addresses at which runs stop."""
@@ -164,6 +182,8 @@ class Process:
 
     def write(self, address: int, data: bytes) -> None:
         """Raises MemoryError where memory faults."""
+        if self._watched:
+            self.history.append(Stored(address, data, outside=True))
         done = 0
         while done < len(data):
             at = address + done

@@ -18,6 +18,8 @@ from guesssketch.testing.layout import PAGE, on_stack
 from guesssketch.testing.side import Outcome, Side
 from solver.emulate import same_but_nan
 
+_OURS: Final = range(layout.SOURCE_DATA, layout.TARGET_DATA)
+_THEIRS: Final = range(layout.TARGET_DATA, layout.COMMON)
 _SHOWN: Final = 64  # differing words of memory that are looked at
 
 
@@ -59,17 +61,20 @@ class Comparer:
         if a == b:
             return True
         if width(code) == 8:
-            if (on_stack(a) and on_stack(b)) or self._home(b) == a:
+            if (on_stack(a) and on_stack(b)) or self._corresponds(a, b):
                 return True
             return code in ("f64", "u64") and same_but_nan(a, b)
         return code == "f32" and same_but_nan(a, b)
 
-    def _home(self, address: int) -> int:
-        """The original's address for one of the translation's data."""
-        for start, size, ours in self._moved:
-            if start <= address <= start + size:
-                return ours + address - start
-        return address
+    def _corresponds(self, a: int, b: int) -> bool:
+        """Whether data that the translation has at ``b`` is what the original has at ``a``: a named object, whose end may be
+        another's start, or something without a name (a string) that holds the same up to a NUL."""
+        if a not in _OURS or b not in _THEIRS or self.one is self.other:
+            return False
+        if any(start <= b <= start + size and ours + b - start == a for start, size, ours in self._moved):
+            return True
+        x, y = _unnamed(self.one, a), _unnamed(self.other, b)
+        return x == y and bool(x)
 
     def _events(self, a: list[Event], b: list[Event]) -> Iterator[Difference]:
         for number, (x, y) in enumerate(zip(a, b, strict=False)):
@@ -115,6 +120,12 @@ class Comparer:
                                         for p, q in windows if len(p) == 8):  # fmt: skip
                 return False
         return True
+
+
+def _unnamed(side: Side, address: int) -> bytes:
+    """The bytes at ``address`` of the image up to a NUL, at most to the page's end."""
+    page = side.image.data.get(address // PAGE, b"")
+    return page[address % PAGE :].split(b"\0", 1)[0]
 
 
 def _slice(side: Side, outcome: Outcome, address: int, size: int) -> bytes:

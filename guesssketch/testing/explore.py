@@ -17,15 +17,18 @@ from guesssketch.program import Call, TailCall
 from guesssketch.resolve import Resolver
 from guesssketch.testing import layout
 from guesssketch.testing.coverage import Covered, Edge, Graph, Spot
-from guesssketch.testing.inputs import Input
+from guesssketch.testing.inputs import Input, with_memory
 from guesssketch.testing.pair import STEPS, Judged, Pair, Tested
+from guesssketch.testing.paths import Paths
 from guesssketch.testing.side import Outcome, Side
 from guesssketch.testing.values import Values, constants
 
 _FIRST: Final = 60  # inputs made at random before any is changed
-_ENOUGH: Final = 250  # runs after which a function that is wholly covered is left
+_ENOUGH: Final = 2000  # runs after which a function that is wholly covered is left
 _REACH: Final = 1 << 16  # bytes between a wild pointer and what is accessed through it
 _RECENT: Final = 400  # accesses before a fault in which the wild pointer is looked for
+_STUCK: Final = 40  # runs that reached nothing new, before the solver is asked
+_ASKED: Final = 3  # times that the solver is given one input
 _WORN: Final = 12  # changes of an input between two looks at which others there are
 
 
@@ -54,6 +57,8 @@ class Found:
     corpus: list[Input] = field(default_factory=list)
     difference: tuple[Input, Judged] | None = None
     why: Counter[str] = field(default_factory=Counter)
+    solved: int = 0
+    """Inputs that the solver made."""
 
 
 @dataclass
@@ -62,6 +67,7 @@ class _Entry:
     covered: Covered
     sound: bool  # the run could be compared
     tries: int = 0
+    asked: int = 0
     accesses: list[tuple[int, int]] | None = None
 
 
@@ -99,7 +105,8 @@ class Explorer:
         self._entries: list[_Entry] = []
         self._wanted_blocks = {s for s in graph.blocks if s.function in self.goals}
         self._wanted_edges = {e for e in graph.edges if e[0].function in self.goals}
-        self.since = 0  # runs since something new was reached
+        self._since = 0  # runs since something new was reached
+        self._paths: Paths | None = None
 
     # --- one input ---
 
@@ -107,7 +114,7 @@ class Explorer:
         """Run ``given`` on both sides, and keep it if it reached something new."""
         found = self.found
         found.runs += 1
-        self.since += 1
+        self._since += 1
         source = self.pair.original(self.tested, given)
         cut = None if source.how in ("return", "no-return") else source.where
         covered = self.graph.covered(self.graph.path(self.pair.source.process.blocks, cut))
@@ -126,7 +133,7 @@ class Explorer:
         self._blocks |= covered.blocks
         self._edges |= covered.edges
         if new:
-            self.since = 0
+            self._since = 0
             self._entries.append(_Entry(given, covered, sound))
         if source.how == "fault" and (new or self.source.random() < 0.2):
             self._mend(given, source)
@@ -157,6 +164,11 @@ class Explorer:
         return Input(self.source.randrange(1 << 16), arguments)
 
     def _next(self) -> Input:
+        if self.limits.solver and self._since >= _STUCK:
+            self._since = 0
+            self._pending += self._turned()
+            if self._pending:
+                return self._pending.pop()
         if self.found.runs < _FIRST or not self.limits.guided or not self._entries or self.source.random() < 0.1:
             return self.fresh()
         entry = self._chosen()
@@ -165,6 +177,20 @@ class Explorer:
         for _ in range(self.source.choice((1, 1, 1, 2, 2, 3, 5))):
             given = self._changed(given, entry)
         return given
+
+    def _turned(self) -> list[Input]:
+        """What the solver makes of an input that it was given least often: inputs that take edges which none took yet."""
+        wanted = self._wanted_edges - self._sound_edges
+        entries = [entry for entry in self._entries if entry.asked < _ASKED]
+        if not wanted or not entries:
+            return []
+        if self._paths is None:
+            self._paths = Paths(self.pair, self.graph, self.tested)
+        entry = min(entries, key=lambda e: (e.asked, not e.sound))
+        entry.asked += 1
+        found = list(self._paths.turned(entry.given, wanted, self._wanted_blocks - self._sound_blocks))
+        self.found.solved += len(found)
+        return found[::-1]
 
     def _chosen(self) -> _Entry:
         """Recent ones and those rarely tried first."""
@@ -229,7 +255,7 @@ class Explorer:
 
     def _constant(self, address: int) -> bool:
         """Whether an input may not choose what is there: code, constants, the linker's tables."""
-        return address < layout.ARENA // 16 and address // layout.PAGE not in self.pair.prepared.writable
+        return layout.is_loaded(address) and address // layout.PAGE not in self.pair.prepared.writable
 
     def _trace_side(self) -> Side:
         if self._tracer is None:
@@ -290,12 +316,6 @@ class Explorer:
             if best[0] == before:
                 break
         return best
-
-
-def with_memory(given: Input, address: int, data: bytes) -> Input:
-    """``given`` with ``data`` at ``address``, in place of what was laid there before."""
-    kept = tuple(patch for patch in given.memory if not (patch[0] == address and len(patch[1]) <= len(data)))
-    return replace(given, memory=(*kept, (address, data)))
 
 
 def _smaller(given: Input) -> Sequence[Input]:

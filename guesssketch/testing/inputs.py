@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 
@@ -34,3 +34,9 @@ def from_json(found: Mapping[str, Any]) -> Input:
     return Input(int(found["seed"]), tuple(map(bytes.fromhex, found["arguments"])),
                  tuple((int(address, 16), bytes.fromhex(data)) for address, data in found["memory"]),
                  int(found["denied"]))  # fmt: skip
+
+
+def with_memory(given: Input, address: int, data: bytes) -> Input:
+    """``given`` with ``data`` at ``address``, in place of what was laid there before."""
+    kept = tuple(patch for patch in given.memory if not (patch[0] == address and len(patch[1]) <= len(data)))
+    return replace(given, memory=(*kept, (address, data)))

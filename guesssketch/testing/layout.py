@@ -22,6 +22,8 @@ THREAD_DATA: Final = 0x4C00_0000
 RETURN: Final = 0x2FFF_0000  # where the function under test returns to
 CALLBACK: Final = 0x2FFF_0010  # where a function returns to that the library's model has called
 
+LOADED_END: Final = 0x5000_0000  # from SOURCE_CODE to here lies what is loaded or stands for something
+
 ARENA: Final = 0x5555_0000_0000  # what pointer arguments point to, a region each
 REGION: Final = 0x100_0000
 RESULT: Final = 0x5550_0000_0000  # a result that is in memory
@@ -36,3 +38,8 @@ STACK_SIZE: Final = 0x80_0000
 def on_stack(address: int) -> bool:
     """Whether ``address`` is a frame's, which the two sides lay out each in its way."""
     return STACK - STACK_SIZE <= address < STACK + STACK_SIZE or COPIES <= address < COPIES + REGION
+
+
+def is_loaded(address: int) -> bool:
+    """Whether ``address`` is an image's, code or data, or stands for something outside."""
+    return SOURCE_CODE <= address < LOADED_END

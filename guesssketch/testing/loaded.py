@@ -16,6 +16,8 @@ from guesssketch.testing import layout
 from guesssketch.testing.image import Image, pages
 from guesssketch.testing.plan import GUARD, Plan
 
+Places = dict[tuple[int, int, str], int]
+
 _ABSOLUTE: Final = {1: 8, 10: 4, 11: 4}  # R_X86_64_64, 32, 32S: bytes
 _RELATIVE: Final = {2: 4, 4: 4, 24: 8}  # PC32, PLT32, PC64
 _SLOT: Final = (9, 41, 42)  # GOTPCREL, GOTPCRELX, REX_GOTPCRELX
@@ -107,19 +109,35 @@ class _Loader:
         return self.base[symbol.section] + symbol.value + addend
 
 
+    def places(self, functions: list[Function]) -> Places:
+        """What each placeholder of each block stands for: an address, or an offset from the thread pointer."""
+        found: Places = {}
+        for index, function in enumerate(functions):
+            for number, block in function.blocks.items():
+                kinds = {r.symbol: r.kind for i in block.instructions for r in i.relocations}
+                for name, place in block.places.items():
+                    thread = kinds.get(name) in ("tpoff", "gottpoff")
+                    value = self._address(self.file.symbols[place.symbol], place.addend, taken=not thread)
+                    found[index, number, name] = value - self.plan.thread if thread else value
+        return found
+
+
 def _transfers(section: Section, relocation: RawRelocation) -> bool:
     """Whether the relocated field is the displacement of a call or jump."""
     before = section.data[max(relocation.offset - 2, 0) : relocation.offset]
     return relocation.type == _PLT32 or before[-1:] in (b"\xe8", b"\xe9") or (before[:1] == b"\x0f" and before[-1] & 0xF0 == 0x80)
 
 
-def load(file: ObjectFile, functions: list[Function], plan: Plan, addresses: Mapping[str, int]) -> tuple[Image, dict[int, int]]:
-    """The image and the base address of each section by index. ``addresses``: of the translation's symbols.
+def load(file: ObjectFile, functions: list[Function], plan: Plan, addresses: Mapping[str, int]
+         ) -> tuple[Image, dict[int, int], Places]:  # fmt: skip
+    """The image, the base address of each section by index, and what (function, block, placeholder) stands for.
+
+    addresses: of the translation's symbols.
 
     Raises InputError for a relocation that has no meaning here.
     """
     loader = _Loader(file, functions, plan, addresses)
-    return loader.image(), loader.base
+    return loader.image(), loader.base, loader.places(functions)
 
 
 __all__ = ["load"]

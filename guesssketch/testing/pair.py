@@ -62,6 +62,8 @@ class Prepared:
     left_out: dict[str, str]
     writable: frozenset[int]
     """Pages of the original's data that it may write, so that an input may choose what they hold."""
+    places: loaded.Places
+    """What (function, block, placeholder) stands for."""
 
 
 @dataclass(frozen=True)
@@ -86,12 +88,12 @@ def prepare(file: ObjectFile, content: bytes, name: str, target: str, prototypes
     translation, addresses = linked.link(other, layout, target, file)
     boundary = Boundary(program, resolver, target, tuple(prototypes))
     ours = {f: addresses[f] for f in translation.functions if f in addresses}
-    source, bases = loaded.load(file, program.functions[0], layout, addresses | ours)
+    source, bases, places = loaded.load(file, program.functions[0], layout, addresses | ours)
     externals = _signatures(layout.externals, file, prototypes)
     functions, left_out = _functions(program, boundary, source, translation, target)
     writable = frozenset(number for s in file.sections if s.index in layout.source and s.flags & 0x1 and s.size
                          for number in range(bases[s.index] // 4096, (bases[s.index] + s.size - 1) // 4096 + 1))  # fmt: skip
-    return Prepared(target, program, source, translation, bases, externals, functions, left_out, writable)
+    return Prepared(target, program, source, translation, bases, externals, functions, left_out, writable, places)
 
 
 def _signatures(names: Sequence[str] | dict[str, int], file: ObjectFile, prototypes: Sequence[Path]) -> dict[str, Signature]:

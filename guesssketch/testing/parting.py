@@ -17,6 +17,7 @@ from guesssketch.testing.pair import STEPS, Pair, Tested
 from guesssketch.testing.side import Side
 from guesssketch.wall import Boundary
 from isa.statemap import CONDITIONS, FLAGS, MAPS
+from solver.process import Reached
 from solver.states import condition
 
 _LABEL = "gs_b{}_{:x}"
@@ -66,11 +67,10 @@ def _steps(like: Side, places: Mapping[int, Spot], pair: Pair, address: int, tes
     side.run(address, tested.signature, given, pair.environment, 32 * STEPS)
     steps: list[_Step] = []
     for event in side.process.history:
-        if isinstance(event[1], Mapping):
-            steps.append(_Step(places[event[0]], event[1]))
-        elif steps and not layout.on_stack(event[0]):
-            data = event[1]
-            steps[-1].stored.update({event[0] + k: byte for k, byte in enumerate(data)})
+        if isinstance(event, Reached):
+            steps.append(_Step(places[event.address], event.state))
+        elif steps and not layout.on_stack(event.address):
+            steps[-1].stored.update({event.address + k: byte for k, byte in enumerate(event.data)})
     return steps
 
 

@@ -14,7 +14,9 @@ from guesssketch.testing import layout
 from guesssketch.testing.convention import extended
 
 _SMALL: Final = (*range(18), 31, 32, 33, 63, 64, 65, 100, 127, 128, 129, 255, 256, 257, 1000, 4095, 4096)
-_EDGES: Final = tuple((sign << n) + d & (1 << 64) - 1 for n in (7, 8, 15, 16, 31, 32, 63) for sign in (1, -1) for d in (-1, 0, 1))
+_EDGES: Final[tuple[int, ...]] = tuple(
+    (sign << n) + d & (1 << 64) - 1 for n in (7, 8, 15, 16, 31, 32, 63) for sign in (1, -1) for d in (-1, 0, 1)
+)
 _FLOATS: Final = (0.0, -0.0, 1.0, -1.0, 0.5, 1.5, 2.0, 3.0, 10.0, 100.0, -2.5, 1e-3, 1e10, 1e300, 5e-324, 2.0**31, -(2.0**31),
                   2.0**52 + 1, 2.0**63, float("inf"), float("-inf"), float("nan"))  # fmt: skip
 _TELLING: Final = ("cmp", "sub", "test", "mov", "and", "lea", "add", "xor")
@@ -50,7 +52,7 @@ class Values:
         if kind < 0.65:
             return -self.source.randrange(1, 70) & (1 << 64) - 1
         if kind < 0.75:
-            return self.source.choice(_EDGES)
+            return _EDGES[self.source.randrange(len(_EDGES))]
         return self.source.getrandbits(self.source.choice((8, 16, 32, 64)))
 
     def pointer(self) -> int:
