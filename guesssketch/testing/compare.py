@@ -97,6 +97,8 @@ class Comparer:
             if x is not None and y is not None and x != y:
                 yield from self._words(number * PAGE, x, y)
         for theirs, size, ours in self._moved:
+            if not (_written(a, ours, size) or _written(b, theirs, size)):
+                continue
             x, y = _slice(self.one, a, ours, size), _slice(self.other, b, theirs, size)
             if x != y:
                 yield from self._words(ours, x, y)
@@ -120,6 +122,10 @@ class Comparer:
                                         for p, q in windows if len(p) == 8):  # fmt: skip
                 return False
         return True
+
+
+def _written(outcome: Outcome, address: int, size: int) -> bool:
+    return any(number in outcome.memory for number in range(address // PAGE, (address + size - 1) // PAGE + 1))
 
 
 def _unnamed(side: Side, address: int) -> bytes:

@@ -16,6 +16,7 @@ from typing import Final
 from guesssketch.program import Call, TailCall
 from guesssketch.resolve import Resolver
 from guesssketch.testing import layout
+from guesssketch.testing.convention import extended
 from guesssketch.testing.coverage import Covered, Edge, Graph, Spot
 from guesssketch.testing.inputs import Input, with_memory
 from guesssketch.testing.pair import STEPS, Judged, Pair, Tested
@@ -112,6 +113,7 @@ class Explorer:
 
     def attempt(self, given: Input) -> Judged:
         """Run ``given`` on both sides, and keep it if it reached something new."""
+        given = self._proper(given)
         found = self.found
         found.runs += 1
         self._since += 1
@@ -138,6 +140,13 @@ class Explorer:
         if source.how == "fault" and (new or self.source.random() < 0.2):
             self._mend(given, source)
         return judged
+
+    def _proper(self, given: Input) -> Input:
+        """``given`` with narrow arguments extended, as compilers take callers to do."""
+        kinds = self.tested.signature.parameters
+        arguments = tuple(extended(int.from_bytes(value, "little"), kind.code).to_bytes(8, "little") if kind.size < 4 else value
+                          for kind, value in zip(kinds, given.arguments, strict=True))  # fmt: skip
+        return given if arguments == given.arguments else replace(given, arguments=arguments)
 
     def run(self, saved: Sequence[Input] = ()) -> Found:
         """Go on until the limits are reached, everything is covered, or a difference is found."""

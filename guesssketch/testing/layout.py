@@ -43,3 +43,8 @@ def on_stack(address: int) -> bool:
 def is_loaded(address: int) -> bool:
     """Whether ``address`` is an image's, code or data, or stands for something outside."""
     return SOURCE_CODE <= address < LOADED_END
+
+
+def is_given(address: int) -> bool:
+    """Whether ``address`` is in memory that a program was handed: behind an argument, a pointer in memory, an allocation."""
+    return RESULT <= address < GROWN + (PAGE << GROWN_BITS)

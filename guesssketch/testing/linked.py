@@ -84,5 +84,5 @@ def _moved(target: TargetObject, plan: Plan, addresses: dict[str, int], file: Ob
     for symbol in file.symbols:
         if symbol.type == "object" and symbol.section in plan.source and symbol.size and theirs.get(symbol.name) == symbol.size:
             ours = plan.source[symbol.section] + symbol.value
-            if addresses[symbol.name] != ours:
+            if addresses.get(symbol.name, ours) != ours:
                 yield addresses[symbol.name], symbol.size, ours

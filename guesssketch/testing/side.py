@@ -29,7 +29,7 @@ _M64: Final = (1 << 64) - 1
 @dataclass(frozen=True)
 class Environment:
     """What no program may depend on. shift: of the stack, in steps of 64 bytes. fill: what the stack holds at first.
-    junk: chooses what registers hold that carry nothing. vectors: rax at the entry (psABI 3.2.3: of al, at least the number
+    junk: chooses what registers hold that carry nothing, and memory that no pointer leads to (far past an array's end). vectors: rax at the entry (psABI 3.2.3: of al, at least the number
     of float arguments)."""
 
     shift: int = 0
@@ -141,7 +141,8 @@ class Side:
             return bytes([self._environment.fill]) * layout.PAGE
         data = self.image.data.get(number)
         if data is None:
-            data = content.page(number, self._given.seed)
+            known = layout.is_given(address) or address in self.image.externals
+            data = content.page(number, self._given.seed + (0 if known else 2 * self._environment.junk))
         if number in self._patches:
             changed = bytearray(data)
             for at, patch in self._patches[number]:

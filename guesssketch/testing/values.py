@@ -13,7 +13,7 @@ from guesssketch.prototypes import Type
 from guesssketch.testing import layout
 from guesssketch.testing.convention import extended
 
-_SMALL: Final = (*range(18), 31, 32, 33, 63, 64, 65, 100, 127, 128, 129, 255, 256, 257, 1000, 4095, 4096)
+_SMALL: Final[tuple[int, ...]] = (*range(18), 31, 32, 33, 63, 64, 65, 100, 127, 128, 129, 255, 256, 257, 1000, 4095, 4096)
 _EDGES: Final[tuple[int, ...]] = tuple(
     (sign << n) + d & (1 << 64) - 1 for n in (7, 8, 15, 16, 31, 32, 63) for sign in (1, -1) for d in (-1, 0, 1)
 )
