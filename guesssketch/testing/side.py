@@ -29,8 +29,8 @@ _M64: Final = (1 << 64) - 1
 @dataclass(frozen=True)
 class Environment:
     """What no program may depend on. shift: of the stack, in steps of 64 bytes. fill: what the stack holds at first.
-    junk: chooses what registers hold that carry nothing, and memory that no pointer leads to (far past an array's end). vectors: rax at the entry (psABI 3.2.3: of al, at least the number
-    of float arguments)."""
+    junk: chooses what registers hold that carry nothing, and memory that no pointer leads to (far past an array's end).
+    vectors: rax at the entry (psABI 3.2.3: al is at least the number of float arguments)."""
 
     shift: int = 0
     fill: int = 0
