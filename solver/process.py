@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import unicorn
+from unicorn.unicorn_py3.unicorn import uclib
 
 from solver.machine import PLACES, PROGRAM_COUNTER, Registers, new_engine
 from solver.memory import PAGE
 
 _POOL: Final = 0x1000_0000  # physical address of the first page
 _PAGES: Final = 4096  # in the pool: 16 MiB
+_BLOCK_HOOK: Final = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_void_p)
 _FLUSH_TLB: Final = 11  # UC_CTL_TLB_FLUSH, which the Python binding has no method for
 
 Content = Callable[[int], bytes | None]
@@ -57,10 +59,10 @@ class Stored:
 
 
 class Process:
-    """One emulated process of ``isa``. ``traced``: keep ``accesses``. ``watched``: addresses of instructions, to keep
-    ``history``. Not for use by two threads."""
+    """One emulated process of ``isa``. ``listed``: keep ``blocks``. ``traced``: keep ``accesses``. ``watched``: addresses of
+    instructions, to keep ``history``. Not for use by two threads."""
 
-    def __init__(self, isa: str, traced: bool = False, watched: Collection[int] = ()) -> None:
+    def __init__(self, isa: str, listed: bool = True, traced: bool = False, watched: Collection[int] = ()) -> None:
         self.isa = isa
         self._engine = new_engine(isa)
         self._registers = Registers(isa, self._engine)
@@ -87,8 +89,8 @@ class Process:
         self._watched = watched
         self.history: list[Reached | Stored] = []
         """Of a watched process, in order."""
-        blocks = self.blocks.append
-        self._engine.hook_add(unicorn.UC_HOOK_BLOCK, lambda engine, address, size, data: blocks((address, size)))
+        if listed:
+            self._list_blocks()
         if traced:
             note, store = self.accesses.append, unicorn.UC_MEM_WRITE
             self._engine.hook_add(
@@ -99,6 +101,16 @@ class Process:
         if watched:
             self._engine.hook_add(unicorn.UC_HOOK_CODE, self._reached)
             self._engine.hook_add(unicorn.UC_HOOK_MEM_WRITE, self._stored)
+
+    def _list_blocks(self) -> None:
+        """Keep ``blocks``. Most of a run's time goes here, so the hook is set without the binding's layers."""
+        note = self.blocks.append
+        self._callback = _BLOCK_HOOK(lambda engine, address, size, data: note((address, size)))
+        handle = ctypes.c_size_t()
+        status = uclib.uc_hook_add(self._engine._uch, ctypes.byref(handle), unicorn.UC_HOOK_BLOCK, self._callback, None,
+                                   ctypes.c_uint64(1), ctypes.c_uint64(0))  # fmt: skip
+        if status != unicorn.UC_ERR_OK:
+            raise unicorn.UcError(status)
 
     def _reached(self, engine: Any, address: int, size: int, data: object) -> None:
         if address in self._watched:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 from guesssketch.program import MADE_UP, Block, Call, Program
@@ -70,6 +71,9 @@ class Graph:
         return path
 
     def covered(self, path: Sequence[Spot]) -> Covered:
+        pairs = set(pairwise(path))
+        if pairs <= self.edges:
+            return Covered(frozenset(path), frozenset(pairs))
         edges: set[Edge] = set()
         calls: list[Spot] = []
         before: Spot | None = None

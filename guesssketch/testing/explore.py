@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import Final
 
 from guesssketch.program import Call, TailCall
@@ -21,15 +22,18 @@ from guesssketch.testing.coverage import Covered, Edge, Graph, Spot
 from guesssketch.testing.inputs import Input, with_memory
 from guesssketch.testing.pair import STEPS, Judged, Pair, Tested
 from guesssketch.testing.paths import Paths
-from guesssketch.testing.side import Outcome, Side
+from guesssketch.testing.side import OVERRUN, Outcome, Side
 from guesssketch.testing.values import Values, constants
 
 _FIRST: Final = 60  # inputs made at random before any is changed
 _ENOUGH: Final = 2000  # runs after which a function that is wholly covered is left
 _REACH: Final = 1 << 16  # bytes between a wild pointer and what is accessed through it
+_TRACED: Final = 8000  # accesses of a run that are looked at
+_TAMED: Final = 1024  # bytes of an input that are made small numbers at once
 _RECENT: Final = 400  # accesses before a fault in which the wild pointer is looked for
 _STUCK: Final = 40  # runs that reached nothing new, before the solver is asked
 _ASKED: Final = 3  # times that the solver is given one input
+_LONG: Final = 500  # pieces of code after which a run counts twice
 _WORN: Final = 12  # changes of an input between two looks at which others there are
 
 
@@ -67,6 +71,7 @@ class _Entry:
     given: Input
     covered: Covered
     sound: bool  # the run could be compared
+    length: int  # pieces of code that it ran
     tries: int = 0
     asked: int = 0
     accesses: list[tuple[int, int]] | None = None
@@ -125,18 +130,17 @@ class Explorer:
         if judged.why:
             found.why[judged.why] += 1
         sound = judged.status in ("equal", "different")
-        if sound:
-            found.instructions.update(self.pair.translation.process.blocks)
         new = not (covered.blocks <= self._blocks and covered.edges <= self._edges)
         if sound and not (covered.blocks <= self._sound_blocks and covered.edges <= self._sound_edges):
             new = True
+            found.instructions.update(self.pair.pieces(self.tested, given))
             self._sound_blocks |= covered.blocks
             self._sound_edges |= covered.edges
         self._blocks |= covered.blocks
         self._edges |= covered.edges
         if new:
             self._since = 0
-            self._entries.append(_Entry(given, covered, sound))
+            self._entries.append(_Entry(given, covered, sound, len(self.pair.source.process.blocks)))
         if source.how == "fault" and (new or self.source.random() < 0.2):
             self._mend(given, source)
         return judged
@@ -205,7 +209,7 @@ class Explorer:
         """Recent ones and those rarely tried first."""
         some = [self._entries[-1 - int(self.source.expovariate(0.15)) % len(self._entries)] for _ in range(2)]
         some.append(self.source.choice(self._entries))
-        return min(some, key=lambda entry: entry.tries + (0 if entry.sound else _WORN))
+        return min(some, key=lambda e: e.tries * (1 + e.length / _LONG) + (0 if e.sound else _WORN))
 
     def _changed(self, given: Input, entry: _Entry) -> Input:
         kind = self.source.random()
@@ -253,7 +257,7 @@ class Explorer:
     def _read_first(self) -> list[tuple[int, int]]:
         written: set[int] = set()
         found: dict[tuple[int, int], None] = {}
-        for address, size, store in self._trace_side().process.accesses:
+        for address, size, store in self._trace_side().process.accesses[:_TRACED]:
             if layout.on_stack(address) or not layout.NULL <= address < layout.LIMIT or self._constant(address):
                 continue
             if store:
@@ -289,6 +293,9 @@ class Explorer:
                 arguments = (*given.arguments[:index], region, *given.arguments[index + 1 :])
                 self._pending.append(replace(given, arguments=arguments))
                 return
+        if source.detail == OVERRUN:
+            self._pending.append(self._tamed(given))
+            return
         places = self._read_first()[-_RECENT:]
         for address, size in reversed(places):
             if size == 8 and 0 <= wild - int.from_bytes(self._held(given, address, 8), "little") < _REACH:
@@ -297,6 +304,24 @@ class Explorer:
         if places:
             address, size = places[-1 - self.source.randrange(min(len(places), 4))]
             self._pending.append(with_memory(given, address, self.source.choice((0, 1, 2, 8)).to_bytes(size, "little")))
+
+    def _tamed(self, given: Input) -> Input:
+        """``given`` with small numbers in the memory that was read in pieces of up to 4 bytes, and for arguments that are numbers:
+        they were counts or indices."""
+        most = self.source.choice((1, 2, 4, 15))
+        kinds = self.tested.signature.parameters
+        arguments = tuple((int.from_bytes(value, "little") % 40).to_bytes(8, "little") if k.is_integer and k.code[0] in "iu" and
+                          len(value) == 8 else value for k, value in zip(kinds, given.arguments, strict=True))  # fmt: skip
+        given = replace(given, arguments=arguments)
+        data: dict[int, int] = {}
+        for address, size in self._read_first():
+            if size <= 4 and len(data) < _TAMED:
+                data |= dict(enumerate(self.source.randint(0, most).to_bytes(size, "little"), address))
+        for address in sorted(data):
+            if address - 1 not in data:
+                end = next(at for at in count(address) if at not in data)
+                given = with_memory(given, address, bytes(data[at] for at in range(address, end)))
+        return given
 
     # --- the end ---
 

@@ -23,8 +23,8 @@ from guesssketch.wall import Boundary, aarch64, riscv64
 from guesssketch.wall.calls import signature_of
 from guesssketch.wall.places import TARGET_PLACES, Unsupported, x86_places
 
-STEPS: Final = 40_000  # instructions of the original, in one run between calls out
-_SLACK: Final = 32  # times as many for the translation
+STEPS: Final = 20_000  # instructions of the original, in one run between calls out
+_SLACK: Final = 64  # times as many for the translation
 _MARKS: Final = {"aarch64": aarch64.MARK_WORD, "riscv64": riscv64.MARK_WORD}
 _RAX: Final = {"aarch64": 8, "riscv64": 0}
 # The stack elsewhere and holding something, and other junk: what then comes out otherwise depends on no input.
@@ -147,13 +147,21 @@ class Pair:
     def __init__(self, prepared: Prepared) -> None:
         self.prepared = prepared
         self.source = Side(prepared.source, prepared.externals)
-        self.translation = Side(prepared.translation, prepared.externals)
+        self.translation = Side(prepared.translation, prepared.externals, listed=False)
+        self._listed: Side | None = None
         self._comparer = Comparer(self.source, self.translation)
         self._own = Comparer(self.source, self.source)
         self.environment = Environment(vectors=_RAX[prepared.target])
 
     def original(self, tested: Tested, given: Input) -> Outcome:
         return self.source.run(tested.source, tested.signature, given, self.environment, STEPS)
+
+    def pieces(self, tested: Tested, given: Input) -> list[tuple[int, int]]:
+        """Address and size of the pieces of the translation that are run."""
+        if self._listed is None:
+            self._listed = Side(self.prepared.translation, self.prepared.externals)
+        self._listed.run(tested.target, tested.signature, given, self.environment, STEPS * _SLACK)
+        return self._listed.process.blocks
 
     def judge(self, tested: Tested, given: Input, source: Outcome | None = None) -> Judged:
         """Run both sides (``source``: what the original has just done on this input)."""

@@ -3,7 +3,7 @@ they go. Only a translation made in the same run has labels for its blocks (``.L
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from guesssketch.cfg import block_name
@@ -16,7 +16,7 @@ from guesssketch.testing.inputs import Input
 from guesssketch.testing.pair import STEPS, Pair, Tested
 from guesssketch.testing.side import Side
 from guesssketch.wall import Boundary
-from isa.statemap import CONDITIONS, FLAGS, MAPS
+from isa.statemap import CALLEE_SAVED, CONDITIONS, FLAGS, MAPS
 from solver.process import Reached
 from solver.states import condition
 
@@ -44,13 +44,15 @@ def parting(pair: Pair, graph: Graph, tested: Tested, given: Input) -> list[str]
     resolver = Resolver(program)
     live = analyse(program, resolver, Boundary(program, resolver, pair.prepared.target)).live_in
     comparer = Comparer(pair.source, pair.translation)
+    homes = MAPS[pair.prepared.target].homes
+    callers = {(a.state[c], b.state[homes[c]]) for a, b in zip(ours[:1], theirs[:1], strict=False) for c in CALLEE_SAVED}
     for number, (a, b) in enumerate(zip(ours, theirs, strict=False)):
         before = ours[max(number - 1, 0)]
         wrong = []
         if a.spot != b.spot:
             wrong = [f"goes on to {_name(pair, a.spot)} in the original, to {_name(pair, b.spot)} in the translation"]
         else:
-            wrong = list(_unlike(a, b, live[BlockId(0, *a.spot)], pair.prepared.target, comparer))
+            wrong = list(_unlike(a, b, live[BlockId(0, *a.spot)], homes, callers, comparer))
         if wrong:
             return [f"the sides part in {_name(pair, before.spot)}, entered with", *_shown(before, theirs[max(number - 1, 0)]),
                     *(f"  it {line}" for line in wrong)]  # fmt: skip
@@ -74,14 +76,15 @@ def _steps(like: Side, places: Mapping[int, Spot], pair: Pair, address: int, tes
     return steps
 
 
-def _unlike(a: _Step, b: _Step, live: Live, target: str, comparer: Comparer) -> Iterator[str]:
-    homes = MAPS[target].homes
+def _unlike(a: _Step, b: _Step, live: Live, homes: Mapping[str, str], callers: Collection[tuple[int, int]],
+            comparer: Comparer) -> Iterator[str]:  # fmt: skip
+    """``callers``: what the native caller's registers held, which the entry may use otherwise."""
     for cell, bits in live.items():
         x = condition(cell, a.state) if cell in CONDITIONS else a.state[cell]
         y = b.state[homes[cell]]
         if cell not in FLAGS and cell not in CONDITIONS:
             x, y = x & (1 << bits) - 1, y & (1 << bits) - 1
-        if not comparer.same(x, y, "u64" if bits == 64 else "u32"):
+        if (x, y) not in callers and not comparer.same(x, y, "u64" if bits == 64 else "u32"):
             yield f"leaves {x:#x} in {cell}, and {y:#x} in its home {homes[cell]}"
 
 

@@ -23,6 +23,7 @@ from solver.process import Process, Stop
 
 _CALLS: Final = 3000  # to functions outside, in one run
 _LARGEST: Final = 1 << 20  # allocation that succeeds
+OVERRUN: Final = "a write above its frame"
 _M64: Final = (1 << 64) - 1
 
 
@@ -71,12 +72,12 @@ def _junk(isa: str, seed: int) -> Mapping[str, int]:
 
 
 class Side:
-    """An image in a process (traced, watched: ``Process``). ``signatures``: of the functions outside, where known."""
+    """An image in a process (listed, traced, watched: ``Process``). ``signatures``: of the functions outside, where known."""
 
-    def __init__(self, image: Image, signatures: Mapping[str, Signature], traced: bool = False,
+    def __init__(self, image: Image, signatures: Mapping[str, Signature], listed: bool = True, traced: bool = False,
                  watched: Collection[int] = ()) -> None:  # fmt: skip
         self.image, self.signatures = image, signatures
-        self.process = Process(image.isa, traced, watched)
+        self.process = Process(image.isa, listed, traced, watched)
         self.convention = Convention(self.process)
         self.process.load(image.code, [*image.externals, *image.redirected, layout.RETURN, layout.CALLBACK])
         self.blocks: dict[int, int] = {}
@@ -111,7 +112,7 @@ class Side:
         outcome.where = self._where
         for number in process.dirty:
             if layout.STACK <= number * layout.PAGE < layout.STACK + layout.STACK_SIZE:
-                outcome.how, outcome.detail = "fault", "a write above its frame"  # over its caller's: past a local array's end
+                outcome.how, outcome.detail = "fault", OVERRUN  # of its caller's frame: past a local array's end
             elif not layout.on_stack(number * layout.PAGE):
                 page = process.page(number)
                 outcome.memory[number] = bytes(page) if page is not None else b""

@@ -53,7 +53,7 @@ class Values:
             return -self.source.randrange(1, 70) & (1 << 64) - 1
         if kind < 0.75:
             return _EDGES[self.source.randrange(len(_EDGES))]
-        return self.source.getrandbits(self.source.choice((8, 16, 32, 64)))
+        return self.source.getrandbits(self.source.choice((6, 8, 8, 12, 16, 32, 64)))
 
     def pointer(self) -> int:
         """To memory that nothing else points to."""
