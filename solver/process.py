@@ -3,7 +3,7 @@
 Pages lie in one pool that the emulator sees as physical memory; the translation of addresses is a hook, so a page costs
 something only when it is first touched, and first written. Odd things of Unicorn 2.1.4 that are minded here: AArch64's
 translation buffer counts in granules of 1 KiB; after a fault a machine keeps part of it, so all registers are put back
-by value; a hook on loads slows every load, so tracing has a machine of its own.
+by value; hooks on accesses are told physical addresses; a hook on loads slows every load, so tracing has a machine of its own.
 """
 
 from __future__ import annotations
@@ -34,11 +34,12 @@ class Stop:
 
     kind: ``exit`` (one of the addresses given to ``load``), ``fetch`` (a jump to where no code is), ``fault`` (an access
     to memory that faults), ``trap`` (an instruction that is none, or one that stops the program), ``steps`` (the limit),
-    ``memory`` (the pool is used up).
+    ``memory`` (the pool is used up). page: the number of the page whose access faulted.
     """
 
     kind: Literal["exit", "fetch", "fault", "trap", "steps", "memory"]
     pc: int
+    page: int = 0
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,8 @@ class Process:
         self._clean = self._engine.context_save()
         self._code: dict[int, int] = {}  # page number -> place in the pool
         self._where: dict[int, int] = {}
+        self._numbers: list[int] = []  # of the page at each place of the pool
+        self._refused_at = 0
         self._exits: frozenset[int] = frozenset()
         self._doors: frozenset[int] = frozenset()  # pages that control may enter
         self._content: Content = lambda number: None
@@ -85,18 +88,14 @@ class Process:
         self.blocks: list[tuple[int, int]] = []
         """Address and size of every piece of code that was run, in order: up to a branch, or less."""
         self.accesses: list[tuple[int, int, bool]] = []
-        """Of a traced process: address, size, and whether it was a store, of every access in order, a faulting one included."""
+        """Of a traced process: address, size, and whether it was a store, of every access in order but one that faulted."""
         self._watched = watched
         self.history: list[Reached | Stored] = []
         """Of a watched process, in order."""
         if listed:
             self._list_blocks()
         if traced:
-            note, store = self.accesses.append, unicorn.UC_MEM_WRITE
-            self._engine.hook_add(
-                unicorn.UC_HOOK_MEM_READ | unicorn.UC_HOOK_MEM_WRITE,
-                lambda engine, access, address, size, value, data: note((address, size, access == store)),
-            )
+            self._engine.hook_add(unicorn.UC_HOOK_MEM_READ | unicorn.UC_HOOK_MEM_WRITE, self._accessed)
 
         if watched:
             self._engine.hook_add(unicorn.UC_HOOK_CODE, self._reached)
@@ -116,11 +115,22 @@ class Process:
         if address in self._watched:
             self.history.append(Reached(address, self._registers.read(PLACES[self.isa])))
 
-    def _stored(self, engine: Any, access: int, address: int, size: int, value: int, data: object) -> None:
-        self.history.append(Stored(address, (value & (1 << 8 * size) - 1).to_bytes(size, "little")))
+    def _accessed(self, engine: Any, access: int, address: int, size: int, value: int, data: object) -> None:
+        self.accesses.append((self._virtual(address), size, access == unicorn.UC_MEM_WRITE))
 
-    def load(self, code: Mapping[int, bytes], exits: Iterable[int]) -> None:
-        """Put in the pages of code (page number -> bytes), never to be written, and the addresses at which runs stop."""
+    def _virtual(self, physical: int) -> int:
+        """Hooks on accesses are told the physical address."""
+        return self._numbers[(physical - _POOL) // PAGE] * PAGE + physical % PAGE
+
+    def _stored(self, engine: Any, access: int, address: int, size: int, value: int, data: object) -> None:
+        self.history.append(Stored(self._virtual(address), (value & (1 << 8 * size) - 1).to_bytes(size, "little")))
+
+    def load(self, code: Mapping[int, bytes], exits: Iterable[int], readable: bool = True) -> None:
+        """Put in the pages of code (page number -> bytes), never to be written, and the addresses at which runs stop.
+
+        readable: whether code may be loaded from as data.
+        """
+        self._readable = readable
         self._exits = frozenset(exits)
         doors = {address // PAGE for address in self._exits} | set(code)
         self._doors = frozenset(doors | {number - 1 for number in doors})  # where it stops, Unicorn looks at the page before
@@ -132,6 +142,7 @@ class Process:
     def reset(self, content: Content, state: Mapping[str, int]) -> None:
         """Forget all but the code. ``content``: of pages that are touched; ``state``: cells, the others are 0."""
         self._where = dict(self._code)
+        self._numbers = list(self._code)
         self._content = content
         self.dirty.clear()
         self.blocks.clear()
@@ -156,7 +167,7 @@ class Process:
         at = self._registers.program_counter()
         self._engine.context_restore(self._clean)
         self._registers.write(state)
-        return Stop(self._refused or "trap", at)
+        return Stop(self._refused or "trap", at, self._refused_at // PAGE)
 
     def get(self, cell: str) -> int:
         register, bit, width = PLACES[self.isa][cell]
@@ -207,11 +218,13 @@ class Process:
             self.dirty.add(at // PAGE)
             done += count
 
-    def _place(self, number: int) -> int | None:
+    def _place(self, number: int, fetched: bool = False) -> int | None:
         """Where in the pool a page is, put there if it was not."""
         place = self._where.get(number)
         if place is None:
             content = self._content(number)
+            if content is None and fetched:
+                content = bytes(PAGE)  # of an exit: nothing of it is run
             if content is None:
                 self._refused = "fault"
                 return None
@@ -221,6 +234,7 @@ class Process:
                 return None
             self._pool[place * PAGE : (place + 1) * PAGE] = content
             self._where[number] = place
+            self._numbers.append(number)
         return place
 
     def _translate(self, engine: Any, address: int, access: int, entry: Any, data: object) -> bool:
@@ -228,15 +242,17 @@ class Process:
         if access == unicorn.UC_MEM_FETCH and number not in self._doors:
             self._refused = "fetch"
             return False
-        place = self._place(number)
+        place = self._place(number, access == unicorn.UC_MEM_FETCH)
+        self._refused_at = address
         if place is None:
             return False
         entry.paddr = _POOL + place * PAGE + address % PAGE
-        entry.perms = unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC
+        entry.perms = unicorn.UC_PROT_EXEC if number in self._doors else 0
+        entry.perms |= unicorn.UC_PROT_READ if number not in self._code or self._readable else 0
+        if number in self._code and (access == unicorn.UC_MEM_WRITE or (access == unicorn.UC_MEM_READ and not self._readable)):
+            self._refused = "fault"
+            return False
         if access == unicorn.UC_MEM_WRITE:
-            if number in self._code:
-                self._refused = "fault"
-                return False
             self.dirty.add(number)
             entry.perms |= unicorn.UC_PROT_WRITE
         return True

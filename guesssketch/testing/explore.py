@@ -285,10 +285,10 @@ class Explorer:
         if len(self._pending) > 200 or len(given.memory) > 64:
             return
         self._trace(given)
-        accesses = self._trace_side().process.accesses
-        wild = source.where if source.detail.startswith("a jump") else accesses[-1][0] if accesses else 0
+        jump = source.detail.startswith("a jump")
+        wild, reach = (source.where, 1) if jump else (source.wild * layout.PAGE + layout.PAGE - 1, _REACH)
         for index, value in enumerate(given.arguments):
-            if len(value) == 8 and 0 <= wild - int.from_bytes(value, "little") < _REACH:
+            if len(value) == 8 and 0 <= wild - int.from_bytes(value, "little") < reach:
                 region = (layout.ARENA + index * layout.REGION).to_bytes(8, "little")
                 arguments = (*given.arguments[:index], region, *given.arguments[index + 1 :])
                 self._pending.append(replace(given, arguments=arguments))
@@ -298,7 +298,7 @@ class Explorer:
             return
         places = self._read_first()[-_RECENT:]
         for address, size in reversed(places):
-            if size == 8 and 0 <= wild - int.from_bytes(self._held(given, address, 8), "little") < _REACH:
+            if size == 8 and 0 <= wild - int.from_bytes(self._held(given, address, 8), "little") < reach:
                 self._pending.append(with_memory(given, address, self.values.pointer().to_bytes(8, "little")))
                 return
         if places:

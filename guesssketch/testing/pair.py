@@ -18,7 +18,7 @@ from guesssketch.testing.compare import Comparer, Difference
 from guesssketch.testing.convention import UNKNOWN
 from guesssketch.testing.image import Image
 from guesssketch.testing.inputs import Input
-from guesssketch.testing.side import Environment, Outcome, Side
+from guesssketch.testing.side import OVERRUN, Environment, Outcome, Side
 from guesssketch.wall import Boundary, aarch64, riscv64
 from guesssketch.wall.calls import signature_of
 from guesssketch.wall.places import TARGET_PLACES, Unsupported, x86_places
@@ -154,7 +154,11 @@ class Pair:
         self.environment = Environment(vectors=_RAX[prepared.target])
 
     def original(self, tested: Tested, given: Input) -> Outcome:
-        return self.source.run(tested.source, tested.signature, given, self.environment, STEPS)
+        """What the original does. One that loses its caller's registers wrote over where it had saved them: past an array."""
+        outcome = self.source.run(tested.source, tested.signature, given, self.environment, STEPS)
+        if outcome.lost:
+            outcome.how, outcome.detail = "fault", OVERRUN
+        return outcome
 
     def pieces(self, tested: Tested, given: Input) -> list[tuple[int, int]]:
         """Address and size of the pieces of the translation that are run."""

@@ -44,12 +44,14 @@ class Outcome:
     """How a run ended, and what it left.
 
     how: ``return``, ``no-return`` (a call that does not come back; the last event), ``trap``, ``fault``, or ``steps`` (it went
-    on for too long, or needs what is not modelled). where: the program counter at the end. result: as the signature says.
+    on for too long, or needs what is not modelled). where: the program counter at the end.
+    wild: the page that an access faulted on. result: as the signature says.
     events: calls out, in order. memory: bytes of the pages written, stacks apart. lost: callee-saved registers changed.
     """
 
     how: str
     where: int = 0
+    wild: int = 0
     detail: str = ""
     result: list[Value] = field(default_factory=list)
     hidden: bool = False
@@ -79,7 +81,8 @@ class Side:
         self.image, self.signatures = image, signatures
         self.process = Process(image.isa, listed, traced, watched)
         self.convention = Convention(self.process)
-        self.process.load(image.code, [*image.externals, *image.redirected, layout.RETURN, layout.CALLBACK])
+        self.process.load(image.code, [*image.externals, *image.redirected, layout.RETURN, layout.CALLBACK],
+                          readable=image.isa != "x86_64")  # entries made by guesssketch are told by their first word
         self.blocks: dict[int, int] = {}
         self.state: dict[str, int] = {}
 
@@ -109,7 +112,7 @@ class Side:
             outcome.how, outcome.detail = end.how, end.detail
         except MemoryError as error:
             outcome.how, outcome.detail = "fault", f"in a call, at {error}"
-        outcome.where = self._where
+        outcome.where, outcome.wild = self._where, self._wild
         for number in process.dirty:
             if layout.STACK <= number * layout.PAGE < layout.STACK + layout.STACK_SIZE:
                 outcome.how, outcome.detail = "fault", OVERRUN  # of its caller's frame: past a local array's end
@@ -141,6 +144,8 @@ class Side:
         if layout.on_stack(address):
             return bytes([self._environment.fill]) * layout.PAGE
         data = self.image.data.get(number)
+        if data is None and layout.is_loaded(address) and address not in self.image.externals:
+            return None
         if data is None:
             known = layout.is_given(address) or address in self.image.externals
             data = content.page(number, self._given.seed + (0 if known else 2 * self._environment.junk))
@@ -159,7 +164,7 @@ class Side:
         """Run from ``pc`` up to ``until``. Raises Ended."""
         while True:
             stop = self.process.run(pc, self._steps)
-            self._where = stop.pc
+            self._where, self._wild = stop.pc, stop.page
             if stop.kind not in ("exit", "fetch"):
                 raise Ended(*self._ending(stop))
             if stop.pc == until:
