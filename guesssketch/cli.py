@@ -144,7 +144,7 @@ def prove(pair: Path) -> None:
 @click.option("--guided/--no-guided", default=True, show_default=True, help="Let coverage choose which inputs are changed.")
 @click.option("--solver/--no-solver", default=True, show_default=True, help="Let Z3 look for inputs that reach the rest.")
 @click.option("--corpus", type=click.Path(path_type=Path, file_okay=False), help="Folder of inputs, replayed first and added to.")
-@click.option("--no-corpus", is_flag=True, help="Neither replay nor save inputs.")
+@click.option("--no-corpus", is_flag=True, help="Neither replay nor save inputs (a difference goes to ./guesssketch-differences).")
 @click.option("--replay", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Only the input in this file.")
 @click.option("--min-coverage", type=click.FloatRange(0, 100), default=0.0, help="Blocks of FILE to be covered, in percent.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write a JSON report.")

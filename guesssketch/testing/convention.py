@@ -116,7 +116,7 @@ class Convention:
 
     def result(self, signature: Signature) -> list[Value]:
         """What a function that has just returned gives back in registers."""
-        if signature is UNKNOWN:
+        if signature == UNKNOWN:
             return [Value(code, self.process.get(cell)) for code, cell in zip(("u64", "f64", "u64"), _LEFT[self.isa], strict=True)]
         found = []
         for piece in self.places(signature).result:

@@ -192,7 +192,7 @@ class Pair:
 
     def _stops(self, tested: Tested, source: Outcome) -> bool:
         """Where a RISC-V entry of unknown type stops the program (docs/limitations.md)."""
-        unknown = self.prepared.target == "riscv64" and tested.signature is UNKNOWN and source.how == "return"
+        unknown = self.prepared.target == "riscv64" and tested.signature == UNKNOWN and source.how == "return"
         return unknown and tested.compared and source.result[0].bits >> 31 == 1
 
     def _unstable(self, tested: Tested, given: Input, source: Outcome) -> set[str]:
