@@ -23,7 +23,8 @@ def saturation(lane: Term) -> tuple[bool, Term] | None:
     for is_signed in (True, False):
         wanted = saturate(value, lane.width, *limits(lane.width, is_signed)) if value.width == 2 * lane.width else lane
         if wanted is not lane and wanted.op == wanted.args[2].op == "ite":
-            wanted = t.ite(*wanted.args[:2], t.ite(*wanted.args[2].args[:2], lane.args[2].args[2]))
+            below, least, (above, most) = *wanted.args[:2], wanted.args[2].args[:2]
+            wanted = t.ite(below, least, t.ite(above, most, lane.args[2].args[2]))
         if value.width == 2 * lane.width and wanted is lane:
             return is_signed, value
     return None
