@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import random
@@ -31,7 +32,7 @@ class Target:
     emulator: str
     libraries: str
 
-    def link(self, objects: Sequence[Path], program: Path, *flags: str) -> None:
+    def link(self, objects: Sequence[Path | str], program: Path, *flags: str) -> None:
         run([self.compiler, *objects, *flags, "-o", program], timeout=120)
 
     def command(self, program: Path, *options: str) -> list[str]:
@@ -46,10 +47,11 @@ TARGETS = {
 
 
 class FailedError(Exception):
-    """A command that failed; ``status`` is its exit status, None when it ran out of time."""
+    """A command that failed; ``status`` is its exit status, None when it ran out of time; ``said``: its standard error."""
 
-    def __init__(self, what: str, status: int | None = None) -> None:
+    def __init__(self, what: str, status: int | None = None, said: str = "") -> None:
         self.status = status
+        self.said = said
         super().__init__(what)
 
 
@@ -87,20 +89,40 @@ def run(
             raise FailedError(f"{shown}: more than {timeout:.0f} s") from None
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip()
-        raise FailedError(f"{shown}: exit {done.returncode}: {said[-2000:]}", done.returncode)
+        raise FailedError(f"{shown}: exit {done.returncode}: {said[-2000:]}", done.returncode, said)
     return done.stdout.decode(errors="replace") if done.stdout else ""
 
 
 @dataclass(frozen=True)
 class Translation:
-    """What the report said. ``tested``: how many blocks, by reason; ``proofs``: the seconds of each proved block."""
+    """What the report said: ``records`` are its blocks."""
 
     seconds: float
-    blocks: int
-    proved: int
-    tested: Counter[str]
-    proposers: Counter[str]
-    proofs: tuple[float, ...]
+    records: Sequence[Mapping[str, Any]]
+
+    @property
+    def blocks(self) -> int:
+        return len(self.records)
+
+    @property
+    def proved(self) -> int:
+        return sum(record["verdict"] == "proved" for record in self.records)
+
+    @property
+    def tested(self) -> Counter[str]:
+        """How many blocks were only tested, by reason."""
+        return Counter(str(record["reason"]) for record in self.records if record["verdict"] == "tested")
+
+    @property
+    def proofs(self) -> list[float]:
+        """Seconds of each proved block."""
+        return [float(record["seconds"]) for record in self.records if record["verdict"] == "proved"]
+
+    def __add__(self, other: Translation) -> Translation:
+        """Both; the blocks of objects that were translated twice are counted once."""
+        known = {record["object"] for record in self.records}
+        new = [record for record in other.records if record["object"] not in known]
+        return Translation(self.seconds + other.seconds, [*self.records, *new])
 
 
 def translate(
@@ -122,33 +144,39 @@ def translate(
         timeout=timeout, cwd=ROOT,
     )  # fmt: skip
     seconds = time.monotonic() - began
-    blocks: list[dict[str, Any]] = json.loads(report.read_text(encoding="utf-8"))["blocks"]
-    proved = [block for block in blocks if block["verdict"] == "proved"]
-    return Translation(
-        seconds=seconds,
-        blocks=len(blocks),
-        proved=len(proved),
-        tested=Counter(str(block["reason"]) for block in blocks if block["verdict"] == "tested"),
-        proposers=Counter(str(block["proposer"]) for block in blocks),
-        proofs=tuple(float(block["seconds"]) for block in proved),
-    )
+    return Translation(seconds, json.loads(report.read_text(encoding="utf-8"))["blocks"])
 
 
 class Results:
-    """Results by key in one JSON file, rewritten whole and atomically after each; safe for several threads."""
+    """Results by key in one JSON file, rewritten whole and atomically after each; safe for several threads and processes."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
-        self.entries: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        self.entries: dict[str, dict[str, Any]] = self._read()
+
+    def _read(self) -> dict[str, dict[str, Any]]:
+        found: dict[str, dict[str, Any]] = json.loads(self._path.read_text(encoding="utf-8")) if self._path.exists() else {}
+        return found
 
     def put(self, key: str, entry: dict[str, Any]) -> None:
-        with self._lock:
-            self.entries[key] = entry
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._lock, self._path.with_suffix(".lock").open("w") as locked:
+            fcntl.flock(locked, fcntl.LOCK_EX)
+            self.entries = self._read() | {key: entry}
             beside = self._path.with_suffix(".new")
             beside.write_text(json.dumps(self.entries, indent=1, sort_keys=True) + "\n", encoding="utf-8")
             os.replace(beside, self._path)
+
+
+def plugin() -> Path:
+    """The plugin for QEMU that counts instructions (``icount.c``), compiled."""
+    source = Path(__file__).with_name("icount.c")
+    compiled = CACHE / "icount.so"
+    if not compiled.exists() or compiled.stat().st_mtime < source.stat().st_mtime:
+        CACHE.mkdir(parents=True, exist_ok=True)
+        run(["gcc", "-O2", "-shared", "-fPIC", source, "-o", compiled], timeout=60)
+    return compiled
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

@@ -13,7 +13,7 @@ import math
 import sys
 from pathlib import Path
 
-from harness import CACHE, TARGETS, FailedError, Target, print_table, require, run, translate
+from harness import CACHE, TARGETS, FailedError, Target, plugin, print_table, require, run, translate
 
 HERE = Path(__file__).resolve().parent
 KERNELS = ("sieve", "matmul", "crc", "quicksort", "switch")
@@ -25,7 +25,7 @@ def count(target: Target, program: Path, kernel: str) -> tuple[str, int]:
     """What the kernel printed, and the instructions executed in the program's own text (no library, no loader)."""
     counts = WORK / f"{program.name}.{kernel}.txt"
     counts.unlink(missing_ok=True)
-    command = target.command(program, "-plugin", f"{WORK / 'icount.so'},out={counts}")
+    command = target.command(program, "-plugin", f"{plugin()},out={counts}")
     printed = run([*command, kernel], timeout=600, env={})
     if not counts.exists():
         raise FailedError(f"{target.emulator} wrote no counts: it was built without plugins, or with others")
@@ -36,7 +36,6 @@ def count(target: Target, program: Path, kernel: str) -> tuple[str, int]:
 def build(names: list[str], level: str, orders: list[str]) -> list[tuple[str, Target, Path]]:
     """The programs to count: (column, target, program), x86-64 first. orders: ``--memory-order`` of each translation."""
     WORK.mkdir(parents=True, exist_ok=True)
-    run(["gcc", "-O2", "-shared", "-fPIC", HERE / "icount.c", "-o", WORK / "icount.so"], timeout=60)
     original = WORK / "kernels.o"
     run(["gcc", level, "-fPIE", "-g", "-c", HERE / "kernels.c", "-o", original], timeout=60)
     programs = [("x86-64", X86, WORK / "kernels.x86-64")]

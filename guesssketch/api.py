@@ -28,6 +28,7 @@ def translate(
     model: Name | None = None,
     prompt: Name | None = None,
     prototypes: Sequence[Name] = (),
+    assume: Sequence[str] = (),
     progress: Callable[[str, int, int], None] | None = None,
     memory_order: MemoryOrder = "relaxed",
 ) -> Translation:
@@ -41,7 +42,7 @@ def translate(
     """
     _check_target(target)
     options = Options(target, require, jobs, _path(cache), tuple(proposers), model, _path(prompt), tuple(map(Path, prototypes)),
-                      progress, memory_order)  # fmt: skip
+                      tuple(assume), progress, memory_order)  # fmt: skip
     return pipeline.translate(_paths(inputs), options)
 
 

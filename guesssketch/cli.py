@@ -46,12 +46,14 @@ def main() -> None:
 @click.option("--prompt", type=click.Path(path_type=Path), help="Prompt template for a model that is not of this project.")
 @_prototypes
 @_order
+@click.option("--assume", multiple=True, type=click.Choice(("in-range-conversions",)),
+              help="Take for granted, for shorter code: floats that are converted to integers fit.")  # fmt: skip
 @click.option("-j", "--jobs", type=click.IntRange(min=1), help="Worker processes.  [default: one a core]")
 @click.option("--cache", type=click.Path(path_type=Path), help="Directory of proved translations.")
 @click.option("--no-cache", is_flag=True, help="Neither read nor write proved translations.")
 def translate(files: Sequence[Path], target: str, output: Path, kind: Any, report: Path | None,
               require: Any, proposers: str, model: str | None, prompt: Path | None, prototypes: Sequence[Path],
-              memory_order: Any, jobs: int | None, cache: Path | None, no_cache: bool) -> None:  # fmt: skip
+              assume: Sequence[str], memory_order: Any, jobs: int | None, cache: Path | None, no_cache: bool) -> None:  # fmt: skip
     """Translate x86-64 objects and archives together; they call each other directly."""
     from rich.console import Console
 
@@ -65,7 +67,8 @@ def translate(files: Sequence[Path], target: str, output: Path, kind: Any, repor
     from guesssketch.cache import default_directory
 
     settings: dict[str, Any] = {"target": target, "require": require, "prototypes": tuple(prototypes),
-                                "model": model, "prompt": prompt, "memory_order": memory_order}  # fmt: skip
+                                "model": model, "prompt": prompt, "assume": tuple(assume),
+                                "memory_order": memory_order}  # fmt: skip
     settings["proposers"] = tuple(name.strip() for name in proposers.split(","))
     settings["cache"] = None if no_cache else cache or default_directory()
     if jobs:
@@ -129,6 +132,59 @@ def prove(pair: Path) -> None:
     verdict = pairs.prove_pair(pairs.parse(_text(pair), str(pair)))
     click.echo(str(verdict))
     if not isinstance(verdict, Proved):
+        sys.exit(1)
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--target", type=click.Choice(TARGETS), help="Instruction set of the translation.  [default: as --against]")
+@click.option("--against", type=click.Path(path_type=Path, exists=True, dir_okay=False),
+              help="An object to test, whoever made it.  [default: FILE is translated]")  # fmt: skip
+@click.option("--function", "functions", multiple=True, help="Only this function; may be repeated.")
+@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), default=10.0, show_default=True, help="For each function.")
+@click.option("--runs", type=click.IntRange(min=1), help="At most so many inputs for each function.")
+@click.option("--seed", type=int, default=0, show_default=True, help="What all inputs are made from.")
+@click.option("--guided/--no-guided", default=True, show_default=True, help="Let coverage choose which inputs are changed.")
+@click.option("--solver/--no-solver", default=True, show_default=True, help="Let Z3 look for inputs that reach the rest.")
+@click.option("--corpus", type=click.Path(path_type=Path, file_okay=False), help="Folder of inputs, replayed first and added to.")
+@click.option("--no-corpus", is_flag=True, help="Neither replay nor save inputs (a difference goes to ./guesssketch-differences).")
+@click.option("--replay", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Only the input in this file.")
+@click.option("--min-coverage", type=click.FloatRange(0, 100), default=0.0, help="Blocks of FILE to be covered, in percent.")
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write a JSON report.")
+@click.option("--junit", type=click.Path(path_type=Path), help="Write a report for continuous integration (JUnit's XML).")
+@_prototypes
+@click.option("-j", "--jobs", type=click.IntRange(min=1), help="Worker processes.  [default: one a core]")
+@click.option("--cache", type=click.Path(path_type=Path), help="Directory of proved translations, and of inputs.")
+def test(file: Path, target: str | None, against: Path | None, functions: tuple[str, ...], seconds: float, runs: int | None,
+         seed: int, guided: bool, solver: bool, corpus: Path | None, no_corpus: bool, replay: Path | None, min_coverage: float,
+         json_file: Path | None, junit: Path | None, prototypes: Sequence[Path], jobs: int | None,
+         cache: Path | None) -> None:  # fmt: skip
+    """Run every function of FILE and of its translation on the same inputs, and compare."""
+    import os
+
+    from rich.console import Console
+
+    from guesssketch import outputs
+    from guesssketch.cache import default_directory
+    from guesssketch.testing import run
+    from guesssketch.testing.explore import Limits
+
+    for path in filter(None, (json_file, junit)):
+        outputs.check_file(path, [file])
+    if against is not None and target is None:
+        target = run.target_of(against)
+    if target is None:
+        raise click.UsageError("--target or --against is needed")
+    cache = cache or default_directory()
+    limits = Limits(seconds, runs or Limits.runs, seed, guided, solver)
+    kept = None if no_corpus else corpus or run.default_corpus(cache, file)
+    with _Progress(Console(stderr=True)) as progress:
+        report = run.test(file, run.Options(target, against, functions, limits, jobs or os.cpu_count() or 1, kept, replay,
+                                            tuple(prototypes), cache, progress))  # fmt: skip
+    contents = [(json_file, report.to_json().encode())] if json_file else []
+    outputs.write([*contents, *([(junit, report.to_junit())] if junit else [])])
+    report.print(Console(width=None if sys.stdout.isatty() else 160))
+    if report.different() or (replay is None and report.coverage() < min_coverage):
         sys.exit(1)
 
 

@@ -80,6 +80,7 @@ class _Object:
             elif section.index in bodies:
                 output += ["", _section(section), *data.lines(section, bodies[section.index])]
         output += ["", ".text", *self._helpers(), *self._undefined(), *self._low(), *self.lines.unit(list(code))]
+        output += self._slots()
         output += ['.section .note.GNU-stack,"",@progbits']
         return "\n".join(map(_laid_out, output)) + "\n"
 
@@ -127,6 +128,11 @@ class _Object:
         if any(s.name in runtime.SETJMP | runtime.LONGJMP and not s.is_defined for s in self.file.symbols):
             yield from runtime.setjmp(self.target)
             yield ".text"
+
+    def _slots(self) -> Iterator[str]:
+        if self.stitcher.slots:
+            yield from ('.section .data.rel.ro.slots,"aw",@progbits', ".p2align 3")
+            yield from (f"{label}: .quad {reference}" for reference, label in self.stitcher.slots.items())
 
     def _helper(self, label: str, lines: Sequence[str]) -> Iterator[str]:
         """A stub is called with sp, not rsp, as its frame address; rsp stays as it is."""

@@ -35,9 +35,37 @@ LIBRARY_HEADERS: Final = (
     sys/random sys/sendfile sys/signalfd sys/stat sys/statfs sys/sysinfo sys/syscall sys/timerfd sys/timex sys/xattr
     ucontext ulimit values argz envz fts obstack sys/auxv sys/personality sys/vfs sys/fsuid sys/klog sys/reboot
     sys/swap sys/quota libintl argp aliases crypt gshadow mcheck netinet/ether net/ethernet rpc/netdb stdio_ext
-    threads utmp wait"""
+    threads utmp wait gnu/libc-version sys/sysmacros sys/fanotify sys/pidfd nss sys/acct net/route
+    netinet/ip netinet/ip_icmp netinet/udp arpa/nameser"""
 )
 
+# System calls whose arguments mean the same everywhere (man 2 syscall, and the kernel's headers): no struct that differs, no
+# flags of open(), no signal frame, nothing that speaks of the machine.
+SYSTEM_CALLS: Final = (
+    """accept4 acct add_key adjtimex bind bpf brk capget capset chdir chroot clock_adjtime clock_getres clock_gettime
+    clock_nanosleep clock_settime close close_range connect copy_file_range delete_module dup dup3 eventfd2 execve execveat
+    exit exit_group faccessat faccessat2 fadvise64 fallocate fanotify_init fanotify_mark fchdir fchmod fchmodat fchown
+    fchownat fdatasync fgetxattr finit_module flistxattr flock fremovexattr fsconfig fsetxattr fsmount fsopen fspick fstatfs
+    fsync ftruncate futex futex_waitv get_mempolicy get_robust_list getcpu getcwd getdents64 getegid geteuid getgid getgroups
+    getitimer getpeername getpgid getpid getppid getpriority getrandom getresgid getresuid getrusage getsid getsockname
+    getsockopt gettid gettimeofday getuid getxattr init_module inotify_add_watch inotify_init1 inotify_rm_watch io_cancel
+    io_destroy io_getevents io_setup io_submit io_uring_enter io_uring_register io_uring_setup ioctl ioprio_get ioprio_set
+    kcmp keyctl kill landlock_add_rule landlock_create_ruleset landlock_restrict_self lgetxattr linkat listen listxattr
+    llistxattr lremovexattr lseek lsetxattr madvise mbind membarrier memfd_create memfd_secret migrate_pages mincore mkdirat
+    mlock mlock2 mlockall mmap mount mount_setattr move_mount move_pages mprotect mremap msync munlock munlockall munmap
+    name_to_handle_at nanosleep open_tree perf_event_open pidfd_getfd pidfd_open pidfd_send_signal pipe2 pivot_root pkey_alloc
+    pkey_free pkey_mprotect ppoll prctl pread64 preadv preadv2 prlimit64 process_madvise process_mrelease process_vm_readv
+    process_vm_writev pselect6 pwrite64 pwritev pwritev2 quotactl quotactl_fd read readahead readlinkat readv reboot recvfrom
+    recvmmsg recvmsg removexattr renameat2 request_key rt_sigpending rt_sigprocmask rt_sigqueueinfo rt_sigsuspend
+    rt_sigtimedwait rt_tgsigqueueinfo sched_get_priority_max sched_get_priority_min sched_getaffinity sched_getattr
+    sched_getparam sched_getscheduler sched_rr_get_interval sched_setaffinity sched_setattr sched_setparam sched_setscheduler
+    sched_yield sendfile sendmmsg sendmsg sendto set_mempolicy set_robust_list set_tid_address setdomainname setfsgid setfsuid
+    setgid setgroups sethostname setitimer setns setpgid setpriority setregid setresgid setresuid setreuid setsid setsockopt
+    settimeofday setuid setxattr shutdown sigaltstack signalfd4 socket socketpair splice statfs statx swapoff swapon symlinkat
+    sync sync_file_range syncfs sysinfo syslog tee tgkill timer_create timer_delete timer_getoverrun timer_gettime
+    timer_settime timerfd_create timerfd_gettime timerfd_settime times tkill truncate umask umount2 uname unlinkat unshare
+    userfaultfd utimensat vhangup vmsplice wait4 waitid write writev"""
+)
 _SPELLINGS: Final = {
     "__restrict": "", "__restrict__": "", "__extension__": "", "__inline": "inline", "__inline__": "inline", "__const": "const",
     "__signed__": "signed", "__signed": "signed", "__volatile__": "volatile", "_Float128": "long double",
@@ -406,6 +434,14 @@ def _matters(function: str, name: str, source: str, target: str) -> bool:
     return larger and re.search(r"_init$|^pthread_getattr_", function) is not None
 
 
+def _system_calls(machine: str) -> list[int | None]:
+    """The numbers of SYSTEM_CALLS, None for those that ``machine`` does not have."""
+    lines = [f"gs_{name} __NR_{name}" for name in SYSTEM_CALLS.split()]
+    text = preprocess("#include <asm/unistd.h>\n" + "\n".join(lines), machine)
+    found = re.findall(r"^gs_\w+ (\w+)$", text, re.MULTILINE)
+    return [int(number) if number.isdigit() else None for number in found]
+
+
 def library_text() -> str:
     """``data/prototypes.json``: deterministic for one version of ziglang."""
     signatures: dict[str, str] = {}
@@ -425,5 +461,6 @@ def library_text() -> str:
                 differ = sorted(s for s in structs if _matters(name, s, unit.shape(s), other.shape(s)))
                 if differ:
                     layouts.setdefault(name, {})[target] = differ
-    data = {"signatures": dict(sorted(signatures.items())), "layouts": dict(sorted(layouts.items()))}
+    data = {"signatures": dict(sorted(signatures.items())), "layouts": dict(sorted(layouts.items())),
+            "syscalls": {machine: _system_calls(machine) for machine in (SOURCE, *TARGETS)}}  # fmt: skip
     return json.dumps(data, indent=0, separators=(",", ":")) + "\n"

@@ -10,6 +10,7 @@ from guesssketch.problem import Exit, Problem
 from isa.machine import Effect, Instruction
 from isa.separate import Table, new_table, separate
 from isa.x86_64.lift import lift
+from solver.assume import conditions
 
 _KEPT = 2048  # blocks whose effects are remembered
 
@@ -17,13 +18,15 @@ _KEPT = 2048  # blocks whose effects are remembered
 @contextmanager
 def source_effect(problem: Problem) -> Iterator[Effect]:
     """``isa.x86_64.lift.lift``, remembered; terms made while the context lasts fit to it. Nobody may change it."""
-    effect, table = _lifted(problem.instructions, problem.exit, problem.is_shared)
+    effect, table = _lifted(problem.instructions, problem.exit, problem.is_shared, problem.assume)
     with separate(table):
         yield effect
 
 
 @functools.lru_cache(maxsize=_KEPT)
-def _lifted(instructions: tuple[Instruction, ...], exit: Exit, shared: bool) -> tuple[Effect, Table]:
+def _lifted(instructions: tuple[Instruction, ...], exit: Exit, shared: bool, assume: tuple[str, ...]) -> tuple[Effect, Table]:
     table = new_table()
     with separate(table):
-        return lift(instructions, exit, shared), table
+        effect = lift(instructions, exit, shared)
+        effect.assumed = conditions(effect, assume)
+        return effect, table

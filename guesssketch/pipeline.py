@@ -28,6 +28,7 @@ from guesssketch.report import BlockRecord, Report
 from guesssketch.resolve import BlockId, Resolver, ambiguous, blocks
 from guesssketch.workers import Work, make_proposers, solve
 from isa.machine import Instruction
+from solver.assume import NOTES
 
 STARTS_THREADS = re.compile(r"(?:pthread|thrd)_create$|GOMP_parallel|__kmpc_fork|_ZNSt6thread")
 
@@ -41,6 +42,7 @@ class Options:
     model: of the proposer ``lm``, a folder or a hub name, None for the one that is shipped; prompt: template for a model that is
     not of this project.
     memory_order: of plain accesses, as other threads see them: ``relaxed``, whatever the target does; ``tso``, x86-64's.
+    assume: what to take for granted of the program, of ``solver.assume.NOTES``.
     prototypes: C files with declarations of external functions. progress: called with (stage, done, total).
     """
 
@@ -52,6 +54,7 @@ class Options:
     model: Path | str | None = None
     prompt: Path | None = None
     prototypes: tuple[Path, ...] = ()
+    assume: tuple[str, ...] = ()
     progress: Callable[[str, int, int], None] | None = None
     memory_order: MemoryOrder = "relaxed"
 
@@ -99,14 +102,14 @@ def translate(paths: Sequence[Path], options: Options) -> Translation:
         # At both ends of each block it is known which bits of the state matter.
     with clock("problems"):
         problems = {at: ask(program, resolver, at, block, liveness.live_in[at], liveness.live_out[at], options.target,
-                                    options.memory_order) for at, block in blocks(program)}  # fmt: skip
+                             options.memory_order, options.assume) for at, block in blocks(program)}  # fmt: skip
         # Equal blocks are equal problems.
     answers, cached = _answers([p for asked in problems.values() for p in asked], options, clock)
     with clock("stitch"):
         _complain(program, problems, answers)
         # Every block has a translation that is proved, or tested with the reason.
         report = _report(program, problems, answers, cached, options.target)
-        report.assumptions = sorted(boundary.assumptions)
+        report.assumptions = sorted([*boundary.assumptions, *(NOTES[name] for name in options.assume)])
         report.options["memory_order"] = options.memory_order
         report.warnings += _threads(program, problems) if options.memory_order == "relaxed" else []
         _enforce(report, options.require)

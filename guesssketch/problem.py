@@ -43,6 +43,7 @@ class Problem:
     out too when direct, and kept when its operand must be computed (``exit`` is then ``indirect``).
     exit: ``fall`` (one successor), ``branch`` (label ``taken`` or fall through), ``indirect`` (the address of where to go next
     is put in the state map's ``branch_target``).
+    assume: what the user has asked to take for granted (``solver.assume``).
     live_in, live_out: (cell or condition, number of low bits: 1, 8, 16, 32 or 64), sorted.
     order: what other threads may notice of plain accesses: ``relaxed``, anything; ``tso``, x86-64's order.
     """
@@ -54,6 +55,7 @@ class Problem:
     live_out: tuple[tuple[str, int], ...]
     symbols: tuple[Symbol, ...]
     order: MemoryOrder = "relaxed"
+    assume: tuple[str, ...] = ()
 
     @property
     def is_atomic(self) -> bool:
@@ -69,7 +71,7 @@ class Problem:
     def key(self) -> str:
         """SHA-256 over everything a translation may depend on (semantics versions are the cache's business)."""
         text = repr((self.target, [(i.code, i.relocations) for i in self.instructions], self.exit, self.live_in,
-                     self.live_out, self.symbols, self.order))  # fmt: skip
+                     self.live_out, self.symbols, self.order, self.assume))  # fmt: skip
         return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -187,6 +187,18 @@ def library() -> Table:
     return Table(_Lazy(data["signatures"]), layouts)
 
 
+UNKNOWN: Final = 0xFFFF  # for a system call that the target does not have, or has with other arguments
+SYSCALL: Final = parse_signature("i64(i64,i64,i64,i64,i64,i64,i64)")
+
+
+@functools.cache
+def system_calls(target: str) -> tuple[int, ...]:
+    """The target's system call number by x86-64's, for those whose arguments mean the same."""
+    data = json.loads(resources.files("guesssketch").joinpath("data/prototypes.json").read_text())["syscalls"]
+    known = {source: number for source, number in zip(data["x86_64"], data[target], strict=True) if None not in (source, number)}
+    return tuple(known.get(n, UNKNOWN) for n in range(max(known) + 1))
+
+
 def from_headers(paths: Iterable[Path]) -> Table:
     """The functions that the user's own headers (``--prototypes``) declare. Raises UsageError if one cannot be parsed."""
     from guesssketch import headers

@@ -20,7 +20,7 @@ _ABSOLUTE = ("abs32", "abs32s")
 
 
 def ask(program: Program, resolver: Resolver, at: BlockId, block: Block, live_in: Live, live_out: Live,
-        target: str, order: MemoryOrder = "relaxed") -> list[Problem]:  # fmt: skip
+        target: str, order: MemoryOrder = "relaxed", assume: tuple[str, ...] = ()) -> list[Problem]:  # fmt: skip
     """The problems of one block, in order: one, or several if it is longer than LONGEST."""
     instructions = body(block)
     if not instructions:
@@ -33,6 +33,7 @@ def ask(program: Program, resolver: Resolver, at: BlockId, block: Block, live_in
         live_out=_sorted(live_out),
         symbols=_symbols(program, resolver, at.object, block, instructions),
         order=order,
+        assume=assume,
     )
     return pieces(whole, LONGEST)
 

@@ -35,7 +35,11 @@ from isa.statemap import MAPS
 MARGIN: Final = 1024  # sp is set this far below the deepest rsp of a function, so that pushes between calls need no care
 LEAF: Final = RED - 128 - 8  # a frame that fits between rsp and sp, the red zone and the return address taken off
 ICALL: Final = ".Lgs_icall"
-_NAME: Final = re.compile(r"(?<![\w.])(S\d+|guard|taken|fall)\b")
+_NAME: Final = re.compile(r"(:got:|:got_lo12:|%got_pcrel_hi\(|:gottprel:|:gottprel_lo12:|%tls_ie_pcrel_hi\()?"
+                          r"(?<![\w.])(S\d+|guard|taken|fall)\b")  # fmt: skip
+# Linkers do not agree on a slot of the global offset table for a symbol and an addend (GNU ld forgets the addend on AArch64
+# and refuses it on RISC-V), so such an address has a slot of our own.
+_OWN_SLOT: Final = {":got:": "", ":got_lo12:": ":lo12:", "%got_pcrel_hi(": "%pcrel_hi("}
 _OPPOSITES: Final = (("eq", "ne"), ("hs", "lo"), ("cs", "cc"), ("mi", "pl"), ("vs", "vc"), ("hi", "ls"), ("ge", "lt"), ("gt", "le"))
 _INVERSE: Final = dict(_OPPOSITES) | {b: a for a, b in _OPPOSITES}
 _X86_REGISTERS: Final = ("rax", "rdx", "rcx", "rbx", "rsi", "rdi", "rbp", "rsp", *(f"r{n}" for n in range(8, 16)))  # DWARF's order
@@ -88,13 +92,15 @@ def inner_start(target: str) -> list[str]:
 
 
 class Stitcher:
-    """Functions of one object. ``used``: external names whose stub is needed; ``indirect``: whether an indirect call occurs."""
+    """Functions of one object. ``used``: external names whose stub is needed; ``indirect``: whether an indirect call occurs;
+    ``slots``: symbol and addend -> label of a word that must hold that address."""
 
     def __init__(self, names: Names, target: str, texts: Mapping[BlockId, Sequence[BlockText]],
                  rules: Mapping[tuple[int, int], list[tuple[int, Rules]]]) -> None:  # fmt: skip
         self.names, self.target, self.texts, self.rules = names, _TARGETS[target], texts, rules
         self.used: set[str] = set()
         self.indirect = False
+        self.slots: dict[str, str] = {}
         self._serial = 0
         homes = MAPS[target].homes
         self._dwarf = {i: int(homes[r][1:]) for i, r in enumerate(_X86_REGISTERS)}
@@ -183,10 +189,18 @@ class Stitcher:
             return [f"{branch}{skip}", f"b {exits[goal]}", f"{skip}:"]
 
         def replace(match: re.Match[str]) -> str:
-            name = match[1]
+            operator, name = match[1] or "", match[2]
             if name in exits:
                 return exits[name]
-            return "__stack_chk_guard" if name == "guard" else self.names.reference(text.places[name])
+            if name == "guard":
+                return f"{operator}__stack_chk_guard"
+            place = text.places[name]
+            reference = self.names.reference(place)
+            if not place.addend or not operator or not reference.endswith(f"{place.addend:+d}"):
+                return operator + reference
+            if operator not in _OWN_SLOT:
+                raise Untranslatable([f"{self.names.file.name}: {reference}: inside a thread-local variable of another object"])
+            return _OWN_SLOT[operator] + self.slots.setdefault(reference, f".Lgs_g{len(self.slots)}")
 
         done = _NAME.sub(replace, line)
         if "%tprel_" in done:  # relaxed, these would give an address where the proof has an offset

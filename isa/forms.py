@@ -36,6 +36,8 @@ def _x86_form(code: bytes) -> str:
     except ValueError:
         return f"undecodable {code.hex()}"
     name = f"{decoded.prefix} {decoded.mnemonic}".strip()
+    if decoded.address_size != 8 and any(operand.kind == "mem" for operand in decoded.operands):
+        name = f"addr32 {name}"
     kinds = [_x86_operand(operand) for operand in decoded.operands]
     if decoded.mnemonic in _SHIFTS and decoded.operands[-1].register == "cl":
         kinds[-1] = "cl"

@@ -123,6 +123,7 @@ class Effect:
     condition: width 1, whether it leaves to ``taken`` rather than falling through; None if it only falls through.
     target: width 64, where an indirect branch or call goes; None if there is none.
     faults: width 1 each, conditions under which the code faults (division); outside any proof, stated as an assumption.
+    assumed: width 1 each, conditions that the user has asked to take for granted (``solver.assume``).
     approximations: what is not modelled exactly, e.g. ``NaN payload of fadd``.
     opaque: why parts of it have no semantics, e.g. ``CALLOTHER pshufb``; not empty means never provable.
     forms: the instruction forms used (``isa.forms``), which the gate looks up.
@@ -146,3 +147,4 @@ class Effect:
     traps: list[Term] = field(default_factory=list)
     retry: Retry | None = None
     shared: bool = False
+    assumed: list[Term] = field(default_factory=list)

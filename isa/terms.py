@@ -400,6 +400,11 @@ def clz(a: Term) -> Term:
     return const(a.width - a.attr.bit_length(), a.width) if a.op == "const" else _make("clz", a.width, (a,))
 
 
+def held(a: Term, extended: str | None = None) -> Term:
+    """The value ``a``, but no simplification looks through it. extended: ``zext`` or ``sext``, how it lies in a register."""
+    return _make("held", a.width, (a,), extended)
+
+
 def float_op(op: str, width: int, *args: Term, rounding: str | None = None) -> Term:
     """Any of the floating operations of the class docstring; ``width`` is the result's."""
     if op in COMMUTATIVE and args[0].id > args[1].id:

@@ -7,7 +7,8 @@ query gives the same answer whatever was asked before; the bound is Z3's own res
 Encoding: a term of width w is a bit vector of w bits (comparisons are kept as Booleans while possible), memory an array
 of bytes indexed by 64 bits, the floating comparisons bit-vector formulas. Floating arithmetic is an uninterpreted
 function of its arguments' bits (``exact_floats=False``: sound for proving equalities, since both sides name the same
-IEEE 754 operation, but a model may be spurious), of which two facts are told, or SMT-LIB's theory of floating point, every NaN being one value. With
+IEEE 754 operation, but a model may be spurious; what is told of the functions is that rounding keeps what is a NaN, and
+that no integer of a float is the greatest one) or SMT-LIB's theory of floating point, every NaN being one value. With
 ``abstract_loads`` a load is an uninterpreted function of its address, one for each memory: as sound, faster.
 """
 

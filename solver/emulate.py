@@ -12,8 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from isa.evaluate import Program
 from isa.machine import TAKEN, Instruction
 from isa.statemap import CONDITIONS, FLAGS, GENERAL, MAPS, VECTORS
+from isa.x86_64.lift import lift
+from solver.assume import conditions
 from solver.counterexample import Counterexample, Difference
 from solver.link import Placement, SourceCode, SymbolLike, Unlinkable, link_source, link_target, place
 from solver.machine import Machine, Outcome, machine
@@ -43,6 +46,8 @@ class ProblemLike(Protocol):
     def live_out(self) -> tuple[tuple[str, int], ...]: ...
     @property
     def symbols(self) -> Sequence[SymbolLike]: ...
+    @property
+    def assume(self) -> tuple[str, ...]: ...
 
 
 class CodeLike(Protocol):
@@ -84,6 +89,15 @@ def compare(problem: ProblemLike, code: CodeLike, states: int, seed: int = 0) ->
         if done == states:
             break
     return Agreement(done, None, "" if done else "the source faults in every state tried")
+
+
+@functools.lru_cache(maxsize=512)
+def _assumed(instructions: tuple[Instruction, ...], exit: str, assume: tuple[str, ...]) -> Program | None:
+    """What ``assume`` says of the state before a block; None if nothing."""
+    if not assume:
+        return None
+    found = conditions(lift(instructions, exit), assume)  # type: ignore[arg-type]
+    return Program(found) if found else None
 
 
 @functools.lru_cache(maxsize=128)
@@ -137,6 +151,7 @@ class _Trial:
     def __init__(self, problem: ProblemLike, code: CodeLike, source: _Source) -> None:
         self.problem, self.map = problem, MAPS[problem.target]
         self.source, self.memory = source, source.memory
+        self._assumed = _assumed(problem.instructions, problem.exit, problem.assume)
         self.code, self.size = link_target(code.instructions, source.placement), code.size
         self.exits = [self.size] if problem.exit != "branch" else [self.size, TAKEN]
         self.read = [self.map.homes[n] for n, _ in problem.live_out]
@@ -150,12 +165,18 @@ class _Trial:
         if wanted.exit is None:
             return False
         state = _state(self.source.seed, number)
+        if self._assumed is not None and not self._holds(self._assumed, state):
+            return False
         got = machine(problem.target).run(self.code, self._related(state, number), self.read, self.memory, self.exits)
         differences = self._differences(wanted, got)
         if not differences:
             return True
         shown = [(n, state[n] if n in state else condition(n, state)) for n, _ in problem.live_in]
         return Counterexample(tuple(shown), (), tuple(differences))
+
+    def _holds(self, assumed: Program, state: Mapping[str, int]) -> bool:
+        values = assumed.run({**self.source.placement.values, **state}, lambda a: self.memory.get(a, byte(a)))
+        return all(values)
 
     def _related(self, state: Mapping[str, int], number: int) -> dict[str, int]:
         """A target state that the map relates to ``state``; what is dead or has no home holds noise."""

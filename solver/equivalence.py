@@ -144,7 +144,7 @@ class _Proof:
             search = Search([], self._assumptions, {})
             if not answer.abstract or search.assumptions_hold(model.values, lambda a: model.memory.get(a, 0)):
                 return ""
-        return "the assumptions (no division fault) may be unsatisfiable: the block may fault always"
+        return "the assumptions (no division fault, conversions in range) may be unsatisfiable: the block may fault always"
 
     def _ask(self, claims: list[Term], **how: bool) -> door.Answer:
         violated = t.FALSE

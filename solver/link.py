@@ -127,6 +127,8 @@ def _branch_code(last: Instruction, offset: int) -> bytes:
         near = bytes((0x0F, code[0] + 0x10))
     elif code[0] == 0x0F and code[1] & 0xF0 == 0x80:
         near = code[:2]
+    elif 0xE0 <= code[0] <= 0xE3:  # loop, jrcxz: short ones only
+        return bytes((code[0], 2, 0xEB, 5, 0xE9)) + (TAKEN - offset - 9).to_bytes(4, "little", signed=True)
     else:
         return _round(last, offset)
     return near + (TAKEN - offset - 6).to_bytes(4, "little", signed=True)

@@ -57,10 +57,10 @@ _RISCV64: Final[dict[str, _Place]] = (
     | _words("f", _named(riscv_const, "UC_RISCV_REG_F{}", 32))
     | {"tp": (riscv_const.UC_RISCV_REG_X4, 0, 64)}
 )
-_PLACES: Final = {"x86_64": _X86, "aarch64": _AARCH64, "riscv64": _RISCV64}
+PLACES: Final = {"x86_64": _X86, "aarch64": _AARCH64, "riscv64": _RISCV64}
 # The register of flags and its bits that are always set.
 _ALWAYS: Final = {"x86_64": {x86_const.UC_X86_REG_EFLAGS: 2}, "aarch64": {}, "riscv64": {}}
-_PC: Final = {
+PROGRAM_COUNTER: Final = {
     "x86_64": x86_const.UC_X86_REG_RIP,
     "aarch64": arm64_const.UC_ARM64_REG_PC,
     "riscv64": riscv_const.UC_RISCV_REG_PC,
@@ -85,10 +85,10 @@ class Machine:
 
     def __init__(self, isa: str) -> None:
         self.isa = isa
-        self.cells = _PLACES[isa]
+        self.cells = PLACES[isa]
         self._granule = 1024 if isa == "aarch64" else PAGE  # of the translation buffer
-        self._engine = _engine(isa)
-        self._registers = _Registers(isa, self._engine)
+        self._engine = new_engine(isa)
+        self._registers = Registers(isa, self._engine)
         self._pages: set[int] = set()
         self._memory: Mapping[int, int] = {}  # what is in memory besides the pages' own content
         self._log: list[tuple[int, int]] = []
@@ -199,7 +199,7 @@ class Machine:
         self._log.append((address, size))
 
 
-class _Registers:
+class Registers:
     """All registers of a machine, written and read together in one call: calls are what a run costs.
 
     The values stand in an array of 64-bit words, two for a vector register; a cell is some bits of one word.
@@ -207,9 +207,9 @@ class _Registers:
 
     def __init__(self, isa: str, engine: Any) -> None:
         self._engine = engine
-        places = _PLACES[isa]
+        places = PLACES[isa]
         wide = {register for register, bit, _ in places.values() if bit == 64}
-        order = [*dict.fromkeys(register for register, _, _ in places.values()), _PC[isa]]
+        order = [*dict.fromkeys(register for register, _, _ in places.values()), PROGRAM_COUNTER[isa]]
         first: dict[int, int] = {}
         size = 0
         for register in order:
@@ -252,7 +252,7 @@ class _Registers:
             raise unicorn.UcError(status)
 
 
-def _engine(isa: str) -> Any:
+def new_engine(isa: str) -> Any:
     if isa == "x86_64":
         return unicorn.Uc(unicorn.UC_ARCH_X86, unicorn.UC_MODE_64)
     if isa == "aarch64":

@@ -104,7 +104,7 @@ def relate(source: Effect, code: Effect, map: StateMap, live_in: Live, live_out:
     goals += [Goal(f"{r} (reserved)", code_terms.start(r), code_terms.cell(r)) for r in map.reserved if r in code.cells]
     goals += [Goal("no fault of its own", t.FALSE, fault) for fault in code_terms.faults]
 
-    assumptions = [t.not_(f) for f in source_terms.faults]
+    assumptions = [*(t.not_(f) for f in source_terms.faults), *source_terms.assumed]
     notes = ["no division fault"] if source.faults else []
     traps = [trap for trap in code_terms.traps if trap is not t.FALSE]
     if ordering.is_atomic(source.events):
@@ -112,6 +112,7 @@ def relate(source: Effect, code: Effect, map: StateMap, live_in: Live, live_out:
         notes += ["a misaligned locked access stops the program"] if traps else []
     else:
         goals += [Goal("no trap of its own", t.FALSE, trap) for trap in traps]
+    notes += ["conversions to integers are in range"] if source.assumed else []
     notes += [f"{s.name} is a multiple of {s.align}" for s in symbols if s.align > 1]
     notes += [f"{s.name} is below 2**31" for s in symbols if s.low]
     approximations = source.approximations | code.approximations
@@ -239,7 +240,7 @@ class _Side:
         self._is_code = prefix == "code."
         accesses = effect.loads + effect.stores
         singles = [x for x in (effect.condition, effect.target) if x is not None]
-        roots = [*effect.cells.values(), effect.memory, *singles, *effect.faults, *effect.traps]
+        roots = [*effect.cells.values(), effect.memory, *singles, *effect.faults, *effect.traps, *effect.assumed]
         roots += [x for a in accesses for x in (a.address, a.guard)]
         events = effect.events if effect.shared else []
         roots += [x for e in events for x in e.terms]
@@ -250,6 +251,7 @@ class _Side:
         self.target = None if effect.target is None else next(new)
         self.faults = [next(new) for _ in effect.faults]
         self.traps = [next(new) for _ in effect.traps]
+        self.assumed = [next(new) for _ in effect.assumed]
         self.loads = [Access(next(new), a.size, next(new)) for a in effect.loads]
         self.stores = [Access(next(new), a.size, next(new)) for a in effect.stores]
         self.events = [e.mapped(lambda _: next(new)) for e in events]

@@ -64,7 +64,7 @@ def exit_of(instruction: Instruction) -> Literal["fall", "branch", "indirect"]:
         return "branch"
     if decoded.mnemonic in ("call", "jmp"):
         return "indirect"
-    return "branch" if decoded.mnemonic.startswith("j") else "fall"
+    return "branch" if decoded.mnemonic.startswith(("j", "loop")) else "fall"
 
 
 def lift(isa: str, code: Sequence[Instruction]) -> Effect:

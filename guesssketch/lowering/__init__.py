@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Final
 
 from guesssketch.lifted import source_effect
@@ -16,16 +16,21 @@ from guesssketch.lowering.backend import Style, compile_ir
 from guesssketch.lowering.debuglines import DebugLines, module
 from guesssketch.lowering.expressions import Unsupported
 from guesssketch.lowering.ir import function_text
+from guesssketch.lowering.literal import literal
 from guesssketch.lowering.text import Unusable, candidate_lines, split_functions
 from guesssketch.lowering.tidy import tidy
 from guesssketch.problem import Candidate, Problem
+from isa.machine import Effect
+from isa.separate import new_table, separate
 
 BATCH: Final = 300  # functions in one run of LLVM
+_DEFINED: Final = re.compile(r"=\{([a-z]+\d+)\}")
 _PINNED: Final = re.compile(r"\{([a-z]+\d+)\}")
 
 
 class Lowering:
-    """``style``: ``best`` for the fewest instructions, ``canonical`` for source order and one way to write a thing."""
+    """``style``: ``best`` for the fewest instructions, ``ordered`` for the order of the source, which needs fewer registers,
+    ``canonical`` for instruction by instruction (``literal``): one way to write a thing."""
 
     name = "lowering"
 
@@ -45,15 +50,16 @@ class Lowering:
     def lower(self, problems: Sequence[Problem]) -> dict[int, tuple[str, ...]]:
         """Candidate lines by index into ``problems``; an index is missing where there is no usable lowering."""
         results: dict[int, tuple[str, ...]] = {}
-        for strict in (False, True):  # the second time in source order, which needs fewer registers
+        attempts: tuple[tuple[Style, bool], ...] = ((self.style, False), ("ordered", True))
+        for style, strict in attempts:
             functions: dict[int, str] = {}
             for number, problem in enumerate(problems):
                 if number in results:
                     continue
-                with source_effect(problem) as effect, suppress(Unsupported):
+                with _effect(problem, style) as effect, suppress(Unsupported):
                     if not effect.opaque:
                         functions[number] = function_text(f"f{number}", effect, problem, strict)
-            made = assembly_of(functions, self.target, "canonical" if strict else self.style)
+            made = assembly_of(functions, self.target, style)
             for number, raw in made.items():
                 with suppress(Unusable):
                     results[number] = self.lines_of(number, functions[number], raw)
@@ -62,7 +68,18 @@ class Lowering:
 
     def lines_of(self, number: int, function: str, raw: Sequence[str]) -> tuple[str, ...]:
         """The candidate lines in the assembly ``raw`` of the LLVM function ``f<number>``. Raises ``text.Unusable``."""
-        return candidate_lines(f"f{number}", raw, self.target, _PINNED.findall(function), self.style)
+        return candidate_lines(f"f{number}", raw, self.target, _DEFINED.findall(function), self.style, _PINNED.findall(function))
+
+
+@contextmanager
+def _effect(problem: Problem, style: Style) -> Iterator[Effect]:
+    """What is lowered; terms made while the context lasts fit to it."""
+    if style == "canonical":
+        with separate(new_table()):
+            yield literal(problem)[-1]
+    else:
+        with source_effect(problem) as effect:
+            yield effect
 
 
 def assembly_of(

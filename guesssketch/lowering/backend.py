@@ -8,7 +8,7 @@ from typing import Final, Literal
 from guesssketch.assembler import zig
 from guesssketch.errors import ToolError
 
-Style = Literal["best", "canonical"]
+Style = Literal["best", "canonical", "ordered"]
 
 # GVN would put one of two registers for the other where a branch has shown them equal, at the price of a move.
 _COMMON: Final = ("-S", "-O2", "-x", "ir", "-mrelocation-model", "pic", "-pic-level", "2", "-Wno-override-module",
@@ -28,7 +28,7 @@ def _options(*names: str) -> tuple[str, ...]:
 # access is taken to work on RISC-V: x86 code makes such accesses, and byte by byte is no translation of them.
 _TARGET: Final = {
     "aarch64": ("-triple", "aarch64-unknown-linux-gnu", "-mframe-pointer=all",
-                *_features("+v8a", "+reserve-x18", "+reserve-lr-for-ra")),
+                *_features("+v8a", "+reserve-x18", "+reserve-lr-for-ra"), *_options("-lower-interleaved-accesses=false")),
     "riscv64": ("-triple", "riscv64-unknown-linux-gnu", "-target-abi", "lp64d", "-mcmodel=medium",
                 *_features("+64bit", "+m", "+a", "+f", "+d", "+c", "+unaligned-scalar-mem", "+reserve-x1"),
                 *_options("-riscv-disable-using-constant-pool-for-large-ints")),
@@ -38,8 +38,9 @@ _SOURCE_ORDER: Final = _options("-enable-misched=false", "-enable-post-misched=f
 _STYLE: Final = {
     ("aarch64", "best"): _options("-enable-post-misched=false"),
     ("riscv64", "best"): (),
-    ("aarch64", "canonical"): _SOURCE_ORDER,
-    ("riscv64", "canonical"): _SOURCE_ORDER,
+    **{(target, "ordered"): _SOURCE_ORDER for target in ("aarch64", "riscv64")},
+    **{(target, "canonical"): (*_SOURCE_ORDER, "-disable-llvm-passes", *_options("-combiner-store-merging=false"))
+       for target in ("aarch64", "riscv64")},
 }  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """Floats to integers as x86-64 converts them, and rounding to integral floats, in the fewest instructions of each target.
 
-The conversions are known by rebuilding their terms. AArch64 and RISC-V saturate where x86-64 gives 1 followed by zeros; a NaN
+AArch64 and RISC-V saturate where x86-64 gives 1 followed by zeros; a NaN
 gives 0 on AArch64 and the greatest integer on RISC-V.
 """
 
@@ -10,33 +10,19 @@ from collections.abc import Callable
 from typing import Final
 
 from isa import ieee
-from isa import terms as t
 from isa.terms import Term
-from isa.x86_64.vectors import to_signed
 
 _LETTERS: Final = {32: ("w", "s"), 64: ("l", "d")}  # RISC-V's suffixes for integers and floats
 _MODES: Final = {"rne": "rne", "rtz": "rtz", "rtp": "rup", "rtn": "rdn", "rna": "rmm"}
 TYPES: Final = {32: "float", 64: "double"}
 
 
-def conversion(term: Term) -> Term | None:
-    """The integral float that ``term`` converts to a signed integer of its width as x86-64 does; None if it does not."""
-    if term.op != "ite" or term.width not in TYPES or term.args[2] is not t.const(1 << (term.width - 1), term.width):
-        return None
-    inner = term.args[1]
-    while inner.op != "f2s" and inner.op in ("extract", "ite"):
-        inner = inner.args[-2 if inner.op == "ite" and inner.args[1].op != "const" else -1]
-    if inner.op != "f2s" or to_signed(inner.args[0], term.width, "rtz") is not term:
-        return None
-    return inner.args[0]
-
-
 class Conversions:
-    """emit: appends an IR instruction and gives its name. operand: a term as a float. opaque: the same value of that many bits,
-    but nothing that LLVM knows of."""
+    """emit: appends an IR instruction and gives its name. operand: a term as a float. in_range: whether what is
+    converted fits."""
 
-    def __init__(self, emit: Callable[[str], str], operand: Callable[[Term], str], opaque: Callable[[str, int], str]) -> None:
-        self._emit, self._operand, self._opaque = emit, operand, opaque
+    def __init__(self, emit: Callable[[str], str], operand: Callable[[Term], str], in_range: bool) -> None:
+        self._emit, self._operand, self._in_range = emit, operand, in_range
 
     def aarch64(self, value: Term, width: int) -> str:
         """``value`` as an integer of ``width`` bits."""
@@ -44,6 +30,8 @@ class Conversions:
         number = self._operand(value)
         wide = max(width, value.width)
         converted = emit(f"call i{wide} @llvm.fptosi.sat.i{wide}.f{value.width}({source} {number})")
+        if self._in_range:
+            return emit(f"trunc i{wide} {converted} to {kind}") if wide > width else converted
         if wide > width:
             narrow = emit(f"trunc i{wide} {converted} to {kind}")
             same = emit(f"icmp eq i{wide} {emit(f'sext {kind} {narrow} to i{wide}')}, {converted}")
@@ -59,6 +47,9 @@ class Conversions:
         rounding = "rtz"
         if value.op == "fround" and value.args[0].width == value.width:
             value, rounding = value.args[0], value.attr
+        if self._in_range:
+            plain = self._integer(value, max(width, value.width), rounding)
+            return plain if width == 64 else emit(f"trunc i64 {plain} to i32")
         if value.width > width:
             wide = self._integer(value, 64, rounding)
             narrow = emit(f"trunc i64 {wide} to i32")

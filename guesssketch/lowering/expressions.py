@@ -6,13 +6,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Final, Literal
 
-from guesssketch.lowering.conversions import TYPES, Conversions, conversion
+from guesssketch.lowering.conversions import TYPES, Conversions
+from guesssketch.lowering.division import divide
 from guesssketch.lowering.lanes import ROUND, Lanes, Row, split
 from guesssketch.lowering.pins import BOOLEANS, Pin
 from guesssketch.lowering.swar import Swar
 from guesssketch.problem import Problem, Symbol
 from isa.terms import BINARY, FLOAT_BINARY, FLOAT_COMPARE, Term, extract, mask, signed
+from solver.assume import IN_RANGE, converted
 
+_DIVISIONS: Final = frozenset({"udiv", "urem", "sdiv", "srem"})
 _PREDICATES: Final = {"eq": "eq", "ult": "ult", "ule": "ule", "slt": "slt", "sle": "sle"}
 _FLOAT_PREDICATES: Final = {"feq": "oeq", "flt": "olt", "fle": "ole"}
 
@@ -42,16 +45,19 @@ class Expressions:
         self._symbols = {s.name: s for s in problem.symbols}
         self._values: dict[int, str] = {}
         self._floats: dict[int, str] = {}
+        self._held_in: dict[int, str] = {}  # held terms of fewer than 64 bits: the register that they lie in
         self._homes: dict[str, str] = {}
+        self._quotients: dict[tuple[int, int, bool], tuple[str, str]] = {}
         self._vectors: dict[str, str] = {}
         self._thread_pointer: str | None = None
-        self._conversions = Conversions(self._new, self._as_float, self._opaque)
+        self._conversions = Conversions(self._new, self._as_float, IN_RANGE in problem.assume)
         packed = problem.target == "aarch64" and not strict
         self._swar = Swar(self._new, self.value, self._opaque) if problem.target == "riscv64" and not strict else None
         self._lanes: Lanes | None = None
         if packed:
             self._lanes = _Lanes(
-                self._new, self.value, self._vector_source, lambda x: self._hidden(x, x.width), self.making
+                self._new, self.value, self._vector_source, lambda x: self._hidden(x, x.width),
+                IN_RANGE in problem.assume, self.making
             )
 
     # --- entry and exit ----------------------------------------------------------------------------------------------
@@ -105,7 +111,8 @@ class Expressions:
             if term.width == width and term.id in self._floats:
                 return pin.register, pin.type, self._floats[term.id]
             return pin.register, pin.type, self._new(f"bitcast i{width} {self._hidden(term, width)} to {pin.type}")
-        return pin.register, pin.type, self.value(term)
+        value = self.value(term)
+        return (pin.register, "i64", self._held_in[term.id]) if term.id in self._held_in else (pin.register, pin.type, value)
 
     def _packed(self, parts: Sequence[Term]) -> str | None:
         """``type name`` of a vector that holds ``parts`` (128 bits, low first), if packed operations make them."""
@@ -219,8 +226,12 @@ class Expressions:
         if op == "load":
             volatile, pointer = self._pointer(term.args[1])
             return self._new(f"load {volatile}{kind}, ptr {pointer}, align 1")
+        if op == "held":
+            return self._held(term)
         if op in ("shl", "lshr", "ashr"):
             return self._shift(term)
+        if op in _DIVISIONS and w == 128:
+            return self._long_division(term)
         if op in BINARY:
             a, b = term.args
             return self._new(f"{op} {kind} {self.value(a)}, {self.value(b)}")
@@ -231,9 +242,10 @@ class Expressions:
         if op == "concat":
             return self._concat(term)
         if op == "ite":
-            integral = conversion(term)
+            integral = converted(term)
             if integral is not None:
-                return getattr(self._conversions, self._problem.target)(integral, w)
+                make = self._conversions.riscv64 if self._problem.target == "riscv64" else self._conversions.aarch64
+                return make(integral, w)
             condition, a, b = term.args
             return self._select(term, condition, a, b)
         if op == "not":
@@ -255,6 +267,28 @@ class Expressions:
         if op in ("uaddo", "saddo", "ssubo"):
             return self._overflow(term)
         return self._float(term)
+
+    def _long_division(self, term: Term) -> str:
+        """A division of 128 bits by what was extended from 64: the quotient fits, or x86-64 faults."""
+        dividend, divisor = term.args
+        is_signed = term.op in ("sdiv", "srem")
+        if divisor.op not in ("const", "sext" if is_signed else "zext"):
+            raise Unsupported("a division by 128 bits")
+        key = (dividend.id, divisor.id, is_signed)
+        if key not in self._quotients:
+            high, low, by = (self.value(x) for x in (extract(dividend, 64, 64), extract(dividend, 0, 64), extract(divisor, 0, 64)))
+            self._quotients[key] = divide(self._new, high, low, by, is_signed)
+        return self._new(f"zext i64 {self._quotients[key][term.op in ('urem', 'srem')]} to i128")
+
+    def _held(self, term: Term) -> str:
+        """The same value in a general register, of which LLVM knows no more than how it is extended."""
+        value = self.value(term.args[0])
+        wide = value if term.width == 64 else self._extend(term.args[0], term.attr, 64)
+        held = self._new(f'call i64 asm "", "=r,0"(i64 {wide})')
+        if term.width == 64:
+            return held
+        self._held_in[term.id] = held
+        return self._new(f"trunc {'nuw' if term.attr == 'zext' else 'nsw'} i64 {held} to i{term.width}")
 
     def _select(self, term: Term, condition: Term, a: Term, b: Term) -> str:
         c = self.value(condition)
@@ -465,9 +499,10 @@ class _Lanes(Lanes):
         scalar: Callable[[Term], str],
         source: Callable[[Term], tuple[str, str, int, int] | None],
         hide: Callable[[Term], str],
+        in_range: bool,
         making: Callable[[Maker], AbstractContextManager[None]],
     ) -> None:
-        super().__init__(emit, scalar, source, hide)
+        super().__init__(emit, scalar, source, hide, in_range)
         self._making = making
 
     def build(self, row: Row, depth: int = 0) -> str | None:

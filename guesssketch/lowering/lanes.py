@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from guesssketch.lowering.conversions import TYPES, conversion
+from guesssketch.lowering.conversions import TYPES
 from guesssketch.lowering.idioms import looked_up, rounded_mean, saturating, saturation, signs, summands
 from isa import terms as t
 from isa.terms import COMPARE, FLOAT_BINARY, FLOAT_COMPARE, Term
+from solver.assume import converted
 
 Row = tuple[Term | None, ...]
 _PLAIN: Final = frozenset({"add", "sub", "mul", "and", "or", "xor"})
@@ -39,7 +40,8 @@ def split(terms: Sequence[Term]) -> Row | None:
 
 class Lanes:
     """emit: appends an IR instruction and gives its name. scalar: the operand for a term. hide: a constant's operand,
-    kept out of sight. source: (name, type, first bit of the term, bits) of the vector that holds a term, or None."""
+    kept out of sight. in_range: whether floats that are converted to integers fit. source: (name, type, first bit of the
+    term, bits) of the vector that holds a term, or None."""
 
     def __init__(
         self,
@@ -47,7 +49,9 @@ class Lanes:
         scalar: Callable[[Term], str],
         source: Callable[[Term], tuple[str, str, int, int] | None],
         hide: Callable[[Term], str],
+        in_range: bool = False,
     ) -> None:
+        self._in_range = in_range
         self._emit, self._scalar, self._source, self._hide = emit, scalar, source, hide
         self._known: dict[tuple[int, ...], str | None] = {}
 
@@ -203,7 +207,9 @@ class Lanes:
         rows = self._rows([x[1] for x in found if x is not None], depth)
         n, w = len(row), row[0].width
         kind = f"<{n} x i{w}>"
-        return rows and self._emit(f"call {kind} @llvm.{names.pop()}.sat.v{n}i{w}({kind} {rows[0]}, {kind} {rows[1]})")
+        if rows is None:
+            return None
+        return self._emit(f"call {kind} @llvm.{names.pop()}.sat.v{n}i{w}({kind} {rows[0]}, {kind} {rows[1]})")
 
     def _saturated(self, row: Sequence[Term], depth: int) -> str | None:
         found = [saturation(x) for x in row]
@@ -228,10 +234,12 @@ class Lanes:
             return None
         rows = self._rows([x for x in found if x is not None], depth)
         kind = f"<{n} x i{w}>"
-        return rows and self._emit(f"call {kind} @llvm.aarch64.neon.urhadd.v{n}i{w}({kind} {rows[0]}, {kind} {rows[1]})")
+        if rows is None:
+            return None
+        return self._emit(f"call {kind} @llvm.aarch64.neon.urhadd.v{n}i{w}({kind} {rows[0]}, {kind} {rows[1]})")
 
     def _converted(self, row: Sequence[Term], depth: int) -> str | None:
-        found = [conversion(x) for x in row]
+        found = [converted(x) for x in row]
         n, w = len(row), row[0].width
         if None in found or len({x.width for x in found if x is not None}) != 1:
             return None
@@ -242,6 +250,8 @@ class Lanes:
         kind, bits, least = f"<{n} x {TYPES[source]}>", f"<{n} x i{w}>", _splat(n, w, -1 << (w - 1))
         value = emit(f"bitcast <{n} x i{source}> {rows[0]} to {kind}")
         integer = emit(f"call <{n} x i{wide}> @llvm.fptosi.sat.v{n}i{wide}.v{n}f{source}({kind} {value})")
+        if self._in_range:
+            return integer if wide == w else emit(f"trunc <{n} x i{wide}> {integer} to {bits}")
         if wide == w:
             limit = ", ".join([f"{TYPES[source]} {2.0 ** (w - 1)}"] * n)
             fits = emit(f"fcmp olt {kind} {value}, <{limit}>")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -40,12 +40,12 @@ class Parts:
 class Origins:
     """The terms under a block's roots by source instruction. Make it, and use it, in the table of terms of the roots.
 
-    A term comes from the first instruction after which it is part of the state, of an address or of the way out; the block
-    is lifted up to each of its instructions to see that. A compare that an instruction makes of flags (``jl``) is put down
-    to those that set the flags.
+    A term comes from the first instruction after which it is part of the state, of an address or of the way out. A compare
+    that an instruction makes of flags (``jl``) is put down to those that set the flags.
     """
 
-    def __init__(self, problem: Problem, roots: Roots) -> None:
+    def __init__(self, problem: Problem, steps: Sequence[Effect], roots: Roots) -> None:
+        """steps: the effect after each instruction, whose last one the roots are of."""
         self._roots = roots
         self._under = list(t.walk(*roots.terms))
         self._last = len(problem.instructions) - 1
@@ -57,9 +57,8 @@ class Origins:
         self._writers: dict[str, int] = {}
         self._held: list[dict[int, set[tuple[str, int]]]] = []  # before an instruction: term -> cells it is in, and since when
         before: dict[str, Term] = {}
-        for number in range(len(problem.instructions)):
+        for number, effect in enumerate(steps):
             self._held.append(_holders(before, self._writers))
-            effect = lift(problem.instructions[: number + 1], problem.exit if number == self._last else "fall")
             for term in t.walk(*_all_terms(effect, problem)):
                 self._first.setdefault(term.id, number)
             now = effect.cells | _conditions(effect)
@@ -169,7 +168,7 @@ class _Gathering:
         origin = self.first.get(term.id, user)
         if term.op != "const" or (term.width > 1 and term.attr not in self.immediates[user]):
             self.copies |= holders if _is_leaf(term) else holders - {origin}
-        if _is_leaf(term):
+        if _is_leaf(term) or term.op == "held":
             return
         setters: set[int] = set()
         if term.width == 1:

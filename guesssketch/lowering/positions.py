@@ -27,17 +27,17 @@ from difflib import SequenceMatcher
 from typing import Final
 
 from guesssketch.lowering import BATCH, Lowering, assembly_of
-from guesssketch.lowering.backend import Style
 from guesssketch.lowering.debuglines import DebugLines, without_lines
 from guesssketch.lowering.expressions import Maker, Unsupported
 from guesssketch.lowering.ir import function_text, roots_of
+from guesssketch.lowering.literal import literal
 from guesssketch.lowering.origins import Origins, Parts
 from guesssketch.lowering.text import Unusable, plain_lines, register
 from guesssketch.problem import Problem
+from isa.machine import Effect
 from isa.separate import Table, new_table, separate
 from isa.statemap import MAPS
 from isa.terms import Term
-from isa.x86_64.lift import lift
 
 Positions = tuple[frozenset[int], ...]
 Placed = tuple[tuple[str, ...], Positions]
@@ -58,16 +58,16 @@ _ZERO: Final = re.compile(r"cbn?z |tbn?z |b(?:eq|ne)z ")
 _LABEL: Final = re.compile(r"\.L\w+|\b\d+[fb]\b|\b(?:taken|fall)\b")
 
 
-def positions(problems: Sequence[Problem], target: str, style: Style = "canonical") -> list[Placed | None]:
-    """For each problem its lines, as ``Lowering(target, style)`` proposes them, and for each line a set of indices into the
-    problem's instructions, empty where there is no truth.
+def positions(problems: Sequence[Problem], target: str) -> list[Placed | None]:
+    """For each problem its lines, as ``Lowering(target, "canonical")`` proposes them, and for each line a set of indices into
+    the problem's instructions, empty where there is no truth.
 
-    None where there is no lowering, or where LLVM makes other code with debug information. Raises ToolError if LLVM cannot
-    be run.
+    None where there is no lowering instruction by instruction, or where LLVM makes other code with debug information. Raises
+    ToolError if LLVM cannot be run.
     """
     results: list[Placed | None] = []
     for start in range(0, len(problems), BATCH):
-        results += _batch(problems[start : start + BATCH], Lowering(target, style))
+        results += _batch(problems[start : start + BATCH], Lowering(target, "canonical"))
     return results
 
 
@@ -76,6 +76,7 @@ class _Question:
     """A problem with terms of its own."""
 
     problem: Problem
+    steps: Sequence[Effect]
     table: Table
     places: DebugLines
     text: str
@@ -84,38 +85,34 @@ class _Question:
 def _batch(problems: Sequence[Problem], lowering: Lowering) -> list[Placed | None]:
     wanted = {n: found[0].lines for n, found in enumerate(lowering.propose(problems)) if found}
     results: list[Placed | None] = [None] * len(problems)
-    left = set(wanted)
-    for strict in (False, True):  # as Lowering.lower
-        asked: dict[int, _Question] = {}
-        for number in sorted(left):
-            with suppress(Unsupported):
-                asked[number] = _asked(problems[number], number, strict)
-        style = "canonical" if strict else lowering.style
-        texts = {number: q.text for number, q in asked.items()}
-        plain = assembly_of({number: without_lines(text) for number, text in texts.items()}, lowering.target, style)
-        traced = assembly_of(texts, lowering.target, style, {number: q.places for number, q in asked.items()})
-        for number in plain.keys() & traced.keys():
-            with suppress(Unusable):
-                before, after = (lowering.lines_of(number, texts[number], x[number]) for x in (plain, traced))
-                left.discard(number)
-                if before == after:
-                    results[number] = wanted[number], _placed(asked[number], number, traced[number], wanted[number])
+    asked: dict[int, _Question] = {}
+    for number in wanted:
+        with suppress(Unsupported):
+            asked[number] = _asked(problems[number], number)
+    texts = {number: q.text for number, q in asked.items()}
+    plain = assembly_of({number: without_lines(text) for number, text in texts.items()}, lowering.target, lowering.style)
+    traced = assembly_of(texts, lowering.target, lowering.style, {number: q.places for number, q in asked.items()})
+    for number in plain.keys() & traced.keys():
+        with suppress(Unusable):
+            before, after = (lowering.lines_of(number, texts[number], x[number]) for x in (plain, traced))
+            if before == after:
+                results[number] = wanted[number], _placed(asked[number], number, traced[number], wanted[number])
     return results
 
 
-def _asked(problem: Problem, number: int, strict: bool) -> _Question:
+def _asked(problem: Problem, number: int) -> _Question:
     table, places = new_table(), DebugLines(number)
     with separate(table):
-        effect = lift(problem.instructions, problem.exit)
-        return _Question(problem, table, places, function_text(f"f{number}", effect, problem, strict, places))
+        steps = literal(problem)
+        return _Question(problem, steps, table, places, function_text(f"f{number}", steps[-1], problem, lines=places))
 
 
 def _placed(question: _Question, number: int, raw: Sequence[str], lines: Sequence[str]) -> Positions:
     problem = question.problem
     makers = _makers(f"f{number}", raw, question.places.read(raw), lines, problem.target)
     with separate(question.table):
-        roots = roots_of(lift(problem.instructions, problem.exit), problem)
-        return _Lines(problem, lines, makers, Origins(problem, roots)).positions()
+        roots = roots_of(question.steps[-1], problem)
+        return _Lines(problem, lines, makers, Origins(problem, question.steps, roots)).positions()
 
 
 def _makers(name: str, raw: Sequence[str], known: Sequence[Maker | None], lines: Sequence[str], target: str) -> list[list[Maker]]:

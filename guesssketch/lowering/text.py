@@ -63,13 +63,13 @@ def split_functions(assembly: str) -> dict[str, list[str]]:
 
 
 def candidate_lines(
-    name: str, raw: Sequence[str], target: str, pinned: Collection[str], style: Style = "best"
+    name: str, raw: Sequence[str], target: str, entering: Collection[str], style: Style = "best", leaving: Collection[str] = ()
 ) -> tuple[str, ...]:
-    """The lines of one function as a candidate's. ``pinned``: the registers at its markers. Raises Unusable."""
-    _check_prologue(raw, target, pinned)
+    """The lines of one function as a candidate's. entering, leaving: the registers at its markers. Raises Unusable."""
+    _check_prologue(raw, target, entering)
     lines = plain_lines(name, raw, target)
     if target == "aarch64":
-        lines = _without_callee_saved(lines, pinned)
+        lines = _without_callee_saved(lines, {*entering, *leaving})
     for line in lines:
         if _REFUSED[target].search(line) or _FOLDED.search(line):
             raise Unusable(line)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from guesssketch.prototypes import Signature
+from guesssketch.prototypes import SYSCALL, UNKNOWN, Signature
 from guesssketch.wall.places import (
     AddressOf,
     Behind,
@@ -37,6 +37,8 @@ MARK: Final = "eor x17, x17, xzr, ror #53"  # first instruction of every native 
 MARK_WORD: Final = 0xCADFD631
 UNKNOWN_SLOTS: Final = 8  # stack slots copied where the number of stack arguments is not known
 _EXTEND: Final = {"i8": "sxtb", "u8": "uxtb", "i16": "sxth", "u16": "uxth"}
+MANY: Final = 62  # stack slots of a call whose arguments end with a null pointer
+EVENTS: Final = 100  # of one epoll_wait
 _FRAME: Final = 64  # of a native entry: x29, x30, x25-x28
 
 
@@ -118,11 +120,12 @@ def _frame(size: int, body: Sequence[str]) -> list[str]:
     return [*before, *body, *after]
 
 
-def call_stub(symbol: str, signature: Signature, before: Sequence[str] = (), after: Sequence[str] = ()) -> list[str]:
-    """A call with a frame. ``before`` and ``after``: conversions on x86-64's side of the moves; they may use x16, x17 and
-    the 8 bytes at the top of the frame. Raises Unsupported."""
+def call_stub(symbol: str, signature: Signature, before: Sequence[str] = (), after: Sequence[str] = (),
+              space: int = 0) -> list[str]:  # fmt: skip
+    """A call with a frame. ``before`` and ``after``: conversions on x86-64's side of the moves; they may use x16, x17, the
+    8 bytes at sp + 8, and ``space`` more from sp + 16 on, where nothing is passed on the stack. Raises Unsupported."""
     places = a64_places(signature)
-    size = -(-places.stack // 16) * 16 + 16
+    size = -(-places.stack // 16) * 16 + 16 + space
     hidden = x86_places(signature).hidden
     body = [*before, *_moves(argument_moves(signature, "aarch64", "out"), "x28", "sp"), f"bl {symbol}"]
     if hidden is not None:
@@ -157,14 +160,36 @@ def _fetched(signature: Signature, base: str, offset: int) -> list[str]:
     return lines
 
 
-def unknown_stub(symbol: str) -> list[str]:
+def unknown_stub(symbol: str, slots: int = UNKNOWN_SLOTS) -> list[str]:
     """A call without a prototype: scalars in registers agree already; integers 7 and 8 and the next stack slots are copied."""
-    return _frame(8 * UNKNOWN_SLOTS, [*_unknown_arguments(), f"bl {symbol}", "mov x8, x0", "mov x2, x1"])
+    return _frame(8 * slots, [*_unknown_arguments(slots), f"bl {symbol}", "mov x8, x0", "mov x2, x1"])
 
 
-def _unknown_arguments() -> list[str]:
+def formatted_stub(symbol: str, fixed: Signature, name: str) -> list[str]:
+    """A variadic call to a function that has a format, but no ``v`` form."""
+    return unknown_stub(symbol)
+
+
+def plain_variadic_stub(symbol: str, fixed: Signature) -> list[str]:
+    """A variadic call to a function that has neither."""
+    return unknown_stub(symbol)
+
+
+def pointers_stub(symbol: str) -> list[str]:
+    """A call whose arguments are all pointers or 64-bit integers, up to MANY on the stack."""
+    return unknown_stub(symbol, MANY)
+
+
+def syscall_stub(symbol: str, numbers: Sequence[int]) -> list[str]:
+    """``syscall()``: its number is looked up in ``numbers``, where UNKNOWN stops the program."""
+    before = [f"mov w16, #{len(numbers)}", "cmp x0, x16", "b.hs 1f", "adr x16, 3f", "ldrh w0, [x16, x0, lsl #1]",
+              f"mov w16, #{UNKNOWN}", "cmp w0, w16", "b.ne 2f", "1:", "brk #1", "2:"]  # fmt: skip
+    return [*call_stub(symbol, SYSCALL, before=before), "3:", *(f".hword {n}" for n in numbers), ".p2align 2"]
+
+
+def _unknown_arguments(slots: int) -> list[str]:
     lines = ["ldp x6, x7, [x28]"]
-    for offset in range(0, 8 * UNKNOWN_SLOTS, 16):
+    for offset in range(0, 8 * slots, 16):
         lines += [f"ldp x8, x17, [x28, #{16 + offset}]", f"stp x8, x17, [sp, #{offset}]"]
     return lines
 
@@ -175,7 +200,7 @@ def indirect_call(label: str) -> list[str]:
     return [
         "ldr w17, [x16]", f"mov w6, #{MARK_WORD & 0xFFFF:#x}", f"movk w6, #{MARK_WORD >> 16:#x}, lsl #16", "cmp w17, w6",
         f"b.ne {label}_native", "add x16, x16, #8", "br x16", f"{label}_native:",
-        *_frame(8 * UNKNOWN_SLOTS, [*_unknown_arguments(), "blr x16", "mov x8, x0", "mov x2, x1"]),
+        *_frame(8 * UNKNOWN_SLOTS, [*_unknown_arguments(UNKNOWN_SLOTS), "blr x16", "mov x8, x0", "mov x2, x1"]),
     ]  # fmt: skip
 
 
@@ -213,6 +238,35 @@ def open_flags(parameter: int) -> list[str]:
     register = f"x{parameter}"
     return [f"ubfx x16, {register}, #14, #2", f"ubfx x17, {register}, #16, #2", f"bfi {register}, x17, #14, #2",
             f"bfi {register}, x16, #16, #2"]  # fmt: skip
+
+
+def initialiser_stub(symbol: str, signature: Signature, parameter: int, size: int) -> list[str]:
+    """A call that fills what ``parameter`` points to, ``size`` bytes on x86-64 and more natively: through the frame."""
+    work = "x17" if size % 8 == 0 else "w17"
+    copy = [line for at in range(0, size, 8) for line in (f"ldr {work}, [sp, #{16 + at}]", f"str {work}, [x16, #{at}]")]
+    return call_stub(symbol, signature, before=[f"str x{parameter}, [sp, #8]", f"add x{parameter}, sp, #16"],
+                     after=["cbnz w8, 1f", "ldr x16, [sp, #8]", *copy, "1:"], space=80)  # fmt: skip
+
+
+def epoll_event() -> list[str]:
+    """The event that ``epoll_ctl`` gets, from x86-64's 12 packed bytes to 16, in the frame."""
+    return ["cbz x3, 1f", "ldr w16, [x3]", "ldur x17, [x3, #4]", "stp x16, x17, [sp, #16]", "add x3, sp, #16", "1:"]
+
+
+def epoll_wait_stub(symbol: str, signature: Signature) -> list[str]:
+    """At most EVENTS events, which the kernel allows at any time, are got in the frame and packed."""
+    return call_stub(symbol, signature, space=16 * EVENTS, before=[
+        "str x1, [sp, #8]", "add x1, sp, #16", f"mov w16, #{EVENTS}", "cmp w2, w16", "csel w2, w2, w16, lt",
+    ], after=[
+        "cmp w8, #0", "b.le 2f", "ldr x0, [sp, #8]", "add x1, sp, #16", "mov w2, w8", "1:",
+        "ldr w16, [x1]", "ldr x17, [x1, #8]", "str w16, [x0], #4", "str x17, [x0], #8", "add x1, x1, #16", "subs w2, w2, #1",
+        "b.ne 1b", "2:",
+    ])  # fmt: skip
+
+
+def stopped_by(parameter: int, bit: int) -> list[str]:
+    """The program stops if this bit of an argument is set."""
+    return [f"tbz x{parameter}, #{bit}, 1f", "brk #1", "1:"]
 
 
 def stat_stub(symbol: str, signature: Signature, buffer: int) -> list[str]:

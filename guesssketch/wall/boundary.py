@@ -77,6 +77,7 @@ class Boundary:
         live: Live = {}
         if signature.variadic:
             live |= {cell: bits for cell, bits in ARGUMENTS.items() if not cell.endswith(".hi") and cell != "rax"}
+            live |= {"rax": 8} if self.glue[name].reads_al else {}
         places = x86_places(signature)
         live |= _live(piece for pieces in places.arguments for piece in pieces)
         return live | ({"rdi": 64} if places.hidden else {})
@@ -169,8 +170,9 @@ class Boundary:
             if name in variables or name in SETJMP | LONGJMP or signature is None:
                 continue
             try:
+                made = glue(name, signature, self._tables, self.target)
                 if needs_types(name, signature, self.target):
-                    self.glue.setdefault(name, glue(name, signature, self._tables, self.target))
+                    self.glue.setdefault(name, made)
                     self.pointers.add(name)
             except Unsupported as error:
                 yield f"{where}: the address of {name}: {error}"

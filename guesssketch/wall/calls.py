@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Final
 
-from guesssketch.prototypes import Signature, Table, parse_signature, scalar
+from guesssketch.prototypes import Signature, Table, parse_signature, scalar, system_calls
 from guesssketch.quoting import quoted
 from guesssketch.runtime import LONGJMP, SETJMP
-from guesssketch.wall import aarch64, riscv64
+from guesssketch.wall import aarch64, fenv, riscv64
 from guesssketch.wall.places import Unsupported, x86_places
 
 TARGETS: Final[dict[str, ModuleType]] = {"aarch64": aarch64, "riscv64": riscv64}
@@ -27,6 +27,7 @@ COMPILER: Final = {
     **{f"__float{s}tidf": "f64(i128)" for s in ("", "un")}, **{f"__float{s}tisf": "f32(i128)" for s in ("", "un")},
     **{f"__{op}sc3": "{8:0=f32,4=f32}(f32,f32,f32,f32)" for op in ("mul", "div")},
     "__muldc3": "{16:0=f64,8=f64}(f64,f64,f64,f64)", "__divdc3": "{16:0=f64,8=f64}(f64,f64,f64,f64)",
+    "__cxa_atexit": "i32(*void(ptr),ptr,ptr)", "__cxa_thread_atexit_impl": "i32(*void(ptr),ptr,ptr)",
     "__powidf2": "f64(f64,i32)", "__powisf2": "f32(f32,i32)", "__cxa_finalize": "void(ptr)", "__gmon_start__": "void()",
     **{f"__{f}_chk": "ptr(ptr,ptr,u64,u64)" for f in ("memcpy", "memmove", "mempcpy", "strncpy", "strncat", "stpncpy")},
     **{f"__{f}_chk": "ptr(ptr,ptr,u64)" for f in ("strcpy", "stpcpy", "strcat")}, "__memset_chk": "ptr(ptr,i32,u64,u64)",
@@ -35,11 +36,22 @@ COMPILER: Final = {
 # Variadic functions whose further arguments are integers or pointers, at most one: POSIX and Linux manual pages.
 _INTEGER_VARIADIC: Final = frozenset({"open", "open64", "openat", "openat64", "fcntl", "fcntl64", "ioctl", "prctl", "semctl",
                                       "mremap", "ulimit", "sem_open", "mq_open"})  # fmt: skip
+_FORMATTED: Final = frozenset({"error", "error_at_line", "argp_error", "argp_failure", "__asprintf", "__obstack_printf_chk"})
+_POINTER_VARIADIC: Final = frozenset({"execl", "execlp", "execle"})
 _OPEN_FLAGS: Final = {"open": 1, "open64": 1, "openat": 2, "openat64": 2, "__open_2": 1, "__open64_2": 1, "__openat_2": 2,
                       "__openat64_2": 2}  # fmt: skip
 _STAT: Final = {name + wide: buffer for wide in ("", "64") for name, buffer in
                 (("stat", 1), ("fstat", 1), ("lstat", 1), ("fstatat", 2))}  # fmt: skip
-_REFUSED: Final = {"syscall": "system call numbers differ between the machines",
+# What initialises an object that AArch64 has larger than x86-64: the parameter, and x86-64's size (bits/pthreadtypes-arch.h).
+_INITIALISERS: Final = {
+    "pthread_mutex_init": (0, 40), "mtx_init": (0, 40), "pthread_attr_init": (0, 56), "pthread_getattr_np": (1, 56),
+    "pthread_getattr_default_np": (0, 56), "pthread_mutexattr_init": (0, 4), "pthread_condattr_init": (0, 4),
+    "pthread_barrierattr_init": (0, 4),
+}  # fmt: skip
+_EPOLL: Final = ("epoll_wait", "epoll_pwait", "epoll_pwait2")
+_GLOB: Final = ("glob", "glob64", "globfree", "globfree64")
+_REFUSED: Final = {**dict.fromkeys(("fegetexceptflag", "fesetexceptflag"), "it stores the machine's own exception flags"),
+                   "ptrace": "it speaks of the x86 processor's registers",
                    "__tls_get_addr": "not in the sequence of a thread-local storage model",
                    "vfork": "it returns twice into the same frame",
     **dict.fromkeys(("__fentry__", "mcount", "_mcount"), "it keeps all registers, by a convention of its own")}  # fmt: skip
@@ -48,11 +60,13 @@ _REFUSED: Final = {"syscall": "system call numbers differ between the machines",
 @dataclass(frozen=True)
 class Glue:
     """How to call an external function. inline: lines in place of the call, or None if only the stub will do. stub: a
-    function under the same calling convention as translated ones, its body. assumption: said in the report."""
+    function under the same calling convention as translated ones, its body. assumption: said in the report. reads_al: it
+    asks how many floating-point arguments there are."""
 
     inline: tuple[str, ...] | None
     stub: tuple[str, ...]
     assumption: str = ""
+    reads_al: bool = False
 
 
 def signature_of(name: str, tables: list[Table]) -> Signature | None:
@@ -85,10 +99,22 @@ def glue(name: str, signature: Signature | None, tables: list[Table], target: st
         assumption = f"unprototyped call to {name}: at most 14 integers and 8 floats, no structs by value, result in registers"
         return Glue(None, tuple(wall.unknown_stub(symbol)), assumption)
     layout = next((structs for table in tables if (structs := table.layouts.get((name, target)))), ())
-    if layout and name not in _STAT:
+    if layout and name not in _CONVERTED:
         raise Unsupported(f"{target} lays out struct {layout[0]} otherwise")
+    if layout and name in _INITIALISERS:
+        return Glue(None, tuple(wall.initialiser_stub(symbol, signature, *_INITIALISERS[name])))
+    if name in _EPOLL:
+        return Glue(None, tuple(wall.epoll_wait_stub(symbol, signature)))
+    if name == "epoll_ctl":
+        return Glue(None, tuple(wall.call_stub(symbol, signature, before=wall.epoll_event(), space=16)))
+    if name in ("glob", "glob64"):
+        return Glue(None, tuple(wall.call_stub(symbol, signature, before=wall.stopped_by(1, 6))))  # GLOB_ALTDIRFUNC
     if name in _STAT:
         return Glue(None, tuple(wall.stat_stub(symbol, signature, _STAT[name])))
+    if name in fenv.ARGUMENT | fenv.RESULT:
+        return Glue(None, tuple(wall.call_stub(symbol, signature, fenv.argument(name, target), fenv.result(name, target))))
+    if name == "syscall":
+        return Glue(None, tuple(wall.syscall_stub(symbol, system_calls(target))))
     if signature.variadic:
         return _variadic(name, signature, tables, target)
     if signature.parameters and signature.parameters[-1].code == "va_list":
@@ -98,10 +124,14 @@ def glue(name: str, signature: Signature | None, tables: list[Table], target: st
     return Glue(tuple(wall.simple_call(symbol, signature)) if simple else None, stub)
 
 
+_CONVERTED: Final = frozenset((*_STAT, *_INITIALISERS, *_EPOLL, *_GLOB, "epoll_ctl"))
+_WITH_TYPES: Final = _CONVERTED.union(_OPEN_FLAGS, fenv.ARGUMENT, fenv.RESULT)
+
+
 def needs_types(name: str, signature: Signature, target: str) -> bool:
     """Whether a call through a pointer, which does not know the callee's types, would go wrong natively."""
     codes = [kind.code for kind in signature.parameters]
-    if name in _STAT or name in _OPEN_FLAGS or signature.variadic or "va_list" in codes or len(codes) > 14:
+    if name in _WITH_TYPES or signature.variadic or "va_list" in codes or len(codes) > 14:
         return True
     if target == "riscv64" and not {"ptr", "i32", "u32", "f64"}.issuperset(codes):
         return True
@@ -126,4 +156,12 @@ def _variadic(name: str, signature: Signature, tables: list[Table], target: str)
     listed = with_list(name, signature, tables)
     if listed is not None:
         return Glue(None, tuple(wall.variadic_stub(quoted(listed), signature, listed)))
-    return Glue(None, tuple(wall.unknown_stub(symbol)), f"variadic call to {name}: at most 16 arguments of one kind")
+    if name in _POINTER_VARIADIC:
+        return Glue(None, tuple(wall.pointers_stub(symbol)))
+    limits = f"variadic call to {name}: at most 16 arguments of one kind"
+    if name in _FORMATTED:
+        return Glue(None, tuple(wall.formatted_stub(symbol, signature, name)), "" if target == "riscv64" else limits)
+    stub = tuple(wall.plain_variadic_stub(symbol, signature))
+    if target == "riscv64":
+        limits = f"variadic call to {name}: at most 32 arguments; it stops the program if one of them is a floating-point number"
+    return Glue(None, stub, limits, reads_al=target == "riscv64")

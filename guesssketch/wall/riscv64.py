@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from guesssketch.prototypes import Signature
+from guesssketch.prototypes import SYSCALL, UNKNOWN, Signature
 from guesssketch.wall.places import (
     AddressOf,
     Behind,
@@ -38,11 +38,14 @@ RED: Final = 256  # bytes kept free between rsp and sp: the red zone, and the fr
 MARK_WORD: Final = 0x5A9D3037  # ``lui zero, ...``, a hint: first word of every native entry made here, and of nothing else
 UNKNOWN_SLOTS: Final = 8  # stack slots copied where the number of stack arguments is not known
 SAVED_FLOATS: Final = (8, 9, *range(18, 28))  # fs0-fs11, homes of high halves
+VARIADIC_SLOTS: Final = 24  # stack slots copied for a variadic function of unknown arguments
+MANY: Final = 96  # stack slots of a call whose arguments end with a null pointer
+EVENTS: Final = 100  # of one epoll_wait
 SLOTS: Final = 128  # arguments of one variadic call; runtime/riscv64_varargs.c has the same number
 VARARGS: Final = ".Lgs_varargs"
 _SAVED: Final = tuple(range(22, 28))  # s6-s11; s0 and ra besides
 _FRAME: Final = 64
-_FORMATTED: Final = re.compile(r"printf|scanf|syslog|warn|err")
+_FORMATTED: Final = re.compile(r"printf|scanf|syslog|warn|err|argp")
 
 
 _HOMES: Final[dict[Source, Location]] = {Register(cell): Register(home) for cell, home in RISCV64.homes.items()}
@@ -121,10 +124,12 @@ def _frame(size: int, body: Sequence[str]) -> list[str]:
             *body, f"ld ra, {total - 16}(sp)", f"addi sp, sp, {total}", ".cfi_def_cfa 2, 0", ".cfi_restore 1", "ret"]  # fmt: skip
 
 
-def call_stub(symbol: str, signature: Signature, before: Sequence[str] = (), after: Sequence[str] = ()) -> list[str]:
-    """A call with a frame. ``before`` and ``after``: conversions on x86-64's side of the moves. Raises Unsupported."""
+def call_stub(symbol: str, signature: Signature, before: Sequence[str] = (), after: Sequence[str] = (),
+              space: int = 0) -> list[str]:  # fmt: skip
+    """A call with a frame. ``before`` and ``after``: conversions on x86-64's side of the moves; they may use x5-x7, the 8 bytes
+    at sp + 8, and ``space`` more from sp + 16 on, where nothing is passed on the stack. Raises Unsupported."""
     places = rv_places(signature)
-    size = -(-places.stack // 16) * 16 + 16
+    size = -(-places.stack // 16) * 16 + 16 + space
     body = [*before, *_moves(argument_moves(signature, "riscv64", "out"), "x22", "sp", True), f"call {symbol}"]
     if x86_places(signature).hidden is not None:
         body[:0] = [f"sd x10, {size - 16}(sp)"]
@@ -163,6 +168,41 @@ def unknown_stub(symbol: str) -> list[str]:
     raise Unsupported("its arguments are not known: compile with -g or give --prototypes FILE.h")
 
 
+def formatted_stub(symbol: str, fixed: Signature, name: str) -> list[str]:
+    """A variadic call to a function that has a format, but no ``v`` form. Raises Unsupported."""
+    return variadic_stub(symbol, fixed, name, listed=False)
+
+
+def plain_variadic_stub(symbol: str, fixed: Signature) -> list[str]:
+    """A variadic call to a function that has neither. No further argument may be a floating-point number: the program stops if
+    al says that there is one. Raises Unsupported."""
+    if any(not p.is_integer for p in fixed.parameters) or len(fixed.parameters) > 6:
+        raise Unsupported("it is variadic, and its named arguments are not all integers")
+    checked = ["andi x7, x16, 255", "beqz x7, 1f", "ebreak", "1:"]
+    for n, parameter in enumerate(fixed.parameters):
+        checked += _extended(f"x{10 + n}", f"x{10 + n}", parameter.code) if parameter.code[1:] != "64" else []
+    return _spread(symbol, VARIADIC_SLOTS, checked)
+
+
+def pointers_stub(symbol: str) -> list[str]:
+    """A call whose arguments are all pointers or 64-bit integers, up to MANY on the stack."""
+    return _spread(symbol, MANY, [])
+
+
+def _spread(symbol: str, slots: int, before: list[str]) -> list[str]:
+    lines = [*before, "ld x16, 0(x22)", "ld x17, 8(x22)"]
+    for offset in range(0, 8 * slots, 8):
+        lines += [f"ld x7, {16 + offset}(x22)", f"sd x7, {offset}(sp)"]
+    return _frame(8 * slots, [*lines, f"call {symbol}", "mv x16, x10", "mv x12, x11"])
+
+
+def syscall_stub(symbol: str, numbers: Sequence[int]) -> list[str]:
+    """``syscall()``: its number is looked up in ``numbers``, where UNKNOWN stops the program."""
+    before = [f"li x5, {len(numbers)}", "bgeu x10, x5, 1f", "lla x5, 3f", "slli x10, x10, 1", "add x5, x5, x10", "lhu x10, 0(x5)",
+              f"li x5, {UNKNOWN}", "bne x10, x5, 2f", "1:", "ebreak", "2:"]  # fmt: skip
+    return [*call_stub(symbol, SYSCALL, before=before), "3:", *(f".half {n}" for n in numbers)]
+
+
 def indirect_call(label: str) -> list[str]:
     """The helper behind every indirect call: x6 is the address. A native entry made here starts with MARK_WORD and has a jump
     to the inner entry as its third word; anything else is called by the native convention, where an integer argument below
@@ -186,27 +226,35 @@ def _kind(name: str) -> int:
     return (1 if re.search(r"w(printf|scanf)", name) else 0) + (2 if "scanf" in name else 0)
 
 
-_AREA: Final = 8 * SLOTS  # offset of the register save area in the frame; the va_list lies behind it
+_AREA: Final = 8 * SLOTS + 16  # offset of the register save area in the frame; the va_list lies behind it
 _LIST: Final = _AREA + 176
 
 
-def _formatted(symbol: str, fixed: Signature, name: str, given: str, prepare: Sequence[str]) -> list[str]:
+def _formatted(symbol: str, fixed: Signature, name: str, given: str, prepare: Sequence[str], listed: bool = True) -> list[str]:
+    """``listed``: the function takes a va_list; else the arguments are spread over registers and stack."""
     count = len(fixed.parameters)
     if any(not p.is_integer for p in fixed.parameters) or not 1 <= count <= 5:
         raise Unsupported("its named arguments are not all integers")
+    base = 0 if listed else count % 2 * 8
     body = [f"sd x{10 + n}, {_AREA + 8 * n}(sp)" for n in range(6)]
-    body += [*prepare, f"ld x12, {_AREA + 8 * (count - 1)}(sp)", given, "mv x10, sp", f"li x13, {_kind(name)}", f"call {VARARGS}"]
+    body += [*prepare, f"ld x12, {_AREA + 8 * (count - 1)}(sp)", given, f"addi x10, sp, {base}", f"li x13, {_kind(name)}",
+             f"call {VARARGS}"]  # fmt: skip
     for n, parameter in enumerate(fixed.parameters):
         body += [f"ld x{10 + n}, {_AREA + 8 * n}(sp)", *_extended(f"x{10 + n}", f"x{10 + n}", parameter.code)]
-    return _frame(_LIST + 24, [*body, f"mv x{10 + count}, sp", f"call {symbol}", "mv x16, x10"])
+    if listed:
+        return _frame(_LIST + 24, [*body, f"mv x{10 + count}, sp", f"call {symbol}", "mv x16, x10"])
+    gone = base + 8 * (8 - count)
+    body += [f"ld x{10 + n}, {base + 8 * (n - count)}(sp)" for n in range(count, 8)]
+    return _frame(_LIST + 24, [*body, f"addi sp, sp, {gone}", f"call {symbol}", f"addi sp, sp, -{gone}", "mv x16, x10"])
 
 
-def variadic_stub(symbol: str, fixed: Signature, name: str) -> list[str]:
-    """A variadic call that goes to ``symbol``, the ``v`` form; ``fixed``: the variadic function's signature. Raises Unsupported."""
+def variadic_stub(symbol: str, fixed: Signature, name: str, listed: bool = True) -> list[str]:
+    """A variadic call. ``fixed``: the variadic function's signature; listed: it goes to ``symbol``, the ``v`` form. Raises
+    Unsupported."""
     prepare = [f"fsd f{10 + n}, {_AREA + 48 + 16 * n}(sp)" for n in range(8)]
     prepare += [f"li x7, {8 * len(fixed.parameters)}", f"sw x7, {_LIST}(sp)", "li x7, 48", f"sw x7, {_LIST + 4}(sp)",
                 f"sd x22, {_LIST + 8}(sp)", f"addi x7, sp, {_AREA}", f"sd x7, {_LIST + 16}(sp)"]  # fmt: skip
-    return _formatted(symbol, fixed, name, f"addi x11, sp, {_LIST}", prepare)
+    return _formatted(symbol, fixed, name, f"addi x11, sp, {_LIST}", prepare, listed)
 
 
 def va_list_stub(symbol: str, signature: Signature, name: str) -> list[str]:
@@ -219,6 +267,28 @@ def va_list_stub(symbol: str, signature: Signature, name: str) -> list[str]:
 def open_flags(parameter: int) -> list[str]:
     """Nothing: RISC-V Linux has x86-64's numbers."""
     return []
+
+
+def epoll_event() -> list[str]:
+    """The event that ``epoll_ctl`` gets, from x86-64's 12 packed bytes to 16, in the frame."""
+    return ["beqz x13, 1f", "lw x5, 0(x13)", "lwu x6, 4(x13)", "lwu x7, 8(x13)", "sd x5, 16(sp)", "sw x6, 24(sp)", "sw x7, 28(sp)",
+            "addi x13, sp, 16", "1:"]  # fmt: skip
+
+
+def epoll_wait_stub(symbol: str, signature: Signature) -> list[str]:
+    """At most EVENTS events, which the kernel allows at any time, are got in the frame and packed."""
+    return call_stub(symbol, signature, space=16 * EVENTS, before=[
+        "sd x11, 8(sp)", "addi x11, sp, 16", f"li x5, {EVENTS}", "sext.w x12, x12", "blt x12, x5, 1f", "mv x12, x5", "1:",
+    ], after=[
+        "blez x16, 2f", "ld x10, 8(sp)", "addi x11, sp, 16", "mv x12, x16", "1:",
+        "lw x5, 0(x11)", "lw x6, 8(x11)", "lw x7, 12(x11)", "sw x5, 0(x10)", "sw x6, 4(x10)", "sw x7, 8(x10)",
+        "addi x10, x10, 12", "addi x11, x11, 16", "addi x12, x12, -1", "bnez x12, 1b", "2:",
+    ])  # fmt: skip
+
+
+def stopped_by(parameter: int, bit: int) -> list[str]:
+    """The program stops if this bit of an argument is set."""
+    return [f"srli x5, x{10 + parameter}, {bit}", "andi x5, x5, 1", "beqz x5, 1f", "ebreak", "1:"]
 
 
 def stat_stub(symbol: str, signature: Signature, buffer: int) -> list[str]:

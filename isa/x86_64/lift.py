@@ -15,14 +15,14 @@ from isa.forms import x86_form
 from isa.machine import Access, Effect, Instruction
 from isa.pcode import Isa
 from isa.terms import Term
-from isa.x86_64 import atomics, semantics, sse4, strings, vectors
+from isa.x86_64 import atomics, corners, semantics, sse4, strings, vectors
 from isa.x86_64.lifter import X86Lifter, escaped_slots, short_address
 from isa.x86_64.registers import LAYOUT
 
 Exit = Literal["fall", "branch", "indirect"]
 
 ISA: Final = Isa("x86_64", "x86:LE:64:default", LAYOUT, {}, form=x86_form)
-_OVERRIDES: Final = {**semantics.OVERRIDES, **atomics.OVERRIDES, **vectors.OVERRIDES, **sse4.OVERRIDES}
+_OVERRIDES: Final = {**semantics.OVERRIDES, **corners.OVERRIDES, **atomics.OVERRIDES, **vectors.OVERRIDES, **sse4.OVERRIDES}
 _PREFIXES: Final = {"lock": atomics.locked, **strings.PREFIXES}
 
 
@@ -55,6 +55,9 @@ def _branch(lifter: X86Lifter, last: Instruction) -> Term:
         code = code[:-1] + b"\x20"  # any displacement but 0, which p-code takes for falling through
     elif len(code) >= 6 and code[-6] == 0x0F and code[-5] & 0xF0 == 0x80:
         code = code[:-4] + b"\x20\0\0\0"
+    elif (counted := corners.jump_by_count(lifter, last)) is not None:
+        lifter.forms.add(x86_form(last))
+        return counted
     else:
         lifter.step(last)
         if lifter.condition is None:

@@ -68,7 +68,7 @@ class X86Lifter(Lifter):
         if decoded.mnemonic.startswith(_TRANSFERS):
             self.refuse(f"control leaves: {instruction.text}")
             return []
-        if short_address(decoded):
+        if short_address(decoded) and decoded.mnemonic != "lea":
             self.refuse(f"32-bit address: {instruction.text}")  # p-code extends it by its sign, x86-64 by zeros
             return []
         prefix = self._prefixes.get(decoded.prefix)

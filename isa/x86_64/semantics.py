@@ -80,7 +80,7 @@ def compare_flags(lifter: X86Lifter, a: Term, b: Term) -> None:
 # Shifts and rotations.
 
 
-def _count(lifter: X86Lifter, instruction: Instruction, width: int) -> Term:
+def shift_count(lifter: X86Lifter, instruction: Instruction, width: int) -> Term:
     """The masked shift count, ``width`` bits wide."""
     operands = lifter.decoded(instruction).operands
     explicit = operands[-1] if len(operands) > 1 else None
@@ -92,14 +92,14 @@ def _write_counted(lifter: X86Lifter, instruction: Instruction, value: Term) -> 
     lifter.put(instruction, lifter.decoded(instruction).operands[0], value)
 
 
-def _flag_of_one(lifter: X86Lifter, count: Term, by_one: Term) -> None:
+def flag_of_one(lifter: X86Lifter, count: Term, by_one: Term) -> None:
     """of: kept for a count of 0, ``by_one`` for 1, undefined above."""
     width = count.width
     one = t.ite(t.eq(count, t.const(1, width)), by_one, lifter.undef("of", 1))
     lifter.set_cell("of", t.ite(t.eq(count, _zero(width)), lifter.cell("of"), one))
 
 
-def _top(value: Term) -> Term:
+def top(value: Term) -> Term:
     return t.extract(value, value.width - 1, 1)
 
 
@@ -109,16 +109,16 @@ def _shift(name: str) -> X86Override:
     def override(lifter: X86Lifter, instruction: Instruction) -> bool:
         value = lifter.get(instruction, lifter.decoded(instruction).operands[0])
         width = value.width
-        count = _count(lifter, instruction, width)
+        count = shift_count(lifter, instruction, width)
         result = t.binary(op, value, count)
         before_last = t.binary(op, value, t.sub(count, t.const(1, width)))
-        carry = _top(before_last) if op == "shl" else t.extract(before_last, 0, 1)
+        carry = top(before_last) if op == "shl" else t.extract(before_last, 0, 1)
         if op != "ashr" and width < 32:
             carry = t.ite(t.compare("ult", count, t.const(width, width)), carry, lifter.undef("cf", 1))
         moved = t.ne(count, _zero(width))
-        overflow = {"shl": t.xor(_top(result), carry), "lshr": _top(value), "ashr": t.FALSE}[op]
+        overflow = {"shl": t.xor(top(result), carry), "lshr": top(value), "ashr": t.FALSE}[op]
         _write_counted(lifter, instruction, result)
-        _flag_of_one(lifter, count, overflow)
+        flag_of_one(lifter, count, overflow)
         lifter.set_cell("cf", t.ite(moved, carry, lifter.cell("cf")))
         _set_result_flags(lifter, result, moved)
         return True
@@ -130,14 +130,14 @@ def _rotate(left: bool) -> X86Override:
     def override(lifter: X86Lifter, instruction: Instruction) -> bool:
         value = lifter.get(instruction, lifter.decoded(instruction).operands[0])
         width = value.width
-        count = _count(lifter, instruction, width)
+        count = shift_count(lifter, instruction, width)
         by = t.and_(count, t.const(width - 1, width))
         back = t.sub(t.const(width, width), by)
         result = t.or_(t.shl(value, by if left else back), t.lshr(value, back if left else by))
-        carry = t.extract(result, 0, 1) if left else _top(result)
-        overflow = t.xor(_top(result), carry) if left else t.xor(_top(result), t.extract(result, width - 2, 1))
+        carry = t.extract(result, 0, 1) if left else top(result)
+        overflow = t.xor(top(result), carry) if left else t.xor(top(result), t.extract(result, width - 2, 1))
         _write_counted(lifter, instruction, result)
-        _flag_of_one(lifter, count, overflow)
+        flag_of_one(lifter, count, overflow)
         lifter.set_cell("cf", t.ite(t.ne(count, _zero(width)), carry, lifter.cell("cf")))
         return True
 
@@ -149,7 +149,7 @@ def _double_shift(left: bool) -> X86Override:
         operands = lifter.decoded(instruction).operands
         value, filler = lifter.get(instruction, operands[0]), lifter.get(instruction, operands[1])
         width = value.width
-        count = _count(lifter, instruction, width)
+        count = shift_count(lifter, instruction, width)
         if width == 16 and not (count.op == "const" and count.attr < 16):
             lifter.refuse(instruction.text)  # undefined for counts above 16
         back = t.sub(t.const(width, width), count)
@@ -163,7 +163,7 @@ def _double_shift(left: bool) -> X86Override:
             else t.extract(t.lshr(value, t.sub(count, t.const(1, width))), 0, 1)
         )
         _write_counted(lifter, instruction, result)
-        _flag_of_one(lifter, count, t.xor(_top(value), _top(result)))
+        flag_of_one(lifter, count, t.xor(top(value), top(result)))
         lifter.set_cell("cf", t.ite(moved, last, lifter.cell("cf")))
         _set_result_flags(lifter, result, moved)
         return True
@@ -261,7 +261,6 @@ OVERRIDES: Final[dict[str, X86Override]] = {
     **{name: _refused("processor state") for name in ("stmxcsr", "ldmxcsr", "fxsave", "fxrstor", "xsave", "xrstor")},
     **{name: _shift(name) for name in ("shl", "sal", "shr", "sar")},
     "rol": _rotate(True), "ror": _rotate(False),
-    "rcl": _refused("rotation through carry"), "rcr": _refused("rotation through carry"),
     "shld": _double_shift(True), "shrd": _double_shift(False),
     "bsf": _scan(True), "bsr": _scan(False), "tzcnt": _count_zeros(True), "lzcnt": _count_zeros(False),
     "mul": _then_undefine("sf", "zf", "pf"), "imul": _then_undefine("sf", "zf", "pf"),

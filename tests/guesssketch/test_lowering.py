@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
 from guesssketch.assembler import Assembled, assemble, assemble_x86
+from guesssketch.judge import verify
 from guesssketch.lowering import Lowering
 from guesssketch.lowering.simplify import simplify
 from guesssketch.lowering.text import Unusable, candidate_lines
@@ -14,6 +16,7 @@ from guesssketch.problem import Exit, Problem, Symbol
 from isa import terms as t
 from isa.statemap import GENERAL
 from solver.emulate import agree
+from solver.verdict import Proved, Refuted
 
 WHOLE = dict.fromkeys(GENERAL, 64)
 LOW_VECTORS = {f"xmm{n}.lo": 64 for n in range(4)}
@@ -75,6 +78,41 @@ def test_dead_upper_halves_cost_nothing() -> None:
 def test_packed_operations_become_one_instruction() -> None:
     assert lower(question("aarch64", "paddd xmm0, xmm1", live=VECTORS)) == ["add v0.4s, v0.4s, v1.4s"]
     assert lower(question("aarch64", "punpcklbw xmm0, xmm1", live=VECTORS)) == ["zip1 v0.16b, v0.16b, v1.16b"]
+    assert lower(question("aarch64", "psubusw xmm0, xmm1", live=VECTORS)) == ["uqsub v0.8h, v0.8h, v1.8h"]
+    assert lower(question("aarch64", "pavgb xmm0, xmm1", live=VECTORS)) == ["urhadd v0.16b, v0.16b, v1.16b"]
+    assert lower(question("aarch64", "roundpd xmm0, xmm1, 1", live=VECTORS)) == ["frintm v0.2d, v1.2d"]
+    packed = lower(question("aarch64", "packuswb xmm0, xmm1", live=VECTORS))
+    assert packed == ["sqxtun v0.8b, v0.8h", "sqxtun2 v0.16b, v1.8h"]
+
+
+IDIOMS = {  # x86: most instructions on AArch64 and RISC-V
+    "pshufb xmm0, xmm1": (3, 200), "pmovmskb eax, xmm0": (8, 30), "psadbw xmm0, xmm1": (7, 170), "psllw xmm0, xmm1": (8, 60),
+    "phaddsw xmm0, xmm1": (10, 140), "paddb xmm0, xmm1": (1, 23), "psubsb xmm0, xmm1": (1, 50), "pavgw xmm0, xmm1": (1, 25),
+    "pminub xmm0, xmm1": (1, 42), "pcmpgtb xmm0, xmm1": (1, 40), "packsswb xmm0, xmm1": (2, 120), "psignw xmm0, xmm1": (8, 60),
+    "pmovsxbw xmm0, xmm1": (1, 42), "pmaddwd xmm0, xmm1": (9, 56), "cvttps2dq xmm0, xmm1": (6, 36), "cvtpd2dq xmm0, xmm1": (13, 24),
+    "roundps xmm0, xmm1, 2": (1, 58), "cvttsd2si eax, xmm0": (7, 8), "cvttss2si rax, xmm0": (6, 6), "roundsd xmm0, xmm1, 3": (3, 12),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("target", ["aarch64", "riscv64"])
+def test_what_x86_64_does_in_one_instruction_is_known_again(target: str) -> None:
+    problems = [question(target, text, live=VECTORS | {"rax": 64}) for text in IDIOMS]
+    _right(problems, "best")
+    for limits, found in zip(IDIOMS.values(), Lowering(target).propose(problems), strict=True):
+        assert len(found[0].lines) <= limits[target == "riscv64"], found[0].lines
+
+
+@pytest.mark.parametrize("target", ["aarch64", "riscv64"])
+def test_a_conversion_that_may_be_assumed_in_range_is_shorter_and_right_only_then(target: str) -> None:
+    exact = question(target, "cvttsd2si rax, xmm0", live=VECTORS | {"rax": 64})
+    assumed = replace(exact, assume=("in-range-conversions",))
+    shorter = lower(assumed)
+    assert len(shorter) == 1 < len(lower(exact))
+    (code,) = assemble(target, [shorter])
+    assert isinstance(code, Assembled)
+    verdict = verify(assumed, code)
+    assert isinstance(verdict, Proved) and verdict.assumptions == ("conversions to integers are in range",)
+    assert isinstance(verify(exact, code), Refuted)
 
 
 def test_an_indirect_exit_puts_its_address_where_the_map_says() -> None:
@@ -130,8 +168,14 @@ def test_string_rounds_touch_memory_only_if_there_is_one(target: str) -> None:
 
 
 @pytest.mark.parametrize("target", ["aarch64", "riscv64"])
-def test_what_needs_a_library_call_has_no_candidate(target: str) -> None:
-    assert lower(question(target, "div rsi")) == []
+def test_128_bits_are_divided_without_a_call(target: str) -> None:
+    live = {"rax": 64, "rdx": 64, "rsi": 64}
+    _right([question(target, text, live=live) for text in ("div rsi", "idiv rsi")], "best")
+
+
+def test_what_finds_no_register_has_no_candidate() -> None:
+    live = WHOLE | {f"xmm{n}.{half}": 64 for n in range(16) for half in ("lo", "hi")}
+    assert lower(question("riscv64", "mulsd xmm0, [rdi]", live=live)) == []
 
 
 def test_every_register_live_still_lowers() -> None:

@@ -28,11 +28,13 @@ BLOCKS = [  # each with what is dead at its end; then the lines of one target, e
     ("aarch64", "test rax, rax; jne taken", "", [("cbnz x8, taken", {0, 1})]),
     ("riscv64", "cmp eax, 1000000; je taken", "", [  # the constant is the compare's
         ("sext.w t0, a6", {0}), ("li t1, 1000000", {0}), ("beq t0, t1, taken", {0, 1})]),
-    ("aarch64", "cmp rdi, rsi; cmovg rax, rdx", "", [("cmp x0, x1", {0}), ("csel x8, x2, x8, gt", {1})]),
+    ("aarch64", "cmp rdi, rsi; cmovg rax, rdx", "", [("cmp x0, x1", {0}), ("csel x8, x8, x2, le", {1})]),
     ("riscv64", "cmp edi, esi; setl al", "", [
         ("sext.w t0, a0", {0}), ("sext.w t1, a1", {0}), ("slt t0, t0, t1", {0}),
-        ("andi a6, a6, -256", {1}), ("or a6, a6, t0", {1})]),
-    ("aarch64", "shl rcx, 3; mov rax, [rdi + rcx]", "rcx", [("ldr x8, [x0, x3, lsl #3]", {0, 1})]),  # folded
+        ("andi a6, a6, -256", {1}), ("or a6, t0, a6", {1})]),
+    ("aarch64", "lea rcx, [rax - 0x650]; add rcx, 0x20; mov [rdi], rcx", "", [  # nothing is folded
+        ("sub x11, x8, #1616", {0}), ("add x3, x11, #32", {1}), ("str x3, [x0]", {2})]),
+    ("aarch64", "shl rcx, 3; mov rax, [rdi + rcx]", "rcx", [("lsl x8, x3, #3", {0}), ("ldr x8, [x8, x0]", {1})]),
     ("riscv64", "shl rcx, 3; mov rax, [rdi + rcx]", "rcx", [
         ("slli a3, a3, 3", {0}), ("add a3, a3, a0", {1}), ("ld a6, 0(a3)", {1})]),
     ("riscv64", "mov rcx, rdi; shr rcx, 14; mov rdx, rdi", "", [  # a copy of its own, and one that is read

@@ -42,3 +42,4 @@ L17 nL17(C13, C13, C13, C13, C13);
 W nW(int, W, int, int, int, int, W);
 void check(P (*)(V), V (*)(D3), D3 (*)(F4, int, D4), F4 (*)(C13), D4 (*)(L17, float), C13 (*)(void),
            L17 (*)(C13, C13, C13, C13, C13), W (*)(int, W, int, int, int, int, W));
+long sum(int n, ...);

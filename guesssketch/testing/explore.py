@@ -1,0 +1,367 @@
+"""Inputs for one function: random and boundary ones, then changes of those that reached something new.
+
+What an input is worth is what it reaches in the original. Runs in which the original faults are kept as stepping stones:
+where a wild value was used as a pointer, a pointer is put, so memory grows in the shape in which the code walks it.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from itertools import count
+from typing import Final
+
+from guesssketch.program import Call, TailCall
+from guesssketch.resolve import Resolver
+from guesssketch.testing import layout
+from guesssketch.testing.convention import extended
+from guesssketch.testing.coverage import Covered, Edge, Graph, Spot
+from guesssketch.testing.inputs import Input, with_memory
+from guesssketch.testing.pair import STEPS, Judged, Pair, Tested
+from guesssketch.testing.paths import Paths
+from guesssketch.testing.side import OVERRUN, Outcome, Side
+from guesssketch.testing.values import Values, constants
+
+_FIRST: Final = 60  # inputs made at random before any is changed
+_ENOUGH: Final = 2000  # runs after which a function that is wholly covered is left
+_REACH: Final = 1 << 16  # bytes between a wild pointer and what is accessed through it
+_TRACED: Final = 8000  # accesses of a run that are looked at
+_TAMED: Final = 1024  # bytes of an input that are made small numbers at once
+_RECENT: Final = 400  # accesses before a fault in which the wild pointer is looked for
+_STUCK: Final = 40  # runs that reached nothing new, before the solver is asked
+_ASKED: Final = 3  # times that the solver is given one input
+_LONG: Final = 500  # pieces of code after which a run counts twice
+_WORN: Final = 12  # changes of an input between two looks at which others there are
+
+
+@dataclass(frozen=True)
+class Limits:
+    """seconds, runs: for each function, whichever is reached first. guided: whether coverage steers."""
+
+    seconds: float = 10.0
+    runs: int = 1_000_000
+    seed: int = 0
+    guided: bool = True
+    solver: bool = True
+
+
+@dataclass
+class Found:
+    """What became of one function. covered: by runs that could be compared. reached: by others, too. difference: the smallest
+    input that shows one. instructions: of the translation, (address, size) of pieces that were run."""
+
+    name: str
+    runs: int = 0
+    seconds: float = 0.0
+    statuses: Counter[str] = field(default_factory=Counter)
+    covered: Covered = field(default_factory=lambda: Covered(frozenset(), frozenset()))
+    instructions: set[tuple[int, int]] = field(default_factory=set)
+    corpus: list[Input] = field(default_factory=list)
+    difference: tuple[Input, Judged] | None = None
+    why: Counter[str] = field(default_factory=Counter)
+    solved: int = 0
+    """Inputs that the solver made."""
+
+
+@dataclass
+class _Entry:
+    given: Input
+    covered: Covered
+    sound: bool  # the run could be compared
+    length: int  # pieces of code that it ran
+    tries: int = 0
+    asked: int = 0
+    accesses: list[tuple[int, int]] | None = None
+
+
+def goals(pair: Pair, graph: Graph, tested: Tested) -> set[int]:
+    """The functions that only ``tested`` and others can reach: itself, and those it calls that are not run by themselves."""
+    program = pair.prepared.program
+    resolver = Resolver(program)
+    apart = {other.index for other in pair.prepared.functions}
+    found, pending = {tested.index}, [tested.index]
+    while pending:
+        for block in program.functions[0][pending.pop()].blocks.values():
+            if isinstance(block.terminator, Call | TailCall) and block.terminator.callee is not None:
+                at = resolver.callee(0, block.terminator.callee)
+                if at is not None and at.function not in found and at.function not in apart:
+                    found.add(at.function)
+                    pending.append(at.function)
+    return found
+
+
+class Explorer:
+    """Inputs for ``tested``, as long as ``limits`` let it."""
+
+    def __init__(self, pair: Pair, graph: Graph, tested: Tested, limits: Limits) -> None:
+        self.pair, self.graph, self.tested, self.limits = pair, graph, tested, limits
+        self.source = random.Random(f"{limits.seed}.{tested.name}")
+        functions = pair.prepared.program.functions[0]
+        self.goals = goals(pair, graph, tested)
+        self.values = Values(self.source, constants([functions[n] for n in sorted(self.goals)]))
+        self.found = Found(tested.name)
+        self._tracer: Side | None = None
+        self._blocks: set[Spot] = set()
+        self._edges: set[Edge] = set()
+        self._sound_blocks: set[Spot] = set()
+        self._sound_edges: set[Edge] = set()
+        self._entries: list[_Entry] = []
+        self._wanted_blocks = {s for s in graph.blocks if s.function in self.goals}
+        self._wanted_edges = {e for e in graph.edges if e[0].function in self.goals}
+        self._since = 0  # runs since something new was reached
+        self._paths: Paths | None = None
+
+    # --- one input ---
+
+    def attempt(self, given: Input) -> Judged:
+        """Run ``given`` on both sides, and keep it if it reached something new."""
+        given = self._proper(given)
+        found = self.found
+        found.runs += 1
+        self._since += 1
+        source = self.pair.original(self.tested, given)
+        cut = None if source.how in ("return", "no-return") else source.where
+        covered = self.graph.covered(self.graph.path(self.pair.source.process.blocks, cut))
+        judged = self.pair.judge(self.tested, given, source)
+        found.statuses[judged.status] += 1
+        if judged.why:
+            found.why[judged.why] += 1
+        sound = judged.status in ("equal", "different")
+        new = not (covered.blocks <= self._blocks and covered.edges <= self._edges)
+        if sound and not (covered.blocks <= self._sound_blocks and covered.edges <= self._sound_edges):
+            new = True
+            found.instructions.update(self.pair.pieces(self.tested, given))
+            self._sound_blocks |= covered.blocks
+            self._sound_edges |= covered.edges
+        self._blocks |= covered.blocks
+        self._edges |= covered.edges
+        if new:
+            self._since = 0
+            self._entries.append(_Entry(given, covered, sound, len(self.pair.source.process.blocks)))
+        if source.how == "fault" and (new or self.source.random() < 0.2):
+            self._mend(given, source)
+        return judged
+
+    def _proper(self, given: Input) -> Input:
+        """``given`` with narrow arguments extended, as compilers take callers to do."""
+        kinds = self.tested.signature.parameters
+        arguments = tuple(extended(int.from_bytes(value, "little"), kind.code).to_bytes(8, "little") if kind.size < 4 else value
+                          for kind, value in zip(kinds, given.arguments, strict=True))  # fmt: skip
+        return given if arguments == given.arguments else replace(given, arguments=arguments)
+
+    def run(self, saved: Sequence[Input] = ()) -> Found:
+        """Go on until the limits are reached, everything is covered, or a difference is found."""
+        started = time.monotonic()
+        found = self.found
+        self._pending = [given for given in saved if len(given.arguments) == len(self.tested.signature.parameters)]
+        while found.runs < self.limits.runs and time.monotonic() - started < self.limits.seconds:
+            given = self._pending.pop() if self._pending else self._next()
+            judged = self.attempt(given)
+            if judged.status == "different":
+                found.difference = self._smallest(given, judged)
+                break
+            if found.runs >= _ENOUGH and self._wanted_blocks <= self._sound_blocks and self._wanted_edges <= self._sound_edges:
+                break
+        found.seconds = time.monotonic() - started
+        found.covered = Covered(frozenset(self._sound_blocks), frozenset(self._sound_edges))
+        found.corpus = self._least()
+        return found
+
+    # --- new inputs ---
+
+    def fresh(self) -> Input:
+        arguments = tuple(self.values.argument(kind, n) for n, kind in enumerate(self.tested.signature.parameters))
+        return Input(self.source.randrange(1 << 16), arguments)
+
+    def _next(self) -> Input:
+        if self.limits.solver and self._since >= _STUCK:
+            self._since = 0
+            self._pending += self._turned()
+            if self._pending:
+                return self._pending.pop()
+        if self.found.runs < _FIRST or not self.limits.guided or not self._entries or self.source.random() < 0.1:
+            return self.fresh()
+        entry = self._chosen()
+        entry.tries += 1
+        given = entry.given
+        for _ in range(self.source.choice((1, 1, 1, 2, 2, 3, 5))):
+            given = self._changed(given, entry)
+        return given
+
+    def _turned(self) -> list[Input]:
+        """What the solver makes of an input that it was given least often: inputs that take edges which none took yet."""
+        wanted = self._wanted_edges - self._sound_edges
+        entries = [entry for entry in self._entries if entry.asked < _ASKED]
+        if not wanted or not entries:
+            return []
+        if self._paths is None:
+            self._paths = Paths(self.pair, self.graph, self.tested)
+        entry = min(entries, key=lambda e: (e.asked, not e.sound))
+        entry.asked += 1
+        found = list(self._paths.turned(entry.given, wanted, self._wanted_blocks - self._sound_blocks))
+        self.found.solved += len(found)
+        return found[::-1]
+
+    def _chosen(self) -> _Entry:
+        """Recent ones and those rarely tried first."""
+        some = [self._entries[-1 - int(self.source.expovariate(0.15)) % len(self._entries)] for _ in range(2)]
+        some.append(self.source.choice(self._entries))
+        return min(some, key=lambda e: e.tries * (1 + e.length / _LONG) + (0 if e.sound else _WORN))
+
+    def _changed(self, given: Input, entry: _Entry) -> Input:
+        kind = self.source.random()
+        if kind < 0.6 and (places := self._accesses(entry)):
+            address, size = places[self.source.randrange(len(places))]
+            old = next((data for at, data in reversed(given.memory) if at == address and len(data) == size), None)
+            if old is None:
+                old = self._held(given, address, size)
+            new = self._copied(given, entry, size) if self.source.random() < 0.1 else self.values.patch(old)
+            return with_memory(given, address, new)
+        if kind < 0.85 and given.arguments:
+            index = self.source.randrange(len(given.arguments))
+            type_ = self.tested.signature.parameters[index]
+            value = given.arguments[index]
+            if type_.is_integer and len(value) == 8 and type_.code != "ptr" and self.source.random() < 0.4:
+                value = self.values.patch(value)
+            else:
+                value = self.values.argument(type_, index)
+            return replace(given, arguments=(*given.arguments[:index], value, *given.arguments[index + 1 :]))
+        if kind < 0.93:
+            return replace(given, seed=self.source.randrange(1 << 16))
+        if kind < 0.96:
+            return replace(given, denied=self.source.choice((-1, 0, 1, 2, 3)))
+        other = self.source.choice(self._entries).given
+        return replace(given, memory=(*given.memory, *other.memory)[-64:])
+
+    def _copied(self, given: Input, entry: _Entry, size: int) -> bytes:
+        """What stands elsewhere: comparisons of two places need to come out equal."""
+        places = [(at, n) for at, n in self._accesses(entry) if n == size]
+        address, _ = self.source.choice(places) if places else (layout.ARENA, size)
+        return self._held(given, address, size)
+
+    def _held(self, given: Input, address: int, size: int) -> bytes:
+        """What memory holds at first."""
+        page = self._trace_side().held(given, address // layout.PAGE) or bytes(layout.PAGE)
+        return page[address % layout.PAGE : address % layout.PAGE + size].ljust(size, b"\0")
+
+    def _accesses(self, entry: _Entry) -> list[tuple[int, int]]:
+        """Places outside the stack that a run reads before it writes them."""
+        if entry.accesses is None:
+            self._trace(entry.given)
+            entry.accesses = self._read_first()
+        return entry.accesses
+
+    def _read_first(self) -> list[tuple[int, int]]:
+        written: set[int] = set()
+        found: dict[tuple[int, int], None] = {}
+        for address, size, store in self._trace_side().process.accesses[:_TRACED]:
+            if layout.on_stack(address) or not layout.NULL <= address < layout.LIMIT or self._constant(address):
+                continue
+            if store:
+                written.update(range(address, address + size))
+            elif address not in written:
+                found[address, size] = None
+        return list(found)[:4096]
+
+    def _constant(self, address: int) -> bool:
+        """Whether an input may not choose what is there: code, constants, the linker's tables."""
+        return layout.is_loaded(address) and address // layout.PAGE not in self.pair.prepared.writable
+
+    def _trace_side(self) -> Side:
+        if self._tracer is None:
+            self._tracer = Side(self.pair.prepared.source, self.pair.prepared.externals, traced=True)
+        return self._tracer
+
+    def _trace(self, given: Input) -> Outcome:
+        return self._trace_side().run(self.tested.source, self.tested.signature, given, self.pair.environment, STEPS)
+
+    # --- stepping stones ---
+
+    def _mend(self, given: Input, source: Outcome) -> None:
+        """Put a pointer where the value came from through which the original faulted, and try again before anything else."""
+        if len(self._pending) > 200 or len(given.memory) > 64:
+            return
+        self._trace(given)
+        jump = source.detail.startswith("a jump")
+        wild, reach = (source.where, 1) if jump else (source.wild * layout.PAGE + layout.PAGE - 1, _REACH)
+        for index, value in enumerate(given.arguments):
+            if len(value) == 8 and 0 <= wild - int.from_bytes(value, "little") < reach:
+                region = (layout.ARENA + index * layout.REGION).to_bytes(8, "little")
+                arguments = (*given.arguments[:index], region, *given.arguments[index + 1 :])
+                self._pending.append(replace(given, arguments=arguments))
+                return
+        if source.detail == OVERRUN:
+            self._pending.append(self._tamed(given))
+            return
+        places = self._read_first()[-_RECENT:]
+        for address, size in reversed(places):
+            if size == 8 and 0 <= wild - int.from_bytes(self._held(given, address, 8), "little") < reach:
+                self._pending.append(with_memory(given, address, self.values.pointer().to_bytes(8, "little")))
+                return
+        if places:
+            address, size = places[-1 - self.source.randrange(min(len(places), 4))]
+            self._pending.append(with_memory(given, address, self.source.choice((0, 1, 2, 8)).to_bytes(size, "little")))
+
+    def _tamed(self, given: Input) -> Input:
+        """``given`` with small numbers in the memory that was read in pieces of up to 4 bytes, and for arguments that are numbers:
+        they were counts or indices."""
+        most = self.source.choice((1, 2, 4, 15))
+        kinds = self.tested.signature.parameters
+        arguments = tuple((int.from_bytes(value, "little") % 40).to_bytes(8, "little") if k.is_integer and k.code[0] in "iu" and
+                          len(value) == 8 else value for k, value in zip(kinds, given.arguments, strict=True))  # fmt: skip
+        given = replace(given, arguments=arguments)
+        data: dict[int, int] = {}
+        for address, size in self._read_first():
+            if size <= 4 and len(data) < _TAMED:
+                data |= dict(enumerate(self.source.randint(0, most).to_bytes(size, "little"), address))
+        for address in sorted(data):
+            if address - 1 not in data:
+                end = next(at for at in count(address) if at not in data)
+                given = with_memory(given, address, bytes(data[at] for at in range(address, end)))
+        return given
+
+    # --- the end ---
+
+    def _least(self) -> list[Input]:
+        """Few inputs that cover together what all did, small ones first."""
+        blocks: set[Spot] = set()
+        edges: set[Edge] = set()
+        kept: list[Input] = []
+        for entry in sorted(self._entries, key=lambda e: (not e.sound, -len(e.covered.edges), e.given.size)):
+            if not (entry.covered.blocks <= blocks and entry.covered.edges <= edges):
+                blocks |= entry.covered.blocks
+                edges |= entry.covered.edges
+                kept.append(entry.given)
+        return kept
+
+    def _smallest(self, given: Input, judged: Judged) -> tuple[Input, Judged]:
+        """The input made as small as it can be and still show a difference of the same kind."""
+        kind = judged.differences[0].what.split()[0]
+        best = given, judged
+        for _ in range(3):
+            before = best[0]
+            for smaller in _smaller(best[0]):
+                found = self.pair.judge(self.tested, smaller)
+                if found.status == "different" and found.differences[0].what.split()[0] == kind:
+                    best = smaller, found
+            if best[0] == before:
+                break
+        return best
+
+
+def _smaller(given: Input) -> Sequence[Input]:
+    """Each with one thing simpler."""
+    found = [replace(given, memory=())] if len(given.memory) > 1 else []
+    found += [replace(given, memory=(*given.memory[:k], *given.memory[k + 1 :])) for k in range(len(given.memory))]
+    for index, value in enumerate(given.arguments):
+        number = int.from_bytes(value, "little")
+        for simple in (0, 1, number & 0xFF, number & 0xFFFF_FFFF):
+            if simple < number:
+                new = simple.to_bytes(len(value), "little")
+                found.append(replace(given, arguments=(*given.arguments[:index], new, *given.arguments[index + 1 :])))
+    found += [replace(given, denied=-1)] if given.denied >= 0 else []
+    found += [replace(given, seed=0)] if given.seed else []
+    return [new for new in found if new.size < given.size or new.seed != given.seed]

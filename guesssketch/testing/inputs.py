@@ -1,0 +1,42 @@
+"""One input of a function: its arguments, what memory holds, and what unknown functions answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Input:
+    """seed: of memory's content and of what unknown functions answer. arguments: each parameter's value as bytes.
+    memory: (address, bytes) laid over the content, later ones over earlier. denied: how many allocations succeed before
+    one fails (-1: none fails)."""
+
+    seed: int
+    arguments: tuple[bytes, ...]
+    memory: tuple[tuple[int, bytes], ...] = ()
+    denied: int = -1
+
+    @property
+    def size(self) -> int:
+        """By which inputs that show the same are compared: small ones are easier to understand."""
+        patched = sum(16 + len(data) for _, data in self.memory)
+        return patched + sum(len(value.rstrip(b"\0")) for value in self.arguments) + (self.denied >= 0)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"seed": self.seed, "arguments": [value.hex() for value in self.arguments],
+                "memory": [[f"{address:#x}", data.hex()] for address, data in self.memory], "denied": self.denied}  # fmt: skip
+
+
+def from_json(found: Mapping[str, Any]) -> Input:
+    """The inverse of ``to_json``. Raises KeyError, ValueError or TypeError for what it did not write."""
+    return Input(int(found["seed"]), tuple(map(bytes.fromhex, found["arguments"])),
+                 tuple((int(address, 16), bytes.fromhex(data)) for address, data in found["memory"]),
+                 int(found["denied"]))  # fmt: skip
+
+
+def with_memory(given: Input, address: int, data: bytes) -> Input:
+    """``given`` with ``data`` at ``address``, in place of what was laid there before."""
+    kept = tuple(patch for patch in given.memory if not (patch[0] == address and len(patch[1]) <= len(data)))
+    return replace(given, memory=(*kept, (address, data)))
