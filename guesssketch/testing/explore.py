@@ -141,7 +141,7 @@ class Explorer:
         if new:
             self._since = 0
             self._entries.append(_Entry(given, covered, sound, len(self.pair.source.process.blocks)))
-        if source.how == "fault" and (new or self.source.random() < 0.2):
+        if source.how in ("fault", "steps") and (new or self.source.random() < 0.2):
             self._mend(given, source)
         return judged
 
@@ -281,7 +281,8 @@ class Explorer:
     # --- stepping stones ---
 
     def _mend(self, given: Input, source: Outcome) -> None:
-        """Put a pointer where the value came from through which the original faulted, and try again before anything else."""
+        """Put a pointer where the value came from through which the original faulted, or small numbers for all where it wrote
+        past its frame or went on for too long; and try that before anything else."""
         if len(self._pending) > 200 or len(given.memory) > 64:
             return
         self._trace(given)
@@ -293,7 +294,7 @@ class Explorer:
                 arguments = (*given.arguments[:index], region, *given.arguments[index + 1 :])
                 self._pending.append(replace(given, arguments=arguments))
                 return
-        if source.detail == OVERRUN:
+        if source.detail == OVERRUN or source.how == "steps":
             self._pending.append(self._tamed(given))
             return
         places = self._read_first()[-_RECENT:]

@@ -112,6 +112,7 @@ class Side:
             outcome.how, outcome.detail = end.how, end.detail
         except MemoryError as error:
             outcome.how, outcome.detail = "fault", f"in a call, at {error}"
+            self._wild = int(str(error), 16) // layout.PAGE
         outcome.where, outcome.wild = self._where, self._wild
         for number in process.dirty:
             if layout.STACK <= number * layout.PAGE < layout.STACK + layout.STACK_SIZE:
