@@ -65,9 +65,9 @@ class Report:
         pairs = [getattr(function, what) for function in self.functions]
         return sum(a for a, _ in pairs), sum(b for _, b in pairs)
 
-    def coverage(self) -> float:
-        """Share of the original's blocks, in percent."""
-        covered, total = self.total("blocks")
+    def coverage(self, what: str = "blocks") -> float:
+        """Share of the original's blocks (or of ``edges``, ``instructions``), in percent."""
+        covered, total = self.total(what)
         return 100 * covered / total if total else 100.0
 
     def different(self) -> list[FunctionResult]:
