@@ -143,8 +143,11 @@ class Results:
         self.entries: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
     def put(self, key: str, entry: dict[str, Any]) -> None:
+        self.put_all({key: entry})
+
+    def put_all(self, entries: Mapping[str, dict[str, Any]]) -> None:
         with self._lock:
-            self.entries[key] = entry
+            self.entries |= entries
             self._path.parent.mkdir(parents=True, exist_ok=True)
             beside = self._path.with_suffix(".new")
             beside.write_text(json.dumps(self.entries, indent=1, sort_keys=True) + "\n", encoding="utf-8")
