@@ -113,8 +113,8 @@ def judge(compiled: Path, target: str, compiler: str, expected: str) -> dict[str
         return {"status": "refused", "why": str(error)}
     except GuessSketchError as error:
         return {"status": "failed", "why": str(error)}
-    verdicts = done.report.verdicts()
-    entry: dict[str, Any] = {"blocks": verdicts.total(), "proved": verdicts["proved"], "seconds": round(time.monotonic() - began, 2)}
+    verdicts, seconds = done.report.verdicts(), round(time.monotonic() - began, 2)
+    entry: dict[str, Any] = {"blocks": verdicts.total(), "proved": verdicts["proved"], "seconds": seconds}
     if tested := Counter(block.reason for block in done.report.tested()):
         entry["tested"] = tested
     try:

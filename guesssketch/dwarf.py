@@ -7,6 +7,7 @@ times 2**32), so that an address says which function is meant.
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -14,8 +15,9 @@ from typing import Any, Final
 from elftools.common.exceptions import DWARFError, ELFError
 from elftools.dwarf.dwarfinfo import DebugSectionDescriptor, DwarfConfig, DWARFInfo
 
+from guesssketch.classes import CLASSES, REFERENCES, by_reference, is_cxx, stripped, subobjects, target, variants
 from guesssketch.program import ObjectFile
-from guesssketch.prototypes import POINTER, VOID, Signature, Type, scalar, struct
+from guesssketch.prototypes import IN_MEMORY, POINTER, VOID, Signature, Type, scalar, struct
 
 SECTION_SHIFT: Final = 32
 _SIZES: Final = {1: 8, 10: 4, 11: 4, 24: 8}  # R_X86_64_64, _32, _32S, _PC64 in debug sections
@@ -95,24 +97,46 @@ def signatures(file: ObjectFile) -> Signatures:
 def _add(die: Any, result: Signatures) -> None:
     low = die.attributes.get("DW_AT_low_pc")
     declared = "DW_AT_declaration" in die.attributes
+    origin = _origin(die)
+    cxx = is_cxx(die)
+    if cxx:
+        _add_linkage(die, origin, result)
     if low is None and not declared:
         return
-    origin = _origin(die)
-    if "DW_AT_prototyped" not in origin.attributes and not declared and any(True for _ in _parameters(origin)):
-        return  # an old-style definition: callers promote arguments
-    if declared and "DW_AT_prototyped" not in origin.attributes:
-        return
+    if not cxx and "DW_AT_prototyped" not in origin.attributes and (declared or any(True for _ in _parameters(origin))):
+        return  # an old-style declaration or definition: callers promote arguments
     try:
-        signature = _signature(origin)
+        signature = _signature(origin, list(_parameters(die)) if cxx and low is not None else None)
     except _Unknown:
         return
     name = origin.attributes.get("DW_AT_name")
     if low is not None:
         name_value = int(low.value)
         result.defined[name_value >> SECTION_SHIFT, name_value & (1 << SECTION_SHIFT) - 1] = signature
-    elif name is not None:
-        linkage = origin.attributes.get("DW_AT_linkage_name", name)
-        result.external[linkage.value.decode()] = signature
+    elif name is not None and "DW_AT_linkage_name" not in origin.attributes and not _is_member(origin):
+        result.external[name.value.decode()] = signature
+
+
+def _is_member(die: Any) -> bool:
+    """Whether its plain name is no symbol's: clang gives constructors no other."""
+    return die.get_parent().tag in CLASSES
+
+
+def _add_linkage(die: Any, origin: Any, result: Signatures) -> None:
+    """What is known of functions by their mangled names, whether declared, defined or only inlined."""
+    name = die.attributes.get("DW_AT_linkage_name", origin.attributes.get("DW_AT_linkage_name"))
+    if name is None or not name.value.startswith(b"_Z"):
+        return  # gcc gives `__builtin_memcpy` the name `memcpy`, and no types
+    symbol, parameters = name.value.decode(), list(_parameters(die)) or list(_parameters(origin))
+    try:
+        if "DW_AT_linkage_name" in die.attributes and not re.search("[CD]4", symbol):
+            result.external[symbol] = _signature(origin, parameters)
+            return
+        for variant, passed in variants(symbol, parameters):
+            result.external.setdefault(variant, _signature(origin, passed))
+        result.external.setdefault(symbol, _signature(origin))
+    except _Unknown:
+        return
 
 
 def _origin(die: Any) -> Any:
@@ -127,31 +151,28 @@ def _parameters(die: Any) -> Iterator[Any]:
     return (child for child in die.iter_children() if child.tag == "DW_TAG_formal_parameter")
 
 
-def _signature(die: Any) -> Signature:
-    parameters = tuple(_parameter(_target(child)) for child in _parameters(die))
+def _signature(die: Any, given: list[Any] | None = None) -> Signature:
+    """``given``: the parameters of a concrete instance, where it has others than ``die``, its declaration."""
+    children = list(_parameters(die)) if given is None else given
+    parameters = tuple(_parameter(target(_origin(child))) for child in children)
     variadic = any(child.tag == "DW_TAG_unspecified_parameters" for child in die.iter_children())
-    return Signature(_type(_target(die)), parameters, variadic)
+    result = _type(target(die))
+    return Signature(IN_MEMORY if result is POINTER and _by_reference(target(die)) else result, parameters, variadic)
 
 
-def _target(die: Any) -> Any:
-    return die.get_DIE_from_attribute("DW_AT_type") if "DW_AT_type" in die.attributes else None
-
-
-def _stripped(die: Any) -> Any:
-    while die is not None and die.tag in ("DW_TAG_typedef", "DW_TAG_const_type", "DW_TAG_volatile_type",
-                                          "DW_TAG_restrict_type", "DW_TAG_atomic_type"):  # fmt: skip
-        die = _target(die)
-    return die
+def _by_reference(die: Any) -> bool:
+    die = stripped(die)
+    return die is not None and die.tag in CLASSES and by_reference(die)
 
 
 def _parameter(die: Any) -> Type:
     """A parameter's type; x86-64's va_list is a pointer to ``struct __va_list_tag`` there."""
-    stripped = _stripped(die)
-    if stripped is not None and stripped.tag in ("DW_TAG_pointer_type", "DW_TAG_array_type"):
-        pointee = _stripped(_target(stripped))
+    plain = stripped(die)
+    if plain is not None and plain.tag in ("DW_TAG_pointer_type", "DW_TAG_array_type"):
+        pointee = stripped(target(plain))
         if pointee is not None and _name(pointee) == "__va_list_tag":
             return scalar("va_list")
-        return POINTER if stripped.tag == "DW_TAG_pointer_type" else _type(stripped)
+        return POINTER if plain.tag == "DW_TAG_pointer_type" else _type(plain)
     return _type(die)
 
 
@@ -167,20 +188,25 @@ def _size(die: Any) -> int:
 
 
 def _type(die: Any) -> Type:
-    die = _stripped(die)
+    die = stripped(die)
     if die is None:
         return VOID
-    if die.tag in ("DW_TAG_pointer_type", "DW_TAG_unspecified_type"):
+    if die.tag in ("DW_TAG_pointer_type", "DW_TAG_unspecified_type", *REFERENCES):
         return POINTER
+    if die.tag == "DW_TAG_ptr_to_member_type" and stripped(target(die)).tag != "DW_TAG_subroutine_type":
+        return scalar("i64")  # an offset; a pointer to a member function is laid out otherwise on AArch64
     if die.tag == "DW_TAG_enumeration_type":
-        return scalar(f"u{8 * _size(die)}")
+        return _type(target(die)) if "DW_AT_type" in die.attributes else scalar(f"u{8 * _size(die)}")
     if die.tag == "DW_TAG_base_type":
-        return _base(int(die.attributes["DW_AT_encoding"].value), _size(die))
-    if die.tag in ("DW_TAG_structure_type", "DW_TAG_union_type"):
-        members = [m for m in die.iter_children() if m.tag == "DW_TAG_member"]
-        return struct(_size(die), [(_offset(m), _type(_target(m))) for m in members])
+        plain = _name(die) == "char"  # signed on x86-64, unsigned on both targets
+        return scalar("char") if plain else _base(int(die.attributes["DW_AT_encoding"].value), _size(die))
+    if die.tag in CLASSES:
+        size = _size(die)
+        if _by_reference(die):
+            return POINTER
+        return struct(size, [(_offset(m), _type(target(m))) for m in subobjects(die)])
     if die.tag == "DW_TAG_array_type":
-        element = _type(_target(die))
+        element = _type(target(die))
         ranges = [c for c in die.iter_children() if c.tag == "DW_TAG_subrange_type"]
         count = 1
         for bound in ranges:
@@ -202,7 +228,7 @@ def _offset(member: Any) -> int:
             value = int(member.attributes[attribute].value)
             if attribute.endswith("location"):
                 return value
-            size = max(_type(_target(member)).size, 1)
+            size = max(_type(target(member)).size, 1)
             return value // 8 // size * size
     return 0
 

@@ -79,6 +79,7 @@ class _Object:
                 output += ["", _section(section), f"{start}:", *code[section.index], f"{end}:"]
             elif section.index in bodies:
                 output += ["", _section(section), *data.lines(section, bodies[section.index])]
+        output += self._slots()
         output += ["", ".text", *self._helpers(), *self._undefined(), *self._low(), *self.lines.unit(list(code))]
         output += ['.section .note.GNU-stack,"",@progbits']
         return "\n".join(map(_laid_out, output)) + "\n"
@@ -139,6 +140,12 @@ class _Object:
                 yield f".weak {name}"
             if symbol.visibility != "default" and not symbol.absolute:
                 yield f".{symbol.visibility} {name}"
+
+    def _slots(self) -> Iterator[str]:
+        if self.names.slots:
+            yield from ("", '.section .data.rel.ro,"aw",@progbits', ".p2align 3")
+        for place, label in self.names.slots.items():
+            yield from (f"{label}:", f".quad {self.names.reference(place)}")
 
     def _low(self) -> Iterator[str]:
         """Code that was not compiled as position-independent takes addresses for 31-bit numbers. An instruction that nothing

@@ -15,13 +15,15 @@ _MERGE: Final = 0x10  # SHF_MERGE
 
 
 class Names:
-    """Of one output object. Asking for a place in data notes that its label is needed (``labels``)."""
+    """Of one output object. Asking for a place in data notes that its label is needed (``labels``), asking for a slot that
+    it is (``slots``: the address that it holds, and its label)."""
 
     def __init__(self, program: Program, resolver: Resolver, boundary: Boundary, number: int) -> None:
         self.program, self.resolver, self.boundary, self.number = program, resolver, boundary, number
         self.file = program.objects[number]
         self.functions = program.functions[number]
         self.labels: set[tuple[int, int]] = set()
+        self.slots: dict[Place, str] = {}
         self._starts = {(f.section, f.offset): i for i, f in enumerate(self.functions)}
         self._blocks = {}
         for index, function in enumerate(self.functions):
@@ -67,6 +69,10 @@ class Names:
             return f".Lgs_d{section}_{offset:x}"
         self.labels.add((section, 0))
         return f".Lgs_d{section}_0{offset:+d}" if offset else f".Lgs_d{section}_0"
+
+    def slot(self, place: Place) -> str:
+        """Eight bytes of constant data that hold the address of ``place``."""
+        return self.slots.setdefault(place, f".Lgs_a{len(self.slots)}")
 
     def reference(self, place: Place) -> str:
         """An expression for the address. Raises Untranslatable for a place inside code where no block starts."""

@@ -3,7 +3,7 @@
 The table (``data/prototypes.json``) is made from real headers by ``python -m guesssketch.prototypes --regenerate``. It
 holds each signature as one line of text:
 
-    type       ``void`` ``i8`` ``u8`` ... ``u64`` ``i128`` ``f32`` ``f64`` ``f80`` (long double) ``ptr`` ``va_list``;
+    type       ``void`` ``char`` ``i8`` ``u8`` ... ``u64`` ``i128`` ``f32`` ``f64`` ``f80`` (long double) ``ptr`` ``va_list``;
                ``*SIGNATURE``, a pointer to a function; ``{SIZE:OFFSET=TYPE,...}``, a struct of flattened members
     signature  ``RESULT(PARAMETER,...)``, with a last parameter ``...`` when variadic
 """
@@ -23,7 +23,7 @@ from typing import Final
 
 from guesssketch.errors import UsageError
 
-SIZES: Final = {"void": 0, "i8": 1, "u8": 1, "i16": 2, "u16": 2, "i32": 4, "u32": 4, "i64": 8, "u64": 8, "i128": 16,
+SIZES: Final = {"void": 0, "char": 1, "i8": 1, "u8": 1, "i16": 2, "u16": 2, "i32": 4, "u32": 4, "i64": 8, "u64": 8, "i128": 16,
                 "f32": 4, "f64": 8, "f80": 16, "ptr": 8, "va_list": 8}  # fmt: skip
 
 
@@ -43,7 +43,7 @@ class Type:
 
     @property
     def is_integer(self) -> bool:
-        return self.code[0] in "iu" or self.code in ("ptr", "va_list")
+        return self.code[0] in "iu" or self.code in ("char", "ptr", "va_list")
 
     def __str__(self) -> str:
         if self.function is not None:
@@ -80,6 +80,10 @@ def struct(size: int, members: Iterable[tuple[int, Type]]) -> Type:
         else:
             flat.append((offset, member))
     return Type("struct", size, tuple(flat))
+
+
+IN_MEMORY: Final = struct(24, [(offset, scalar("u64")) for offset in (0, 8, 16)])
+"""Stands for a C++ class of any size that is returned in memory: as three words are, under every convention."""
 
 
 # --- text form --------------------------------------------------------------------------------------------------------

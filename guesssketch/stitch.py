@@ -36,6 +36,7 @@ MARGIN: Final = 1024  # sp is set this far below the deepest rsp of a function, 
 LEAF: Final = RED - 128 - 8  # a frame that fits between rsp and sp, the red zone and the return address taken off
 ICALL: Final = ".Lgs_icall"
 _NAME: Final = re.compile(r"(?<![\w.])(S\d+|guard|taken|fall)\b")
+_SLOT: Final = re.compile(r":got:(S\d+)|:got_lo12:(S\d+)|%got_pcrel_hi\((S\d+)\)")
 _OPPOSITES: Final = (("eq", "ne"), ("hs", "lo"), ("cs", "cc"), ("mi", "pl"), ("vs", "vc"), ("hi", "ls"), ("ge", "lt"), ("gt", "le"))
 _INVERSE: Final = dict(_OPPOSITES) | {b: a for a, b in _OPPOSITES}
 _X86_REGISTERS: Final = ("rax", "rdx", "rcx", "rbx", "rsi", "rdi", "rbp", "rsp", *(f"r{n}" for n in range(8, 16)))  # DWARF's order
@@ -186,10 +187,19 @@ class Stitcher:
                 return exits[name]
             return "__stack_chk_guard" if name == "guard" else self.names.reference(text.places[name])
 
-        done = _NAME.sub(replace, line)
+        done = _NAME.sub(replace, _SLOT.sub(lambda match: self._slot(match, text.places), line))
         if "%tprel_" in done:  # relaxed, these would give an address where the proof has an offset
             return [".option push", ".option norelax", done, ".option pop"]
         return [done]
+
+    def _slot(self, match: re.Match[str], places: Mapping[str, Place]) -> str:
+        """A load from the global offset table; of an address inside another object's symbol, from a slot of our own, because
+        linkers take no addend there."""
+        name = next(group for group in match.groups() if group)
+        if not places[name].addend:
+            return match[0]
+        slot = self.names.slot(places[name])
+        return slot if match[1] else f":lo12:{slot}" if match[2] else f"%pcrel_hi({slot})"
 
     # --- transfers of control ---
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from guesssketch import dwarf
+from guesssketch.classes import without_thunk
 from guesssketch.errors import Untranslatable
 from guesssketch.liveness import ARGUMENTS, Live
 from guesssketch.program import Block, Call, Place, Program, TailCall
@@ -17,7 +18,9 @@ from guesssketch.wall.calls import TARGETS, Glue, glue, signature_of
 from guesssketch.wall.places import X86_INTEGERS, Piece, Register, Unsupported, x86_places
 
 MAIN: Final = parse_signature("i32(i32,ptr,ptr)")
-_BITS: Final = {"i8": 8, "u8": 8, "i16": 16, "u16": 16, "i32": 32, "u32": 32, "f32": 32}
+STARTUP: Final = parse_signature("void(i32,ptr,ptr)")
+_STARTUP: Final = (14, 15, 16)  # SHT_INIT_ARRAY, SHT_FINI_ARRAY, SHT_PREINIT_ARRAY
+_BITS: Final = {"char": 8, "i8": 8, "u8": 8, "i16": 16, "u16": 16, "i32": 32, "u32": 32, "f32": 32}
 _WHOLE: Final = {f"e{name}": f"r{name}" for name in ("ax", "bx", "cx", "dx", "si", "di", "bp")} | {
     f"r{n}d": f"r{n}" for n in range(8, 16)
 }  # fmt: skip
@@ -48,6 +51,7 @@ class Boundary:
         self.glue: dict[str, Glue] = {}
         self.assumptions: set[str] = set()
         self.closed: set[FunctionId] = set()
+        self._note_startup()
         problems = list(self._plan_calls())
         self._plan_entries()
         if problems:
@@ -106,6 +110,10 @@ class Boundary:
         found = self._debug[at.object].defined.get((function.section, function.offset))
         if found is not None:
             return found
+        for index in function.names:
+            mangled = self._debug[at.object].external.get(without_thunk(symbols[index].name))
+            if mangled is not None:
+                return mangled
         names = {symbols[n].name for n in function.names if symbols[n].binding != "local"}
         if "main" in names:
             return MAIN
@@ -182,7 +190,7 @@ class Boundary:
             if match is None:
                 continue
             mnemonic, target, source = match[1], _WHOLE.get(match[2], match[2]), match[3]
-            callees = [self.resolver.callee(at.object, block.places[r.symbol]) for r in instruction.relocations]
+            callees = [self.resolver.own(at.object, block.places[r.symbol]) for r in instruction.relocations]
             found = callees[0] if callees and mnemonic in ("lea", "mov", "movabs") else None
             if mnemonic == "mov" and source in held:
                 found = held[source]
@@ -196,6 +204,15 @@ class Boundary:
             kind = signature.parameters[index].function
             if register in held and kind is not None:
                 self._callbacks[held[register]] = kind
+
+    def _note_startup(self) -> None:
+        """What the start-up code calls has the arguments of ``main`` and no result (System V gABI, ch. 5)."""
+        for number, file in enumerate(self.program.objects):
+            for section in file.sections:
+                for field in section.relocations if section.type in _STARTUP else ():
+                    found = self.resolver.own(number, Place(field.symbol, field.addend))
+                    if found is not None:
+                        self._callbacks[found] = STARTUP
 
     def _plan_entries(self) -> None:
         """Functions that cannot be entered from native code are closed to it: they stop the program if they are."""

@@ -15,7 +15,7 @@ from guesssketch.wall.places import Unsupported
 TARGETS: Final[dict[str, ModuleType]] = {"aarch64": aarch64, "riscv64": riscv64}
 
 # Called by compilers and never declared in a header: libgcc's routines (GCC internals manual, ch. 4), the stack protector,
-# and the checked forms that _FORTIFY_SOURCE reaches through builtins.
+# the C++ runtime's (Itanium C++ ABI, 2.7, 2.9.7, 3.3), and the checked forms that _FORTIFY_SOURCE reaches through builtins.
 COMPILER: Final = {
     "__stack_chk_fail": "void()", "__chk_fail": "void()",
     **{f"__{op}ti3": "i128(i128,i128)" for op in ("div", "mod", "udiv", "umod", "mul")},
@@ -27,6 +27,12 @@ COMPILER: Final = {
     **{f"__{op}sc3": "{8:0=f32,4=f32}(f32,f32,f32,f32)" for op in ("mul", "div")},
     "__muldc3": "{16:0=f64,8=f64}(f64,f64,f64,f64)", "__divdc3": "{16:0=f64,8=f64}(f64,f64,f64,f64)",
     "__powidf2": "f64(f64,i32)", "__powisf2": "f32(f32,i32)", "__cxa_finalize": "void(ptr)", "__gmon_start__": "void()",
+    "__cxa_atexit": "i32(*void(ptr),ptr,ptr)", "__cxa_thread_atexit": "i32(*void(ptr),ptr,ptr)",
+    "__cxa_guard_acquire": "i32(ptr)", "__cxa_guard_release": "void(ptr)", "__cxa_guard_abort": "void(ptr)",
+    "__cxa_pure_virtual": "void()", "__cxa_deleted_virtual": "void()", "__dynamic_cast": "ptr(ptr,ptr,ptr,i64)",
+    "__cxa_bad_cast": "void()", "__cxa_bad_typeid": "void()", "__cxa_throw_bad_array_new_length": "void()",
+    "__cxa_allocate_exception": "ptr(u64)", "__cxa_free_exception": "void(ptr)", "__cxa_begin_catch": "ptr(ptr)",
+    "__cxa_end_catch": "void()",
     **{f"__{f}_chk": "ptr(ptr,ptr,u64,u64)" for f in ("memcpy", "memmove", "mempcpy", "strncpy", "strncat", "stpncpy")},
     **{f"__{f}_chk": "ptr(ptr,ptr,u64)" for f in ("strcpy", "stpcpy", "strcat")}, "__memset_chk": "ptr(ptr,i32,u64,u64)",
 }  # fmt: skip
@@ -40,6 +46,8 @@ _STAT: Final = {name + wide: buffer for wide in ("", "64") for name, buffer in
                 (("stat", 1), ("fstat", 1), ("lstat", 1), ("fstatat", 2))}  # fmt: skip
 _REFUSED: Final = {"syscall": "system call numbers differ between the machines",
                    "vfork": "it returns twice into the same frame",
+    **dict.fromkeys(("__cxa_throw", "__cxa_rethrow", "_Unwind_Resume", "_Unwind_RaiseException"),
+                    "C++ exceptions have no translation; compile with -fno-exceptions"),
     **dict.fromkeys(("__fentry__", "mcount", "_mcount"), "it keeps all registers, by a convention of its own")}  # fmt: skip
 
 
@@ -77,6 +85,9 @@ def glue(name: str, signature: Signature | None, tables: list[Table], target: st
     symbol = quoted(name)
     if name in _REFUSED:
         raise Unsupported(_REFUSED[name])
+    if signature is None and name.startswith("_Z"):
+        raise Unsupported("the types of a C++ function are not known, and it may return a class in memory: compile with -g, "
+                          "or translate it together with the object that defines it")  # fmt: skip
     if signature is None:
         assumption = f"unprototyped call to {name}: at most 14 integers and 8 floats, no structs by value, result in registers"
         return Glue(None, tuple(wall.unknown_stub(symbol)), assumption)

@@ -114,7 +114,7 @@ X86_FLOATS: Final = tuple(f"xmm{n}.lo" for n in range(8))
 def _check(kind: Type) -> None:
     if kind.code == "f80" or any(member.code == "f80" for _, member in kind.members):
         raise Unsupported("long double")
-    if kind.code == "struct" and kind.size == 0:
+    if kind.code == "struct" and not kind.members:
         raise Unsupported("an empty struct by value")
 
 
