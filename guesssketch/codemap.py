@@ -170,7 +170,7 @@ class CodeMap:
             if symbol.section == section:
                 if symbol.type == "function" or (symbol.type == "notype" and symbol.binding != "local" and symbol.name):
                     starts[symbol.value].append(symbol)
-                elif symbol.type in ("object", "tls"):
+                elif symbol.type in ("object", "unique", "tls"):
                     self.problems.append(f"{self.file.name}: {symbol.name}: inline data: an object in a code section")
         data = self.file.sections[section].data
         order = sorted(start for start in starts if start < len(data))

@@ -88,16 +88,16 @@ def signatures(file: ObjectFile) -> Signatures:
         for unit in information.iter_CUs():
             for die in unit.iter_DIEs():
                 if die.tag == "DW_TAG_subprogram":
-                    _add(die, result)
+                    add(die, result)
     except (DWARFError, ELFError, KeyError, AssertionError, ValueError):
         return Signatures()  # broken debugging information says nothing
     return result
 
 
-def _add(die: Any, result: Signatures) -> None:
+def add(die: Any, result: Signatures) -> None:
     low = die.attributes.get("DW_AT_low_pc")
     declared = "DW_AT_declaration" in die.attributes
-    origin = _origin(die)
+    origin = origin_of(die)
     cxx = is_cxx(die)
     if cxx:
         _add_linkage(die, origin, result)
@@ -139,11 +139,11 @@ def _add_linkage(die: Any, origin: Any, result: Signatures) -> None:
         return
 
 
-def _origin(die: Any) -> Any:
+def origin_of(die: Any) -> Any:
     """The declaration that carries name and type of a concrete instance."""
     for attribute in ("DW_AT_abstract_origin", "DW_AT_specification"):
         if attribute in die.attributes:
-            return _origin(die.get_DIE_from_attribute(attribute))
+            return origin_of(die.get_DIE_from_attribute(attribute))
     return die
 
 
@@ -154,7 +154,7 @@ def _parameters(die: Any) -> Iterator[Any]:
 def _signature(die: Any, given: list[Any] | None = None) -> Signature:
     """``given``: the parameters of a concrete instance, where it has others than ``die``, its declaration."""
     children = list(_parameters(die)) if given is None else given
-    parameters = tuple(_parameter(target(_origin(child))) for child in children)
+    parameters = tuple(_parameter(target(origin_of(child))) for child in children)
     variadic = any(child.tag == "DW_TAG_unspecified_parameters" for child in die.iter_children())
     result = _type(target(die))
     return Signature(IN_MEMORY if result is POINTER and _by_reference(target(die)) else result, parameters, variadic)
@@ -204,7 +204,12 @@ def _type(die: Any) -> Type:
         size = _size(die)
         if _by_reference(die):
             return POINTER
-        return struct(size, [(_offset(m), _type(target(m))) for m in subobjects(die)])
+        parts = [(part, _type(target(part))) for part in subobjects(die)]
+        if any(kind.code == "struct" and not kind.members and part.tag == "DW_TAG_member" for part, kind in parts):
+            raise _Unknown("an empty class as a member")  # takes part in AArch64's rules, and in no other's
+        if not parts and not is_cxx(die):
+            raise _Unknown("a struct without members")
+        return struct(size, [(_offset(part), kind) for part, kind in parts])
     if die.tag == "DW_TAG_array_type":
         element = _type(target(die))
         ranges = [c for c in die.iter_children() if c.tag == "DW_TAG_subrange_type"]
@@ -218,7 +223,7 @@ def _type(die: Any) -> Type:
                 count = 0
         if "DW_AT_GNU_vector" in die.attributes:
             raise _Unknown("vector")
-        return struct(count * element.size, [(i * element.size, element) for i in range(min(count, 5))])
+        return struct(count * element.size, [(i * element.size, element) for i in range(min(count, 17))])
     raise _Unknown(die.tag)
 
 

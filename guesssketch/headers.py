@@ -229,7 +229,7 @@ class _Unit:
         if isinstance(node, c_ast.ArrayDecl):
             element = self._of(node.type)
             count = self._value(node.dim) if node.dim else 0
-            members = [(i * element.type.size, element.type) for i in range(min(count, 5))]  # more than fit in registers
+            members = [(i * element.type.size, element.type) for i in range(min(count, 17))]  # more than fit in registers
             return _Layout(Type("struct", count * element.type.size, struct(0, members).members), element.align,
                            f"{count}*{element.shape}", element.pointees)  # fmt: skip
         if isinstance(node, c_ast.Struct | c_ast.Union):

@@ -2,8 +2,8 @@
 
 A function returns if a return, or a tail call to something that may return, can be reached from its entry; the least
 set of such functions is taken, so a function that always ends in ``abort`` or loops for ever does not return. Missing
-one is harmless (an edge too many); so only names that C, POSIX and the C++ runtime reserve are believed of functions outside, and no
-weak function is judged.
+one is harmless (an edge too many); so only names that C, POSIX and the C++ runtime reserve are believed of functions
+outside, and no weak function is judged.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ Source of the layouts: System V gABI chapter 4, and the x86-64 psABI for the rel
 from __future__ import annotations
 
 import struct
+import zlib
 from io import BytesIO
 from pathlib import Path
 from typing import Final
@@ -29,13 +30,14 @@ _SHN_LORESERVE, _SHN_ABS, _SHN_COMMON, _SHN_XINDEX = 0xFF00, 0xFFF1, 0xFFF2, 0xF
 _TYPES: Final[dict[int, SymbolType]] = {
     0: "notype", 1: "object", 2: "function", 3: "section", 4: "file", 5: "common", 6: "tls",
 }  # fmt: skip
-_BINDINGS: Final[dict[int, Binding]] = {0: "local", 1: "global", 2: "weak"}
+_STB_GNU_UNIQUE: Final = 10
+_BINDINGS: Final[dict[int, Binding]] = {0: "local", 1: "global", 2: "weak", _STB_GNU_UNIQUE: "weak"}
 _VISIBILITIES: Final[tuple[Visibility, ...]] = ("default", "internal", "hidden", "protected")
 _NOT_OBJECTS: Final = {"ET_EXEC": "an executable", "ET_DYN": "a shared object or executable", "ET_CORE": "a core dump"}
 # What pyelftools lets through on corrupt input, besides its own errors.
 _PARSE_ERRORS: Final = (
     ELFError, ConstructError, struct.error, ValueError, LookupError, TypeError, AttributeError, AssertionError,
-    OverflowError, MemoryError, RecursionError, NotImplementedError,
+    OverflowError, MemoryError, zlib.error, RecursionError, NotImplementedError,
 )  # fmt: skip
 
 
@@ -176,7 +178,7 @@ def _symbols(sections: list[Section], table: int, name: str) -> list[ElfSymbol]:
         if info & 15 not in _TYPES or info >> 4 not in _BINDINGS:
             raise InputError(f"{name}: symbol {label} has an unsupported type or binding ({info:#x})")
         home = None if common or absolute or where == 0 else where
-        kind = "common" if common else _TYPES[info & 15]
+        kind = "common" if common else "unique" if info >> 4 == _STB_GNU_UNIQUE and info & 15 == 1 else _TYPES[info & 15]
         if home is not None:
             if home >= len(sections):
                 raise InputError(f"{name}: symbol {label} is in section {home}, of {len(sections)}")

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from guesssketch.errors import UsageError
 
@@ -177,9 +177,31 @@ class _Lazy(dict[str, Signature]):
 @functools.cache
 def library() -> Table:
     """The C library's functions (C17, POSIX, glibc and musl extensions, the math library)."""
-    data = json.loads(resources.files("guesssketch").joinpath("data/prototypes.json").read_text())
+    return _table("prototypes.json")
+
+
+@functools.cache
+def _data(name: str) -> dict[str, Any]:
+    data: dict[str, Any] = json.loads(resources.files("guesssketch").joinpath("data", name).read_text())
+    return data
+
+
+def _table(name: str) -> Table:
+    data = _data(name)
     layouts = {(name, target): tuple(structs) for name, targets in data["layouts"].items() for target, structs in targets.items()}
     return Table(_Lazy(data["signatures"]), layouts)
+
+
+@functools.cache
+def cxx_library() -> Table:
+    """The functions of libstdc++, by mangled name (``guesssketch.cxxheaders``)."""
+    return _table("cxx_prototypes.json")
+
+
+def cxx_texts() -> Mapping[str, str]:
+    """The signatures of ``cxx_library`` as text, by mangled name."""
+    texts: Mapping[str, str] = _data("cxx_prototypes.json")["signatures"]
+    return texts
 
 
 def from_headers(paths: Iterable[Path]) -> Table:

@@ -12,9 +12,10 @@ from guesssketch.classes import without_thunk
 from guesssketch.errors import Untranslatable
 from guesssketch.liveness import ARGUMENTS, Live
 from guesssketch.program import Block, Call, Place, Program, TailCall
-from guesssketch.prototypes import Signature, Table, from_headers, library, parse_signature
+from guesssketch.prototypes import Signature, Table, cxx_library, from_headers, library, parse_signature
 from guesssketch.resolve import BlockId, FunctionId, Resolver, blocks
 from guesssketch.wall.calls import TARGETS, Glue, glue, signature_of
+from guesssketch.wall.overrides import overridden, virtual_functions
 from guesssketch.wall.places import X86_INTEGERS, Piece, Register, Unsupported, x86_places
 
 MAIN: Final = parse_signature("i32(i32,ptr,ptr)")
@@ -45,9 +46,11 @@ class Boundary:
         self.program, self.resolver, self.target = program, resolver, target
         self._given = from_headers(prototypes)
         self._debug = [dwarf.signatures(file) for file in program.objects]
-        self._tables: list[Table] = [self._given, *(Table(d.external) for d in self._debug), library()]
+        self._tables: list[Table] = [self._given, *(Table(d.external) for d in self._debug), library(), cxx_library()]
         self.address_taken = set(self._taken())
         self._callbacks: dict[FunctionId, Signature] = {}
+        self._virtual = {found for number, file in enumerate(program.objects) for place in virtual_functions(file)
+                         if (found := resolver.own(number, place)) is not None}  # fmt: skip
         self.glue: dict[str, Glue] = {}
         self.assumptions: set[str] = set()
         self.closed: set[FunctionId] = set()
@@ -119,6 +122,10 @@ class Boundary:
             return MAIN
         if at in self._callbacks:
             return self._callbacks[at]
+        if at in self._virtual:
+            for name in sorted(names):
+                if (signature := overridden(without_thunk(name))) is not None:
+                    return signature
         return next((s for n in sorted(names) if (s := library().get(n)) is not None), None)
 
     def call(self, number: int, place: Place) -> tuple[str, Glue]:

@@ -37,9 +37,10 @@ COMPILER: Final = {
     **{f"__{f}_chk": "ptr(ptr,ptr,u64)" for f in ("strcpy", "stpcpy", "strcat")}, "__memset_chk": "ptr(ptr,i32,u64,u64)",
 }  # fmt: skip
 
-# Variadic functions whose further arguments are integers or pointers, at most one: POSIX and Linux manual pages.
+# Variadic functions whose further arguments are integers or pointers, at most one: POSIX and Linux manual pages. What libstdc++
+# formats for std::out_of_range are strings and sizes.
 _INTEGER_VARIADIC: Final = frozenset({"open", "open64", "openat", "openat64", "fcntl", "fcntl64", "ioctl", "prctl", "semctl",
-                                      "mremap", "ulimit", "sem_open", "mq_open"})  # fmt: skip
+                                      "mremap", "ulimit", "sem_open", "mq_open", "_ZSt24__throw_out_of_range_fmtPKcz"})  # fmt: skip
 _OPEN_FLAGS: Final = {"open": 1, "open64": 1, "openat": 2, "openat64": 2, "__open_2": 1, "__open64_2": 1, "__openat_2": 2,
                       "__openat64_2": 2}  # fmt: skip
 _STAT: Final = {name + wide: buffer for wide in ("", "64") for name, buffer in
@@ -86,8 +87,7 @@ def glue(name: str, signature: Signature | None, tables: list[Table], target: st
     if name in _REFUSED:
         raise Unsupported(_REFUSED[name])
     if signature is None and name.startswith("_Z"):
-        raise Unsupported("the types of a C++ function are not known, and it may return a class in memory: compile with -g, "
-                          "or translate it together with the object that defines it")  # fmt: skip
+        raise Unsupported("a C++ function of unknown type: compile with -g, or translate the object that defines it along")
     if signature is None:
         assumption = f"unprototyped call to {name}: at most 14 integers and 8 floats, no structs by value, result in registers"
         return Glue(None, tuple(wall.unknown_stub(symbol)), assumption)
