@@ -199,7 +199,7 @@ def x86_places(signature: Signature) -> Places:
     _check(kind)
     hidden = None
     result: tuple[Piece, ...] = ()
-    if kind.code == "struct" and _eightbytes(kind) is None:
+    if kind.code == "struct" and not _is_empty(kind) and _eightbytes(kind) is None:
         hidden = Register(free.integers.pop(0))
     elif kind.code != "void":
         result = _x86_argument(kind, _Allocator(("rax", "rdx"), ("xmm0.lo", "xmm1.lo")))

@@ -49,7 +49,7 @@ def test_header(tmp_path: Path) -> None:
     double log_it(const char *, ...) __asm__("real_log");
     """)
     table = from_headers([header])
-    assert str(table.get("first")) == "{16:0=u32,1=i8,2=i8,3=i8,4=i8,5=i8}(u32,ptr,u64)"
+    assert str(table.get("first")) == "{16:0=u32," + ",".join(f"{n}=char" for n in range(1, 13)) + "}(u32,ptr,u64)"
     assert str(table.get("real_log")) == "f64(ptr,...)"
 
 
