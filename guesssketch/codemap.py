@@ -281,7 +281,8 @@ class CodeMap:
         try:
             pads = exceptions.landing_pads(self.file)
         except exceptions.Unreadable as error:
-            self.problems.append(f"{self.file.name}: {exceptions.TABLE}: exceptions have no translation, and where they land: {error}")
+            why = f"exceptions have no translation, and where they land is not known ({error})"
+            self.problems.append(f"{self.file.name}: {exceptions.TABLE}: {why}")
             return
         for piece in pads:
             entered = next((pad for pad in piece.landing if not self._only_terminates((piece.section, pad))), None)

@@ -28,18 +28,24 @@ _OPTIONS: Final = ("-g", "-O1", "-w", "-fno-eliminate-unused-debug-types",
                    "-femit-class-debug-always", "-fPIC", "-shared",
                    "-fno-access-control", "-fmax-errors=0")  # fmt: skip
 _STANDARDS: Final = ("c++17", "c++14", "c++20")  # a function may be declared otherwise in each
-_CLASSES: Final = """string wstring u16string u32string ostream istream iostream wostream wistream wiostream streambuf wstreambuf
-    stringbuf ostringstream istringstream stringstream wstringbuf wostringstream wistringstream wstringstream filebuf ofstream
-    ifstream fstream wfilebuf wofstream wifstream wfstream ios wios locale thread mutex condition_variable error_code
-    error_category exception bad_alloc bad_cast logic_error runtime_error out_of_range length_error invalid_argument
-    range_error overflow_error underflow_error domain_error system_error future_error bad_function_call random_device
-    ctype<char> ctype<wchar_t> numpunct<char> numpunct<wchar_t> num_get<char> num_put<char> collate<char>
-    codecvt<char,char,mbstate_t> messages<char> time_get<char> time_put<char> moneypunct<char> money_get<char> money_put<char>
-    chrono::system_clock chrono::steady_clock type_info nested_exception __detail::_Prime_rehash_policy shared_ptr<int>
-    weak_ptr<int> basic_regex<char> function<int(int)> condition_variable_any shared_timed_mutex valarray<int>""".split()
-_CLASSES_17: Final = """filesystem::path filesystem::directory_iterator filesystem::recursive_directory_iterator
-    filesystem::directory_entry filesystem::filesystem_error pmr::monotonic_buffer_resource pmr::unsynchronized_pool_resource
-    pmr::synchronized_pool_resource""".split()
+_CLASSES: Final = (
+    "string", "wstring", "u16string", "u32string", "ostream", "istream", "iostream", "wostream", "wistream", "wiostream",
+    "streambuf", "wstreambuf", "stringbuf", "ostringstream", "istringstream", "stringstream", "wstringbuf", "wostringstream",
+    "wistringstream", "wstringstream", "filebuf", "ofstream", "ifstream", "fstream", "wfilebuf", "wofstream", "wifstream",
+    "wfstream", "ios", "wios", "locale", "thread", "mutex", "condition_variable", "error_code", "error_category", "exception",
+    "bad_alloc", "bad_cast", "logic_error", "runtime_error", "out_of_range", "length_error", "invalid_argument",
+    "range_error", "overflow_error", "underflow_error", "domain_error", "system_error", "future_error", "bad_function_call",
+    "random_device", "ctype<char>", "ctype<wchar_t>", "numpunct<char>", "numpunct<wchar_t>", "num_get<char>", "num_put<char>",
+    "collate<char>", "codecvt<char,char,mbstate_t>", "messages<char>", "time_get<char>", "time_put<char>", "moneypunct<char>",
+    "money_get<char>", "money_put<char>", "chrono::system_clock", "chrono::steady_clock", "type_info", "nested_exception",
+    "__detail::_Prime_rehash_policy", "shared_ptr<int>", "weak_ptr<int>", "basic_regex<char>", "function<int(int)>",
+    "condition_variable_any", "shared_timed_mutex", "valarray<int>",
+)  # fmt: skip
+_CLASSES_17: Final = (
+    "filesystem::path", "filesystem::directory_iterator", "filesystem::recursive_directory_iterator",
+    "filesystem::directory_entry", "filesystem::filesystem_error", "pmr::monotonic_buffer_resource",
+    "pmr::unsynchronized_pool_resource", "pmr::synchronized_pool_resource",
+)  # fmt: skip
 _HEADERS: Final = "#include <bits/stdc++.h>\n#include <cxxabi.h>\n#include <bits/functexcept.h>\n"
 
 
@@ -114,9 +120,9 @@ def _parts(text: str, separator: str) -> list[str]:
 
 
 def _source(calls: Iterable[str]) -> str:
-    def objects(classes: list[str]) -> str:
-        return "".join(f"std::{name} *object; auto size = sizeof(std::{name});\n".replace("object", f"{mangled}_object")
-                       .replace("size =", f"{mangled}_size =") for name in classes if (mangled := re.sub(r"\W", "_", name)))  # fmt: skip
+    def objects(classes: Iterable[str]) -> str:
+        names = {name: re.sub(r"\W", "_", name) for name in classes}
+        return "".join(f"std::{name} *{plain}_object; auto {plain}_size = sizeof(std::{name});\n" for name, plain in names.items())
 
     newer = f"#if __cplusplus >= 201703L\n{objects(_CLASSES_17)}#endif\n"
     return f"{_HEADERS}template <class T> T arg();\n{objects(_CLASSES)}{newer}" + "\n".join(calls) + "\n"
@@ -199,7 +205,7 @@ def _is_lock(kind: Any) -> bool:
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m guesssketch.cxxheaders", description="Make the C++ library table from headers.")
+    parser = argparse.ArgumentParser(prog="python -m guesssketch.cxxheaders", description="Make the C++ library's table.")
     parser.add_argument("--regenerate", action="store_true", required=True)
     parser.parse_args(arguments)
     path = Path(__file__).parent / "data" / "cxx_prototypes.json"

@@ -170,7 +170,7 @@ def _parameter(die: Any) -> Type:
     plain = stripped(die)
     if plain is not None and plain.tag in ("DW_TAG_pointer_type", "DW_TAG_array_type"):
         pointee = stripped(target(plain))
-        if pointee is not None and _name(pointee) == "__va_list_tag":
+        if pointee is not None and _name(pointee).endswith("__va_list_tag"):  # g++ puts more before it
             return scalar("va_list")
         return POINTER if plain.tag == "DW_TAG_pointer_type" else _type(plain)
     return _type(die)

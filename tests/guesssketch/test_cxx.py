@@ -62,6 +62,8 @@ struct Defaulted { int a; Defaulted(const Defaulted &) = default; };  struct Mov
 struct Virtual { virtual void f() {} int a; };  struct Empty {};  struct Derived : Plain { char c; };
 struct Base { Base(); int a; };  struct Deep : virtual Base { Deep(short); };
 Holder make(Plain, Held &, Held, Holder, Defaulted, Virtual, Empty, Derived, char, Plain &&, int Plain::*);
+int listed(const char *, __builtin_va_list);
+int pass(__builtin_va_list list) { return listed("", list); }
 Deep::Deep(short) { static_cast<void>(a); }
 void use(Held &h, Holder &o, Defaulted &d, Virtual &v, Plain &p) {
     make(p, h, h, o, d, v, Empty(), Derived(), 'c', static_cast<Plain &&>(p), nullptr);
@@ -78,6 +80,7 @@ def test_classes_in_debugging_information(tmp_path: Path, compiler: tuple[str, .
     assert str(found.external[name]) == (
         f"{{24:0=u64,8=u64,16=u64}}({plain},ptr,ptr,ptr,{{4:0=i32}},ptr,{{1:}},{derived},char,ptr,i64)"
     )
+    assert str(found.external["_Z6listedPKcP13__va_list_tag"]) == "i32(ptr,va_list)"
     starts = {s.name: (s.section, s.value) for s in file.symbols if s.section is not None}
     signatures = {str(found.defined[starts[f"_ZN4DeepC{n}Es"]]) for n in "12" if f"_ZN4DeepC{n}Es" in starts}
     assert signatures == {"void(ptr,i16)", "void(ptr,ptr,i16)"}  # the one for base classes gets a table
