@@ -31,10 +31,12 @@ class _Unknown(Exception):
 
 @dataclass
 class Signatures:
-    """defined: by (section, offset) of the function. external: of functions declared and called, by name."""
+    """defined: by (section, offset) of the function. external: of functions declared and called, by name. unclear: where
+    functions start that have a type which is not known how to pass (an incomplete class by value)."""
 
     defined: dict[tuple[int, int], Signature] = field(default_factory=dict)
     external: dict[str, Signature] = field(default_factory=dict)
+    unclear: set[tuple[int, int]] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -108,13 +110,18 @@ def add(die: Any, result: Signatures) -> None:
     try:
         signature = _signature(origin, list(_parameters(die)) if cxx and low is not None else None)
     except _Unknown:
+        if low is not None:
+            result.unclear.add(_start(low))
         return
     name = origin.attributes.get("DW_AT_name")
     if low is not None:
-        name_value = int(low.value)
-        result.defined[name_value >> SECTION_SHIFT, name_value & (1 << SECTION_SHIFT) - 1] = signature
+        result.defined[_start(low)] = signature
     elif name is not None and "DW_AT_linkage_name" not in origin.attributes and not _is_member(origin):
         result.external[name.value.decode()] = signature
+
+
+def _start(low: Any) -> tuple[int, int]:
+    return int(low.value) >> SECTION_SHIFT, int(low.value) & (1 << SECTION_SHIFT) - 1
 
 
 def _is_member(die: Any) -> bool:

@@ -229,12 +229,15 @@ class Boundary:
                 if not self.has_native_entry(at):
                     continue
                 signature = self.signature(at)
+                unclear = (function.section, function.offset) in self._debug[number].unclear
                 try:
+                    if signature is None and unclear:
+                        raise Unsupported("a type that is not known how to pass; clang tells more with -fstandalone-debug")
                     self.entry(at, "inner", ())
                 except Unsupported as error:
                     self.closed.add(at)
                     self.assumptions.add(f"{function.name} is called by translated code only ({error})")
-                if signature is None:
+                if signature is None and at not in self.closed:
                     self.assumptions.add(_UNKNOWN_ENTRY)
                     if self.target == "riscv64":
                         self.assumptions.add(_UNKNOWN_RESULT)
