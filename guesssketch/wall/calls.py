@@ -87,7 +87,8 @@ def glue(name: str, signature: Signature | None, tables: list[Table], target: st
     if name in _REFUSED:
         raise Unsupported(_REFUSED[name])
     if signature is None and name.startswith("_Z"):
-        raise Unsupported("a C++ function of unknown type: compile with -g (clang: -fstandalone-debug too), or translate the object that defines it along")
+        raise Unsupported("a C++ function of unknown type: compile with -g (clang: -fstandalone-debug too), "
+                          "or translate the object that defines it along")  # fmt: skip
     if signature is None:
         assumption = f"unprototyped call to {name}: at most 14 integers and 8 floats, no structs by value, result in registers"
         return Glue(None, tuple(wall.unknown_stub(symbol)), assumption)
