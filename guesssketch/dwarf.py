@@ -101,6 +101,8 @@ def add(die: Any, result: Signatures) -> None:
     declared = "DW_AT_declaration" in die.attributes
     origin = origin_of(die)
     cxx = is_cxx(die)
+    if cxx and low is None and "DW_AT_decl_file" not in origin.attributes and not _is_member(origin):
+        return  # the compiler's own declaration (`operator new` without its header), which tells no types
     if cxx:
         _add_linkage(die, origin, result)
     if low is None and not declared:
@@ -133,7 +135,7 @@ def _add_linkage(die: Any, origin: Any, result: Signatures) -> None:
     """What is known of functions by their mangled names, whether declared, defined or only inlined."""
     name = die.attributes.get("DW_AT_linkage_name", origin.attributes.get("DW_AT_linkage_name"))
     if name is None or not name.value.startswith(b"_Z"):
-        return  # gcc gives `__builtin_memcpy` the name `memcpy`, and no types
+        return  # g++ gives `__builtin_memcpy` the name `memcpy`, and no types
     symbol, parameters = name.value.decode(), list(_parameters(die)) or list(_parameters(origin))
     try:
         if "DW_AT_linkage_name" in die.attributes and not re.search("[CD]4", symbol):

@@ -86,6 +86,12 @@ def test_classes_in_debugging_information(tmp_path: Path, compiler: tuple[str, .
     assert signatures == {"void(ptr,i16)", "void(ptr,ptr,i16)"}  # the one for base classes gets a table
 
 
+@pytest.mark.parametrize("compiler", COMPILERS, ids=lambda c: c[0].rpartition("/")[2])
+def test_what_the_compiler_declares_itself_has_no_types(tmp_path: Path, compiler: tuple[str, ...]) -> None:
+    file = compiled(tmp_path, "int *f() { return new int; }", compiler, "-g", "-O1", "-fno-exceptions")
+    assert {"_Znwm"} <= {s.name for s in file.symbols} and "_Znwm" not in dwarf.signatures(file).external
+
+
 def test_an_empty_class_takes_a_place_on_the_targets_only() -> None:
     signature = parse_signature("{1:}(i32,{1:},i32)")
     assert [len(pieces) for pieces in x86_places(signature).arguments] == [1, 0, 1]
