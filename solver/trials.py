@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from isa import terms as t
@@ -16,26 +16,19 @@ from isa.aarch64 import lift as aarch64
 from isa.evaluate import Program
 from isa.floats import is_nan
 from isa.flow import FAILS
-from isa.machine import TAKEN, Effect, Instruction, Relocation, RelocKind
+from isa.machine import TAKEN, Effect, Instruction
 from isa.riscv64 import lift as riscv64
 from isa.terms import Term
 from isa.x86_64 import lift as x86_64
 from isa.x86_64.decode import decode
+from solver import alone
 from solver.emulate import same_but_nan
-from solver.exclusives import load_for
 from solver.link import GUARD, Placement, SourceCode, Unlinkable, link_source, link_target, place
 from solver.machine import Outcome, machine
 from solver.memory import CODE, LIMIT, PAGE, THREAD, byte, pointer
 from solver.states import half, integer
 
 _THOROUGH: Final = 64  # states in which every cell is read back, not only those expected to change
-# Relocations through a table slot, or that need a partner: tried as a plain one that one instruction can have, or as
-# none.
-_ALONE: Final[dict[str, RelocKind | None]] = {
-    "got_page": "page", "tlsie_page": "page", "got_lo12": None, "tlsie_lo12": None,
-    "got_pcrel_hi": None, "tlsie_pcrel_hi": None, "pcrel_hi": None, "pcrel_lo": None, "hi20": None, "tprel_hi": None,
-}  # fmt: skip
-_SKIPPED: Final = {"aarch64": (0x91000529, "add x9, x9, #1"), "riscv64": (0x001E0E13, "addi t3, t3, 1")}
 _ONES: Final = (1 << 128) - 1
 
 
@@ -75,60 +68,10 @@ def lift(isa: str, code: Sequence[Instruction]) -> Effect:
     return aarch64.lift(code, size) if isa == "aarch64" else riscv64.lift(code, size)
 
 
-def _alone(isa: str, instruction: Instruction) -> list[Instruction]:
-    """``instruction`` made fit to be run alone: relocations that it needs but lacks, a branch's target."""
-    code, text = instruction.code, instruction.text
-    if isa == "x86_64":
-        decoded = decode(code)
-        kept = instruction.relocations
-        if not kept and any(o.base == "rip" for o in decoded.operands):
-            kept = (Relocation(decoded.displacement_offset, "pc", "S0"),)
-        elif not kept and any(o.segment == "fs" and not o.base and not o.index for o in decoded.operands):
-            kept = (Relocation(decoded.displacement_offset, "tpoff", "S0"),)
-        return [Instruction(0, code, text, kept)]
-    kinds = [(r, _ALONE.get(r.kind, r.kind)) for r in instruction.relocations]
-    kept = tuple(Relocation(r.offset, kind, "S0") for r, kind in kinds if kind is not None)
-    if instruction.mnemonic == "adrp" and not kept:
-        kept = (Relocation(0, "page", "S0"),)
-    if instruction.mnemonic == "auipc":
-        register = code[0] >> 7 | (code[1] & 15) << 1
-        low = (0x13 | register << 7 | register << 15).to_bytes(4, "little")
-        return [Instruction(0, code, text, (Relocation(0, "pcrel_hi", "S0"),)),
-                Instruction(4, low, "addi", (Relocation(0, "pcrel_lo", "S0", 0),))]  # fmt: skip
-    over = branch_over(isa, code)
-    if over is None:
-        return [Instruction(0, code, text, kept)]
-    word, skipped = _SKIPPED[isa]
-    return [Instruction(0, over, text), Instruction(len(over), word.to_bytes(4, "little"), skipped)]
-
-
-def branch_over(isa: str, code: bytes) -> bytes | None:
-    """A direct branch of a target retargeted past a four-byte instruction behind it; None if ``code`` is not one."""
-    word = int.from_bytes(code, "little")
-    if isa == "aarch64":
-        if word >> 24 in (0x54, 0x34, 0x35, 0xB4, 0xB5):  # b.cond, cbz, cbnz
-            word = word & 0xFF00_001F | 2 << 5
-        elif word >> 24 & 0x7F in (0x36, 0x37):  # tbz, tbnz
-            word = word & 0xFFF8_001F | 2 << 5
-        elif word >> 26 == 0x05:  # b
-            word = 0x1400_0002
-        else:
-            return None
-    elif len(code) == 2 and word & 3 == 1 and word >> 13 in (5, 6, 7):  # c.j, c.beqz, c.bnez
-        word = word & (0xE003 if word >> 13 == 5 else 0xE383) | 3 << 3
-    elif len(code) == 4 and word & 0x7F == 0x63:
-        word = word & 0x01FF_F07F | 4 << 8
-    elif len(code) == 4 and word & 0xFFF == 0x6F:
-        word = 0x0080_006F
-    else:
-        return None
-    return word.to_bytes(len(code), "little")
-
-
 def run(isa: str, instruction: Instruction, states: int, seed: int = 0) -> Trials:
     """Try ``instruction`` on ``states`` random states (fewer if it keeps faulting)."""
     try:
-        benches = [_Bench(isa, alone, fails, seed) for alone, fails in _settings(isa, instruction)]
+        benches = [_Bench(isa, code, fails, seed) for code, fails in alone.settings(isa, instruction)]
     except (ValueError, Unlinkable) as error:
         return Trials(0, str(error))
     source = random.Random(seed)
@@ -146,15 +89,8 @@ def run(isa: str, instruction: Instruction, states: int, seed: int = 0) -> Trial
     return Trials(done, "" if done * 4 >= states else "too few states in which it does not fault")
 
 
-def _settings(isa: str, instruction: Instruction) -> list[tuple[list[Instruction], int]]:
-    """The code that is run, and whether a store-exclusive in it fails."""
-    alone = _alone(isa, instruction)
-    load = load_for(isa, instruction)
-    return [(alone, 0)] if load is None else [([load, replace(instruction, offset=4)], 0), (alone, 1)]
-
-
 class _Bench:
-    """One instruction, lifted and linked; ``fails`` as in ``_settings``. Raises ValueError if it is opaque, and Unlinkable."""
+    """One instruction, lifted and linked; ``fails`` as in ``alone.settings``. Raises ValueError if it is opaque, and Unlinkable."""
 
     def __init__(self, isa: str, instructions: Sequence[Instruction], fails: int, seed: int) -> None:
         effect = lift(isa, instructions)

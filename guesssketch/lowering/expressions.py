@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from guesssketch.lowering.conversions import TYPES, Conversions
 from guesssketch.lowering.division import divide
-from guesssketch.lowering.lanes import ROUND, Lanes, Row, split
+from guesssketch.lowering.lanes import ROUND, Lanes, Row, by_lanes, split
 from guesssketch.lowering.pins import BOOLEANS, Pin
 from guesssketch.lowering.swar import Swar
 from guesssketch.problem import Problem, Symbol
@@ -108,6 +108,9 @@ class Expressions:
             return pin.register, pin.type, value
         if pin.type in ("float", "double"):
             width = 32 if pin.type == "float" else 64
+            packed = self._packed([term]) if width == 64 else None
+            if packed is not None:
+                return pin.register, pin.type, self._new(f"bitcast {packed} to double")
             if term.width == width and term.id in self._floats:
                 return pin.register, pin.type, self._floats[term.id]
             return pin.register, pin.type, self._new(f"bitcast i{width} {self._hidden(term, width)} to {pin.type}")
@@ -118,7 +121,7 @@ class Expressions:
         """``type name`` of a vector that holds ``parts`` (128 bits, low first), if packed operations make them."""
         if self._lanes is None or all(p.op in ("var", "load") for p in parts):
             return None
-        row = split(parts)
+        row = split([by_lanes(p) for p in parts])
         if row is None or (len(row) == 2 and all(x is not None and x.op in ("var", "const", "load") for x in row)):
             return None
         name = self._lanes.build(row)

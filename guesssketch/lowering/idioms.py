@@ -13,12 +13,19 @@ _EXTENDED: Final = {True: "sext", False: "zext"}
 
 
 def saturation(lane: Term) -> tuple[bool, Term] | None:
-    """(result signed, the signed value of twice the width) of a lane cut to its width; None if it is no such lane."""
-    if lane.op != "ite" or lane.args[0].op != "slt":
+    """(result signed, the signed value of twice the width) of a lane cut to its width; None if it is no such lane.
+
+    What it is where nothing is cut off may be written in any way.
+    """
+    if lane.op != "ite" or lane.args[0].op != "slt" or lane.args[2].op != "ite":
         return None
     value = lane.args[0].args[0]
     for is_signed in (True, False):
-        if value.width == 2 * lane.width and saturate(value, lane.width, *limits(lane.width, is_signed)) is lane:
+        wanted = saturate(value, lane.width, *limits(lane.width, is_signed)) if value.width == 2 * lane.width else lane
+        if wanted is not lane and wanted.op == wanted.args[2].op == "ite":
+            below, least, (above, most) = *wanted.args[:2], wanted.args[2].args[:2]
+            wanted = t.ite(below, least, t.ite(above, most, lane.args[2].args[2]))
+        if value.width == 2 * lane.width and wanted is lane:
             return is_signed, value
     return None
 

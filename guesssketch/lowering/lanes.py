@@ -12,6 +12,7 @@ from typing import Final
 
 from guesssketch.lowering.conversions import TYPES
 from guesssketch.lowering.idioms import looked_up, rounded_mean, saturating, saturation, signs, summands
+from guesssketch.lowering.simplify import adjoined
 from isa import terms as t
 from isa.terms import COMPARE, FLOAT_BINARY, FLOAT_COMPARE, Term
 from solver.assume import converted
@@ -38,6 +39,18 @@ def split(terms: Sequence[Term]) -> Row | None:
     return tuple(t.extract(p, low, width) for p in parts for low in range(0, p.width, width))
 
 
+def by_lanes(term: Term) -> Term:
+    """A bitwise operation on concatenations as the concatenation of operations on their parts."""
+    if term.op not in ("and", "or", "xor"):
+        return term
+    sides = [by_lanes(x) for x in term.args]
+    width = min((p.width for x in sides if x.op == "concat" for p in x.args), default=term.width)
+    if width not in (8, 16, 32) or any(p.width % width for x in sides if x.op == "concat" for p in x.args):
+        return term
+    places = range(term.width - width, -1, -width)
+    return t.concat(*(t.binary(term.op, *(t.extract(x, low, width) for x in sides)) for low in places))
+
+
 class Lanes:
     """emit: appends an IR instruction and gives its name. scalar: the operand for a term. hide: a constant's operand,
     kept out of sight. in_range: whether floats that are converted to integers fit. source: (name, type, first bit of the
@@ -54,13 +67,21 @@ class Lanes:
         self._in_range = in_range
         self._emit, self._scalar, self._source, self._hide = emit, scalar, source, hide
         self._known: dict[tuple[int, ...], str | None] = {}
+        self._lower: dict[tuple[int, ...], tuple[int, ...]] = {}
 
     def build(self, row: Row, depth: int = 0) -> str | None:
         """The name of a vector ``<n x i<width>>`` that holds ``row``."""
         key = tuple(-1 if x is None else x.id for x in row)
         if key not in self._known:
-            self._known[key] = self._build(row, depth) if depth < _DEEPEST else None
+            self._known[key] = self._lower_half(key, row) or (self._build(row, depth) if depth < _DEEPEST else None)
+            self._lower[key[: len(key) // 2]] = key
         return self._known[key]
+
+    def _lower_half(self, key: tuple[int, ...], row: Row) -> str | None:
+        """Part of a vector that is there already: one half of a register is live, the whole was stored."""
+        whole = self._known.get(self._lower.get(key, ()))
+        width = next(x.width for x in row if x is not None)
+        return whole and self._shuffle(whole, "poison", 2 * len(row), width, range(len(row)))
 
     def _build(self, row: Row, depth: int) -> str | None:
         real = [x for x in row if x is not None]
@@ -72,7 +93,7 @@ class Lanes:
             found = self._from_sources(row)
             if found is not None:
                 return found
-        found = self._idiom(row, depth)
+        found = self._idiom(row, depth) or self._wider(row, depth)
         if found is not None:
             return found
         if all(x.op == first.op and x.attr == first.attr and len(x.args) == len(first.args) for x in real):
@@ -89,6 +110,16 @@ class Lanes:
                     vector = self._emit(f"insertelement <{n} x i{w}> {vector}, i{w} {self._scalar(x)}, i64 {lane}")
             return vector
         return None
+
+    def _wider(self, row: Row, depth: int) -> str | None:
+        """Lanes that are parts of lanes of twice the width."""
+        n, pairs = len(row), list(zip(row[::2], row[1::2], strict=False))
+        joined = [None if a is None or b is None else _together(a, b) for a, b in pairs]
+        w = next(x.width for x in row if x is not None)
+        if w not in (8, 16, 32) or n < 4 or None in joined:
+            return None
+        made = self.build(tuple(joined), depth + 1)
+        return made and self._emit(f"bitcast <{n // 2} x i{2 * w}> {made} to <{n} x i{w}>")
 
     # --- leaves ------------------------------------------------------------------------------------------------------
 
@@ -421,6 +452,16 @@ class Lanes:
 
 def _splat(n: int, width: int, value: int) -> str:
     return "<" + ", ".join([f"i{width} {value}"] * n) + ">"
+
+
+def _together(low: Term, high: Term) -> Term | None:
+    """Two lanes as one that is not merely both; None if they are no such parts."""
+    whole = adjoined(high, low)
+    if low is high and low.op == "ite" and {x.op for x in low.args[1:]} == {"const"}:
+        values = {x.attr for x in low.args[1:]}
+        if values == {0, t.mask(low.width)}:
+            return t.ite(low.args[0], *(t.sext(x, 2 * low.width) for x in low.args[1:]))
+    return None if whole.op in ("concat", "const", "zext") else whole
 
 
 def _ordered(term: Term) -> tuple[Term, ...]:

@@ -27,7 +27,9 @@ def simplify(roots: Sequence[Term], live_in: Collection[str], low_symbols: Colle
         if term.op in ("sdiv", "srem", "udiv", "urem"):
             return _division(term)
         if term.op == "concat":
-            return _extension(term)
+            return _extension(_chosen_together(term))
+        if term.op == "slt" and term.args[0].op == "ite" and term.args[1].op == "const":
+            return _decided(term)
         if term.op == "extract":
             return _extract(term)
         if term.op == "mul":
@@ -49,6 +51,8 @@ def _extract(term: Term) -> Term:
     if inner.op == "ite":
         condition, a, b = inner.args
         return t.ite(condition, t.extract(a, low, width), t.extract(b, low, width))
+    if width < 8 and low // 8 == (low + width - 1) // 8:
+        return t.extract(_extract(t.extract(inner, low & ~7, 8)), low % 8, width)  # the same lane for all its bits
     if inner.op in ("and", "or", "xor"):
         return t.binary(inner.op, *(_extract_of(x, low, width) for x in inner.args))
     return t.not_(_extract_of(inner.args[0], low, width)) if inner.op == "not" else term
@@ -131,7 +135,7 @@ def _signed_less(sign: Term, overflow: Term) -> Term | None:
 
 def _extension(term: Term) -> Term:
     """concat(sign of low, low) as ``sext(low)``; the form of ``cqo`` before a division."""
-    if len(term.args) != 2:
+    if term.op != "concat" or len(term.args) != 2:
         return term
     high, low = term.args
     if high.width != low.width:
@@ -139,6 +143,36 @@ def _extension(term: Term) -> Term:
     wide = t.sext(low, 2 * low.width)
     sign = t.ashr(low, t.const(low.width - 1, low.width))
     return wide if high is sign or high is t.extract(wide, low.width, low.width) else term
+
+
+def adjoined(high: Term, low: Term) -> Term:
+    """The concatenation of two; also what ``low`` is the lowest part of, where sums have been cut to their low bits."""
+    if high.op == "extract" and high.attr >= low.width:
+        whole = t.extract(high.args[0], high.attr - low.width, high.width + low.width)
+        if t.extract(whole, 0, low.width) is low:
+            return whole
+    return t.concat(high, low)
+
+
+def _chosen_together(term: Term) -> Term:
+    """Neighbouring parts that one condition chooses from neighbouring parts of others, as one choice."""
+    parts: list[Term] = []
+    for low in term.args:
+        part = low
+        while parts and parts[-1].op == part.op == "ite" and parts[-1].args[0] is part.args[0]:
+            sides = [adjoined(a, b) for a, b in zip(parts[-1].args[1:], part.args[1:], strict=True)]
+            if any(x.op == "concat" for x in sides):
+                break
+            parts.pop()
+            part = t.ite(part.args[0], *sides)
+        parts.append(part)
+    return t.concat(*parts) if len(parts) < len(term.args) else term
+
+
+def _decided(less: Term) -> Term:
+    """A comparison of a choice between constants with a constant."""
+    (condition, *sides), limit = less.args[0].args, less.args[1]
+    return t.ite(condition, *(t.slt(x, limit) for x in sides)) if all(x.op == "const" for x in sides) else less
 
 
 def _narrow(term: Term, op: str) -> Term | None:

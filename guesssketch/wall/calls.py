@@ -10,10 +10,11 @@ from typing import Final
 from guesssketch.prototypes import Signature, Table, parse_signature, scalar, system_calls
 from guesssketch.quoting import quoted
 from guesssketch.runtime import LONGJMP, SETJMP
-from guesssketch.wall import aarch64, fenv, riscv64
+from guesssketch.wall import aarch64, aarch64_library, fenv, riscv64, riscv64_library
 from guesssketch.wall.places import Unsupported, x86_places
 
 TARGETS: Final[dict[str, ModuleType]] = {"aarch64": aarch64, "riscv64": riscv64}
+_LIBRARIES: Final[dict[str, ModuleType]] = {"aarch64": aarch64_library, "riscv64": riscv64_library}
 
 # Called by compilers and never declared in a header: libgcc's routines (GCC internals manual, ch. 4), the stack protector,
 # the C++ runtime's (Itanium C++ ABI, 2.7, 2.9.7, 3.3), and the checked forms that _FORTIFY_SOURCE reaches through builtins.
@@ -97,7 +98,7 @@ def with_list(name: str, signature: Signature, tables: list[Table]) -> str | Non
 
 def glue(name: str, signature: Signature | None, tables: list[Table], target: str) -> Glue:
     """Raises Unsupported."""
-    wall = TARGETS[target]
+    wall, library = TARGETS[target], _LIBRARIES[target]
     symbol = quoted(name)
     if name in _REFUSED:
         raise Unsupported(_REFUSED[name])
@@ -113,24 +114,24 @@ def glue(name: str, signature: Signature | None, tables: list[Table], target: st
     if layout and name not in _CONVERTED:
         raise Unsupported(f"{target} lays out struct {layout[0]} otherwise")
     if layout and name in _INITIALISERS:
-        return Glue(None, tuple(wall.initialiser_stub(symbol, signature, *_INITIALISERS[name])))
+        return Glue(None, tuple(library.initialiser_stub(symbol, signature, *_INITIALISERS[name])))
     if name in _EPOLL:
-        return Glue(None, tuple(wall.epoll_wait_stub(symbol, signature)))
+        return Glue(None, tuple(library.epoll_wait_stub(symbol, signature)))
     if name == "epoll_ctl":
-        return Glue(None, tuple(wall.call_stub(symbol, signature, before=wall.epoll_event(), space=16)))
+        return Glue(None, tuple(wall.call_stub(symbol, signature, before=library.epoll_event(), space=16)))
     if name in ("glob", "glob64"):
-        return Glue(None, tuple(wall.call_stub(symbol, signature, before=wall.stopped_by(1, 6))))  # GLOB_ALTDIRFUNC
+        return Glue(None, tuple(wall.call_stub(symbol, signature, before=library.stopped_by(1, 6))))  # GLOB_ALTDIRFUNC
     if name in _STAT:
-        return Glue(None, tuple(wall.stat_stub(symbol, signature, _STAT[name])))
+        return Glue(None, tuple(library.stat_stub(symbol, signature, _STAT[name])))
     if name in fenv.ARGUMENT | fenv.RESULT:
         return Glue(None, tuple(wall.call_stub(symbol, signature, fenv.argument(name, target), fenv.result(name, target))))
     if name == "syscall":
-        return Glue(None, tuple(wall.syscall_stub(symbol, system_calls(target))))
+        return Glue(None, tuple(library.syscall_stub(symbol, system_calls(target))))
     if signature.variadic:
         return _variadic(name, signature, tables, target)
     if signature.parameters and signature.parameters[-1].code == "va_list":
         return Glue(None, tuple(wall.va_list_stub(symbol, signature, name)))
-    stub = tuple(wall.call_stub(symbol, signature, before=_flags(name, wall)))
+    stub = tuple(wall.call_stub(symbol, signature, before=_flags(name, target)))
     simple = wall.is_simple(signature) and name not in _OPEN_FLAGS
     return Glue(tuple(wall.simple_call(symbol, signature)) if simple else None, stub)
 
@@ -149,10 +150,10 @@ def needs_types(name: str, signature: Signature, target: str) -> bool:
     return bool({"struct", "i128"}.intersection([signature.result.code, *codes]))
 
 
-def _flags(name: str, wall: ModuleType) -> list[str]:
+def _flags(name: str, target: str) -> list[str]:
     if name not in _OPEN_FLAGS:
         return []
-    lines: list[str] = wall.open_flags(_OPEN_FLAGS[name])
+    lines: list[str] = _LIBRARIES[target].open_flags(_OPEN_FLAGS[name])
     return lines
 
 
@@ -163,7 +164,7 @@ def _variadic(name: str, signature: Signature, tables: list[Table], target: str)
     if name in _INTEGER_VARIADIC:
         more = [scalar("u64")] * (6 - len(signature.parameters))
         plain = Signature(signature.result, (*signature.parameters, *more))
-        return Glue(None, tuple(wall.call_stub(symbol, plain, before=_flags(name, wall))))
+        return Glue(None, tuple(wall.call_stub(symbol, plain, before=_flags(name, target))))
     listed = with_list(name, signature, tables)
     if listed is not None:
         return Glue(None, tuple(wall.variadic_stub(quoted(listed), signature, listed)))

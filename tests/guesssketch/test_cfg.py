@@ -219,7 +219,7 @@ def test_aliases_share_one_function(tmp_path: Path) -> None:
 
 def test_every_problem_is_named(tmp_path: Path) -> None:
     body = "je 1f\n syscall\n vaddps %ymm0,%ymm1,%ymm2\n1: fld1\n mov constant(%rip),%eax\n .byte 0x06\n ret"
-    text = function("f", body) + "constant: .long 77\n" + function("g", "lea x@TLSGD(%rip),%rdi\n cpuid\n rcll $1,(%rdi)\n ret")
+    text = function("f", body) + "constant: .long 77\n" + function("g", "lea x@TLSGD(%rip),%rdi\n cpuid\n rcpps %xmm1,%xmm0\n ret")
     report = problems(tmp_path, text)
     for expected in (
         "f+0x2: syscall: enters the kernel",
@@ -229,7 +229,7 @@ def test_every_problem_is_named(tmp_path: Path) -> None:
         ".byte 0x06: cannot be decoded",
         "g+0x0: lea rdi, [rip]: relocation R_X86_64_TLSGD",
         "g+0x7: cpuid",
-        "g+0x9: rcl dword ptr [rdi]: nothing here knows what it does (rotation through carry)",
+        "g+0x9: rcpps xmm0, xmm1: nothing here knows what it does (operation)",
     ):
         assert expected in report
 

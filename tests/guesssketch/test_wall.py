@@ -13,17 +13,14 @@ from guesssketch.emit import assemble
 from guesssketch.prototypes import library, parse_signature
 from guesssketch.wall import aarch64, riscv64
 from guesssketch.wall.calls import COMPILER, Glue, glue, with_list
+from guesssketch.wall.moves import Move, argument_moves, ordered, result_moves
 from guesssketch.wall.places import (
     Joined,
-    Move,
     Places,
     Register,
     Slot,
     Unsupported,
     a64_places,
-    argument_moves,
-    ordered,
-    result_moves,
     rv_places,
     x86_places,
 )
