@@ -58,7 +58,7 @@ def reason(line: str) -> str:
 
 def native(case: Case, built: Built) -> Path:
     """The folder that the native programs leave: run once for all targets. Raises FailedError."""
-    folder = case.run.with_name("native")
+    folder = built.store.with_name("native")
     done = folder / "done"
     if not done.exists() or done.read_text(encoding="utf-8") != case.recipe.workload:
         run_workload(case.recipe, built.source, {name: [str(p.path)] for name, p in built.programs.items()}, folder)

@@ -136,13 +136,17 @@ def prove(pair: Path) -> None:
 
 
 @main.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path), required=False)
 @click.option("--target", type=click.Choice(TARGETS), help="Instruction set of the translation.  [default: as --against]")
 @click.option("--against", type=click.Path(path_type=Path, exists=True, dir_okay=False),
               help="An object to test, whoever made it.  [default: FILE is translated]")  # fmt: skip
 @click.option("--function", "functions", multiple=True, help="Only this function; may be repeated.")
 @click.option("--seconds", type=click.FloatRange(min=0, min_open=True), default=10.0, show_default=True, help="For each function.")
-@click.option("--runs", type=click.IntRange(min=1), help="At most so many inputs for each function.")
+@click.option("--runs", help="At most so many inputs for each function; with --program, the file of command lines.")
+@click.option("--program", type=click.Path(path_type=Path, exists=True, dir_okay=False),
+              help="A whole x86-64 program, in place of FILE.")  # fmt: skip
+@click.option("--translated", type=click.Path(path_type=Path, exists=True, dir_okay=False),
+              help="The program made of its translation.")  # fmt: skip
 @click.option("--seed", type=int, default=0, show_default=True, help="What all inputs are made from.")
 @click.option("--guided/--no-guided", default=True, show_default=True, help="Let coverage choose which inputs are changed.")
 @click.option("--solver/--no-solver", default=True, show_default=True, help="Let Z3 look for inputs that reach the rest.")
@@ -155,11 +159,15 @@ def prove(pair: Path) -> None:
 @_prototypes
 @click.option("-j", "--jobs", type=click.IntRange(min=1), help="Worker processes.  [default: one a core]")
 @click.option("--cache", type=click.Path(path_type=Path), help="Directory of proved translations, and of inputs.")
-def test(file: Path, target: str | None, against: Path | None, functions: tuple[str, ...], seconds: float, runs: int | None,
-         seed: int, guided: bool, solver: bool, corpus: Path | None, no_corpus: bool, replay: Path | None, min_coverage: float,
+def test(file: Path | None, target: str | None, against: Path | None, functions: tuple[str, ...], seconds: float,
+         runs: str | None, program: Path | None, translated: Path | None, seed: int, guided: bool, solver: bool,
+         corpus: Path | None, no_corpus: bool, replay: Path | None, min_coverage: float,
          json_file: Path | None, junit: Path | None, prototypes: Sequence[Path], jobs: int | None,
          cache: Path | None) -> None:  # fmt: skip
-    """Run every function of FILE and of its translation on the same inputs, and compare."""
+    """Run every function of FILE and of its translation on the same inputs, and compare.
+
+    With --program, --translated and --runs, run two whole programs on the same command lines instead.
+    """
     import os
 
     from rich.console import Console
@@ -170,22 +178,44 @@ def test(file: Path, target: str | None, against: Path | None, functions: tuple[
     from guesssketch.testing.explore import Limits
 
     for path in filter(None, (json_file, junit)):
-        outputs.check_file(path, [file])
+        outputs.check_file(path, [p for p in (file, program, translated) if p])
+    if program or translated:
+        if not (program and translated and runs) or file:
+            raise click.UsageError("--program, --translated and --runs FILE go together, without FILE")
+        from guesssketch.testing import programs
+
+        with _Progress(Console(stderr=True)) as progress:
+            report = programs.compare(program, translated, programs.load(Path(runs)), progress)
+        _show(report, json_file, junit)
+        sys.exit(1 if report.different() or report.coverage("instructions") < min_coverage else 0)
+    if file is None:
+        raise click.UsageError("FILE, or --program, is needed")
+    if runs is not None and not (runs.isdigit() and int(runs)):
+        raise click.UsageError("--runs takes a number of inputs")
     if against is not None and target is None:
         target = run.target_of(against)
     if target is None:
         raise click.UsageError("--target or --against is needed")
     cache = cache or default_directory()
-    limits = Limits(seconds, runs or Limits.runs, seed, guided, solver)
+    limits = Limits(seconds, int(runs or Limits.runs), seed, guided, solver)
     kept = None if no_corpus else corpus or run.default_corpus(cache, file)
     with _Progress(Console(stderr=True)) as progress:
         report = run.test(file, run.Options(target, against, functions, limits, jobs or os.cpu_count() or 1, kept, replay,
                                             tuple(prototypes), cache, progress))  # fmt: skip
+    _show(report, json_file, junit)
+    if report.different() or (replay is None and report.coverage() < min_coverage):
+        sys.exit(1)
+
+
+def _show(report: Any, json_file: Path | None, junit: Path | None) -> None:
+    """Write the reports of a test that were asked for, and print the table."""
+    from rich.console import Console
+
+    from guesssketch import outputs
+
     contents = [(json_file, report.to_json().encode())] if json_file else []
     outputs.write([*contents, *([(junit, report.to_junit())] if junit else [])])
     report.print(Console(width=None if sys.stdout.isatty() else 160))
-    if report.different() or (replay is None and report.coverage() < min_coverage):
-        sys.exit(1)
 
 
 @main.command()

@@ -225,33 +225,32 @@ class Process:
             content = self._content(number)
             if content is None and fetched:
                 content = bytes(PAGE)  # of an exit: nothing of it is run
-            if content is None:
-                self._refused = "fault"
-                return None
             place = len(self._where)
-            if place >= _PAGES:
-                self._refused = "memory"
+            if content is None or place >= _PAGES:
                 return None
             self._pool[place * PAGE : (place + 1) * PAGE] = content
             self._where[number] = place
             self._numbers.append(number)
         return place
 
+    def _refuse(self, why: Literal["fetch", "fault", "memory"], address: int) -> bool:
+        """Where a run ends, Unicorn asks for more pages, so only the first refusal counts."""
+        if not self._refused:
+            self._refused, self._refused_at = why, address
+        return False
+
     def _translate(self, engine: Any, address: int, access: int, entry: Any, data: object) -> bool:
         number = address // PAGE
         if access == unicorn.UC_MEM_FETCH and number not in self._doors:
-            self._refused = "fetch"
-            return False
+            return self._refuse("fetch", address)
         place = self._place(number, access == unicorn.UC_MEM_FETCH)
-        self._refused_at = address
         if place is None:
-            return False
+            return self._refuse("memory" if len(self._where) >= _PAGES else "fault", address)
         entry.paddr = _POOL + place * PAGE + address % PAGE
         entry.perms = unicorn.UC_PROT_EXEC if number in self._doors else 0
         entry.perms |= unicorn.UC_PROT_READ if number not in self._code or self._readable else 0
         if number in self._code and (access == unicorn.UC_MEM_WRITE or (access == unicorn.UC_MEM_READ and not self._readable)):
-            self._refused = "fault"
-            return False
+            return self._refuse("fault", address)
         if access == unicorn.UC_MEM_WRITE:
             self.dirty.add(number)
             entry.perms |= unicorn.UC_PROT_WRITE

@@ -121,7 +121,8 @@ def function_text(name: str, effect: Effect, problem: Problem, strict: bool = Fa
     body = "\n".join(placed)
     scope = "" if lines is None else f" {lines.scope}"
     frame = ' "frame-pointer"="all"' if problem.target == "aarch64" else ""  # keeps x29 from the allocator
-    return "\n".join([*emitter.globals, f"define ghccc void @{name}() nounwind{frame}{scope} {{", "entry:", body, "}", ""])
+    head = f"define ghccc void @{name}() nounwind null_pointer_is_valid{frame}{scope} {{"  # gcc stores to 0 where it must trap
+    return "\n".join([*emitter.globals, head, "entry:", body, "}", ""])
 
 
 def _enter(emitter: Expressions, problem: Problem, cells: Mapping[str, Term], order: Iterable[Term],

@@ -19,16 +19,16 @@ from guesssketch.resolve import Resolver
 from guesssketch.testing import layout
 from guesssketch.testing.convention import extended
 from guesssketch.testing.coverage import Covered, Edge, Graph, Spot
-from guesssketch.testing.inputs import Input, with_memory
-from guesssketch.testing.pair import STEPS, Judged, Pair, Tested
+from guesssketch.testing.inputs import Input, smaller, with_memory
+from guesssketch.testing.pair import Judged, Pair, Tested
 from guesssketch.testing.paths import Paths
-from guesssketch.testing.side import OVERRUN, Outcome, Side
+from guesssketch.testing.side import OVERRUN, Outcome
+from guesssketch.testing.tracing import Tracer
 from guesssketch.testing.values import Values, constants
 
 _FIRST: Final = 60  # inputs made at random before any is changed
 _ENOUGH: Final = 2000  # runs after which a function that is wholly covered is left
 _REACH: Final = 1 << 16  # bytes between a wild pointer and what is accessed through it
-_TRACED: Final = 8000  # accesses of a run that are looked at
 _TAMED: Final = 1024  # bytes of an input that are made small numbers at once
 _RECENT: Final = 400  # accesses before a fault in which the wild pointer is looked for
 _STUCK: Final = 40  # runs that reached nothing new, before the solver is asked
@@ -103,7 +103,7 @@ class Explorer:
         self.goals = goals(pair, graph, tested)
         self.values = Values(self.source, constants([functions[n] for n in sorted(self.goals)]))
         self.found = Found(tested.name)
-        self._tracer: Side | None = None
+        self._tracer = Tracer(pair, tested)
         self._blocks: set[Spot] = set()
         self._edges: set[Edge] = set()
         self._sound_blocks: set[Spot] = set()
@@ -141,7 +141,7 @@ class Explorer:
         if new:
             self._since = 0
             self._entries.append(_Entry(given, covered, sound, len(self.pair.source.process.blocks)))
-        if source.how == "fault" and (new or self.source.random() < 0.2):
+        if source.how in ("fault", "steps") and (new or self.source.random() < 0.2):
             self._mend(given, source)
         return judged
 
@@ -217,7 +217,7 @@ class Explorer:
             address, size = places[self.source.randrange(len(places))]
             old = next((data for at, data in reversed(given.memory) if at == address and len(data) == size), None)
             if old is None:
-                old = self._held(given, address, size)
+                old = self._tracer.held(given, address, size)
             new = self._copied(given, entry, size) if self.source.random() < 0.1 else self.values.patch(old)
             return with_memory(given, address, new)
         if kind < 0.85 and given.arguments:
@@ -240,51 +240,24 @@ class Explorer:
         """What stands elsewhere: comparisons of two places need to come out equal."""
         places = [(at, n) for at, n in self._accesses(entry) if n == size]
         address, _ = self.source.choice(places) if places else (layout.ARENA, size)
-        return self._held(given, address, size)
-
-    def _held(self, given: Input, address: int, size: int) -> bytes:
-        """What memory holds at first."""
-        page = self._trace_side().held(given, address // layout.PAGE) or bytes(layout.PAGE)
-        return page[address % layout.PAGE : address % layout.PAGE + size].ljust(size, b"\0")
+        return self._tracer.held(given, address, size)
 
     def _accesses(self, entry: _Entry) -> list[tuple[int, int]]:
         """Places outside the stack that a run reads before it writes them."""
         if entry.accesses is None:
-            self._trace(entry.given)
-            entry.accesses = self._read_first()
+            entry.accesses = self._tracer.read_first(entry.given)
         return entry.accesses
-
-    def _read_first(self) -> list[tuple[int, int]]:
-        written: set[int] = set()
-        found: dict[tuple[int, int], None] = {}
-        for address, size, store in self._trace_side().process.accesses[:_TRACED]:
-            if layout.on_stack(address) or not layout.NULL <= address < layout.LIMIT or self._constant(address):
-                continue
-            if store:
-                written.update(range(address, address + size))
-            elif address not in written:
-                found[address, size] = None
-        return list(found)[:4096]
-
-    def _constant(self, address: int) -> bool:
-        """Whether an input may not choose what is there: code, constants, the linker's tables."""
-        return layout.is_loaded(address) and address // layout.PAGE not in self.pair.prepared.writable
-
-    def _trace_side(self) -> Side:
-        if self._tracer is None:
-            self._tracer = Side(self.pair.prepared.source, self.pair.prepared.externals, traced=True)
-        return self._tracer
-
-    def _trace(self, given: Input) -> Outcome:
-        return self._trace_side().run(self.tested.source, self.tested.signature, given, self.pair.environment, STEPS)
 
     # --- stepping stones ---
 
     def _mend(self, given: Input, source: Outcome) -> None:
-        """Put a pointer where the value came from through which the original faulted, and try again before anything else."""
+        """Put a pointer where the value came from through which the original faulted, or small numbers for all where it wrote
+        past its frame or went on for too long; and try that before anything else."""
         if len(self._pending) > 200 or len(given.memory) > 64:
             return
-        self._trace(given)
+        if source.detail == OVERRUN or source.how == "steps":
+            self._pending.append(self._tamed(given))
+            return
         jump = source.detail.startswith("a jump")
         wild, reach = (source.where, 1) if jump else (source.wild * layout.PAGE + layout.PAGE - 1, _REACH)
         for index, value in enumerate(given.arguments):
@@ -293,12 +266,9 @@ class Explorer:
                 arguments = (*given.arguments[:index], region, *given.arguments[index + 1 :])
                 self._pending.append(replace(given, arguments=arguments))
                 return
-        if source.detail == OVERRUN:
-            self._pending.append(self._tamed(given))
-            return
-        places = self._read_first()[-_RECENT:]
+        places = self._tracer.read_first(given)[-_RECENT:]
         for address, size in reversed(places):
-            if size == 8 and 0 <= wild - int.from_bytes(self._held(given, address, 8), "little") < reach:
+            if size == 8 and 0 <= wild - int.from_bytes(self._tracer.held(given, address, 8), "little") < reach:
                 self._pending.append(with_memory(given, address, self.values.pointer().to_bytes(8, "little")))
                 return
         if places:
@@ -314,7 +284,7 @@ class Explorer:
                           len(value) == 8 else value for k, value in zip(kinds, given.arguments, strict=True))  # fmt: skip
         given = replace(given, arguments=arguments)
         data: dict[int, int] = {}
-        for address, size in self._read_first():
+        for address, size in self._tracer.read_first(given):
             if size <= 4 and len(data) < _TAMED:
                 data |= dict(enumerate(self.source.randint(0, most).to_bytes(size, "little"), address))
         for address in sorted(data):
@@ -343,25 +313,10 @@ class Explorer:
         best = given, judged
         for _ in range(3):
             before = best[0]
-            for smaller in _smaller(best[0]):
-                found = self.pair.judge(self.tested, smaller)
+            for simpler in smaller(best[0]):
+                found = self.pair.judge(self.tested, simpler)
                 if found.status == "different" and found.differences[0].what.split()[0] == kind:
-                    best = smaller, found
+                    best = simpler, found
             if best[0] == before:
                 break
         return best
-
-
-def _smaller(given: Input) -> Sequence[Input]:
-    """Each with one thing simpler."""
-    found = [replace(given, memory=())] if len(given.memory) > 1 else []
-    found += [replace(given, memory=(*given.memory[:k], *given.memory[k + 1 :])) for k in range(len(given.memory))]
-    for index, value in enumerate(given.arguments):
-        number = int.from_bytes(value, "little")
-        for simple in (0, 1, number & 0xFF, number & 0xFFFF_FFFF):
-            if simple < number:
-                new = simple.to_bytes(len(value), "little")
-                found.append(replace(given, arguments=(*given.arguments[:index], new, *given.arguments[index + 1 :])))
-    found += [replace(given, denied=-1)] if given.denied >= 0 else []
-    found += [replace(given, seed=0)] if given.seed else []
-    return [new for new in found if new.size < given.size or new.seed != given.seed]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -40,3 +40,18 @@ def with_memory(given: Input, address: int, data: bytes) -> Input:
     """``given`` with ``data`` at ``address``, in place of what was laid there before."""
     kept = tuple(patch for patch in given.memory if not (patch[0] == address and len(patch[1]) <= len(data)))
     return replace(given, memory=(*kept, (address, data)))
+
+
+def smaller(given: Input) -> Sequence[Input]:
+    """Each with one thing simpler."""
+    found = [replace(given, memory=())] if len(given.memory) > 1 else []
+    found += [replace(given, memory=(*given.memory[:k], *given.memory[k + 1 :])) for k in range(len(given.memory))]
+    for index, value in enumerate(given.arguments):
+        number = int.from_bytes(value, "little")
+        for simple in (0, 1, number & 0xFF, number & 0xFFFF_FFFF):
+            if simple < number:
+                new = simple.to_bytes(len(value), "little")
+                found.append(replace(given, arguments=(*given.arguments[:index], new, *given.arguments[index + 1 :])))
+    found += [replace(given, denied=-1)] if given.denied >= 0 else []
+    found += [replace(given, seed=0)] if given.seed else []
+    return [new for new in found if new.size < given.size or new.seed != given.seed]

@@ -6,12 +6,12 @@ function is the same number on both sides. What jumps there is redirected.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from guesssketch.decode import RELOCATION_NAMES
 from guesssketch.errors import InputError
-from guesssketch.program import ElfSymbol, Function, ObjectFile, RawRelocation, Section
+from guesssketch.program import ElfSymbol, Function, ObjectFile, Place, RawRelocation, Section
 from guesssketch.testing import layout
 from guesssketch.testing.image import Image, pages
 from guesssketch.testing.plan import GUARD, Plan
@@ -27,6 +27,7 @@ _PLT32, _GOTTPOFF, _TPOFF32 = 4, 22, 23
 class _Loader:
     def __init__(self, file: ObjectFile, functions: list[Function], plan: Plan, addresses: Mapping[str, int]) -> None:
         self.file, self.plan, self.addresses = file, plan, addresses
+        self.functions = functions
         self.base = dict(plan.source)
         at = layout.SOURCE_CODE
         for section in file.sections:
@@ -66,7 +67,26 @@ class _Loader:
             if not -(1 << 8 * size - 1) <= value < 1 << 8 * size:
                 raise InputError(f"{self.file.name}: {section.name}+{relocation.offset:#x}: a relocation does not fit")
             data[relocation.offset : relocation.offset + size] = (value & (1 << 8 * size) - 1).to_bytes(size, "little")
+        for field, end, goal in self._resolved(section):
+            symbol = self.file.symbols[goal.symbol]
+            value = self._address(symbol, goal.addend, taken=True) - self.base[section.index] - end
+            data[field : field + 4] = (value & 0xFFFF_FFFF).to_bytes(4, "little")
         return bytes(data)
+
+    def _resolved(self, section: Section) -> Iterator[tuple[int, int, Place]]:
+        """Displacements that the assembler filled in itself, as to a local function of the same section: where the field is,
+        where its instruction ends, and what it speaks of."""
+        relocated = {relocation.offset for relocation in section.relocations}
+        for function in self.functions:
+            for block in function.blocks.values():
+                home, start = block.home
+                if (home or function.section) != section.index:
+                    continue
+                for instruction in block.instructions:
+                    at = start + instruction.offset
+                    for relocation in instruction.relocations:
+                        if relocation.kind == "pc" and at + relocation.offset not in relocated:
+                            yield at + relocation.offset, at + len(instruction.code), block.places[relocation.symbol]
 
     def _value(self, section: Section, relocation: RawRelocation, place: int) -> tuple[int, int]:
         kind, symbol = relocation.type, self.file.symbols[relocation.symbol]

@@ -18,14 +18,14 @@ from guesssketch.testing.compare import Comparer, Difference
 from guesssketch.testing.convention import UNKNOWN
 from guesssketch.testing.image import Image
 from guesssketch.testing.inputs import Input
+from guesssketch.testing.instructions import marked
 from guesssketch.testing.side import OVERRUN, Environment, Outcome, Side
-from guesssketch.wall import Boundary, aarch64, riscv64
+from guesssketch.wall import Boundary
 from guesssketch.wall.calls import signature_of
 from guesssketch.wall.places import TARGET_PLACES, Unsupported, x86_places
 
 STEPS: Final = 20_000  # instructions of the original, in one run between calls out
 _SLACK: Final = 64  # times as many for the translation
-_MARKS: Final = {"aarch64": aarch64.MARK_WORD, "riscv64": riscv64.MARK_WORD}
 _RAX: Final = {"aarch64": 8, "riscv64": 0}
 # The stack elsewhere and holding something, and other junk: what then comes out otherwise depends on no input.
 _OTHERS: Final = (Environment(shift=1, fill=0x5A, junk=1, vectors=9), Environment(shift=6, fill=0xFF, junk=2, vectors=11))
@@ -137,8 +137,7 @@ def _functions(program: Program, boundary: Boundary, source: Image, translation:
 
 def _is_own(image: Image, address: int, target: str) -> bool:
     """Whether a native entry made by guesssketch is there."""
-    page = image.code.get(address // 4096, b"")
-    return page[address % 4096 : address % 4096 + 4] == _MARKS[target].to_bytes(4, "little")
+    return marked(image.code.get(address // 4096, b"")[address % 4096 :], target)
 
 
 class Pair:

@@ -65,9 +65,9 @@ class Report:
         pairs = [getattr(function, what) for function in self.functions]
         return sum(a for a, _ in pairs), sum(b for _, b in pairs)
 
-    def coverage(self) -> float:
-        """Share of the original's blocks, in percent."""
-        covered, total = self.total("blocks")
+    def coverage(self, what: str = "blocks") -> float:
+        """Share of the original's blocks (or of ``edges``, ``instructions``), in percent."""
+        covered, total = self.total(what)
         return 100 * covered / total if total else 100.0
 
     def different(self) -> list[FunctionResult]:
@@ -87,7 +87,7 @@ class Report:
             case = ElementTree.SubElement(suite, "testcase", about)
             if function.difference is not None:
                 failure = ElementTree.SubElement(case, "failure", message=_xml(function.difference.differences[0]))
-                failure.text = _xml("\n".join(_details(function.difference)))
+                failure.text = _xml("\n".join(details(function.difference)))
             elif function.verdict in ("undecided", "left out"):
                 ElementTree.SubElement(case, "skipped", message=_xml(function.why))
         text: bytes = ElementTree.tostring(suite, encoding="utf-8", xml_declaration=True)
@@ -112,7 +112,7 @@ class Report:
                 where = f" ({block.line})" if block.line else ""
                 console.print(f"not covered: {function.name} {block.block}{where}: {block.text}", highlight=False, markup=False)
         for function in self.functions:
-            for line in _details(function.difference) if function.difference else ():
+            for line in details(function.difference) if function.difference else ():
                 console.print(f"{function.name}: {line}", highlight=False, markup=False, soft_wrap=True)
 
 
@@ -120,7 +120,8 @@ def _share(pair: tuple[int, int]) -> str:
     return f"{pair[0]}/{pair[1]}" if pair[1] else "-"
 
 
-def _details(shown: Shown) -> list[str]:
+def details(shown: Shown) -> list[str]:
+    """A difference as lines for a reader."""
     lines = [f"differs: {text}" for text in shown.differences]
     lines.append(f"on the input {json.dumps(shown.input)}")
     lines += shown.parting

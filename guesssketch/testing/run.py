@@ -13,8 +13,6 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import capstone
-
 from guesssketch import cfg, dwarf, emit, objfile, pipeline
 from guesssketch.errors import InputError, UsageError
 from guesssketch.program import ObjectFile
@@ -22,6 +20,7 @@ from guesssketch.testing import corpus
 from guesssketch.testing.coverage import Covered, Graph, Spot
 from guesssketch.testing.explore import Explorer, Found, Limits
 from guesssketch.testing.inputs import Input
+from guesssketch.testing.instructions import placed
 from guesssketch.testing.pair import Pair, Prepared, Tested, prepare
 from guesssketch.testing.parting import parting
 from guesssketch.testing.plan import MACHINES
@@ -231,22 +230,8 @@ def _instructions(prepared: Prepared, name: str, pieces: set[tuple[int, int]]) -
     start, size = prepared.translation.extents.get(name, (0, 0))
     if not size:
         return 0, 0
-    engine = _disassembler(prepared.target)
     code = b"".join(prepared.translation.code[n] for n in range(start // 4096, (start + size - 1) // 4096 + 1))
-    data = code[start % 4096 : start % 4096 + size]
-    places = [address for address, *_ in engine.disasm_lite(data, start)]
-    ran = {address for low, length in pieces for address in range(low, low + length, 2) if start <= address < start + size}
-    return sum(address in ran for address in places), len(places)
-
-
-@functools.cache
-def _disassembler(target: str) -> capstone.Cs:
-    if target == "aarch64":
-        engine = capstone.Cs(capstone.CS_ARCH_ARM64, capstone.CS_MODE_ARM)
-    else:
-        engine = capstone.Cs(capstone.CS_ARCH_RISCV, capstone.CS_MODE_RISCV64 | capstone.CS_MODE_RISCVC)
-    engine.skipdata = True
-    return engine
+    return placed(code[start % 4096 : start % 4096 + size], start, prepared.target, pieces)
 
 
 def default_corpus(cache: Path, path: Path) -> Path:

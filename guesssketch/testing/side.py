@@ -73,6 +73,12 @@ def _junk(isa: str, seed: int) -> Mapping[str, int]:
     return cells
 
 
+def _may_be_called(address: int) -> bool:
+    """Whether a jump to ``address``, which is no code, is a call of an unknown function: data could be there."""
+    known = layout.on_stack(address) or layout.is_loaded(address)
+    return layout.NULL <= address < layout.LIMIT and address % 4 == 0 and not known
+
+
 class Side:
     """An image in a process (listed, traced, watched: ``Process``). ``signatures``: of the functions outside, where known."""
 
@@ -112,6 +118,7 @@ class Side:
             outcome.how, outcome.detail = end.how, end.detail
         except MemoryError as error:
             outcome.how, outcome.detail = "fault", f"in a call, at {error}"
+            self._wild = int(str(error), 16) // layout.PAGE
         outcome.where, outcome.wild = self._where, self._wild
         for number in process.dirty:
             if layout.STACK <= number * layout.PAGE < layout.STACK + layout.STACK_SIZE:
@@ -176,7 +183,7 @@ class Side:
                 pc = self.image.redirected[stop.pc]
             elif stop.pc in self.image.externals:
                 pc = self._outside(self.image.externals[stop.pc])
-            elif layout.NULL <= stop.pc < layout.LIMIT and stop.pc % 4 == 0 and not layout.on_stack(stop.pc):
+            elif _may_be_called(stop.pc):
                 pc = self._unknown(f"*{stop.pc:#x}")
             else:
                 raise Ended("fault", "a jump to where nothing is")

@@ -52,6 +52,7 @@ SHAPES = [  # x86, AArch64, RISC-V
     ("mov rax, rdi; cqo; idiv rsi", ["sdiv x8, x0, x1", "msub x2, x8, x1, x0"], None),
     ("mov eax, edi; xor edx, edx; div esi", ["udiv w8, w0, w1", "msub w2, w8, w1, w0"], None),
     ("bswap eax", ["rev w8, w8"], None),
+    ("xor eax, eax; mov [rax], rdi", ["mov x8, xzr", "str x0, [x8]"], ["sd a0, 0(zero)", "li a6, 0"]),
     ("mov rax, [rip + S0]", ["adrp x8, S0", "ldr x8, [x8, :lo12:S0]"], None),
 ]
 

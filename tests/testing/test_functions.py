@@ -24,6 +24,8 @@ RIGHT = {
     "order": "void qsort(void *, unsigned long, unsigned long, int (*)(const void *, const void *)); static int asked;"
              "static int by(const void *a, const void *b) { asked++; return *(int *)a - *(int *)b; }"
              "int f(int *p, unsigned n) { qsort(p, n & 7, 4, by); return asked; }",
+    "pointer": "struct z { int (*hook)(int); int (*own)(int); }; __attribute__((noinline)) static int twice(int a) { return 2 * a; }"
+               "int f(struct z *p, int a) { if (!p->own) p->own = twice; return p->hook ? p->hook(a) + p->own(a) : 0; }",
     "struct": "struct pair { int a; double b; }; struct big { long x[4]; };"
               "struct big f(struct pair p, struct big q) { q.x[1] += p.a; q.x[2] = p.b > 7; return q; }",
     "end": "void abort(void); void work(int); int f(int a) { if (a == 7) abort(); work(a); return a / 3; }",

@@ -24,4 +24,5 @@ CREATE TABLE pair(a TEXT, b INT, c ANY, PRIMARY KEY(b, a)) WITHOUT ROWID, STRICT
 PRAGMA journal_mode = WAL; CREATE TEMP TABLE scratch AS SELECT k % 10 AS g, r FROM bulk; SELECT g, count(*), round(avg(r), 4) FROM scratch GROUP BY g; PRAGMA wal_checkpoint(TRUNCATE); PRAGMA journal_mode = DELETE;
 PRAGMA page_count; PRAGMA auto_vacuum; PRAGMA page_size = 1024; VACUUM; PRAGMA page_size; PRAGMA integrity_check; PRAGMA quick_check;
 SELECT name, sum(ncell) > 0 FROM dbstat GROUP BY name LIMIT 1;
-SELECT unhex('41'); SELECT sqrt(2), pow(2, 10), ln(10), pi(), degrees(1), mod(7, 3), ceil(1.2), trunc(-1.7), sin(1), atan2(1, 2);
+SELECT unhex('41');
+SELECT sqrt(2), pow(2, 10), ln(10), pi(), degrees(1), mod(7, 3), ceil(1.2), trunc(-1.7), sin(1), atan2(1, 2);
