@@ -16,7 +16,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-WITH_VALUE = ("-o", "-I", "-D", "-U", "-L", "-l", "-x", "-include", "-isystem", "-MF", "-MT", "-MQ", "-Xlinker", "-T", "-z")
+WITH_VALUE = ("-o", "-I", "-D", "-U", "-L", "-l", "-x", "-include", "-imacros", "-isystem", "-iquote", "-idirafter", "-MF", "-MT",
+              "-MQ", "-Xlinker", "-T", "-z")  # fmt: skip
 SOURCES = (".c", ".S", ".s")
 
 

@@ -56,7 +56,7 @@ class Build:
         """All packages, the small splits first. Raises OutOfTimeError between two units."""
         chosen = self._chosen()
         ready = {name for name, package in self.store.packages().items() if package.status == "ok"}
-        with ThreadPoolExecutor(1) as ahead:  # unpacks and configures while other packages are compiled and read
+        with ThreadPoolExecutor(1) as ahead:  # unpacks and builds while other packages are compiled and read
             obtained = {p.name: ahead.submit(self._obtain, p) for p in chosen if p.name not in ready}
             try:
                 for package in chosen:
@@ -86,7 +86,7 @@ class Build:
             self._folder(package).mkdir(parents=True, exist_ok=True)
             return replace(package, licence="none (output of csmith)")
         try:
-            return origins.obtain(package, self._folder(package), self.options.configure)
+            return origins.obtain(package, self._folder(package), self.options.jobs)
         except (origins.Unavailable, OSError) as error:
             return replace(package, status="failed", why=str(error))
 
@@ -173,7 +173,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--all", action="store_true", help="every level x compiler x PIC for every file, not one in each level")
     parser.add_argument("--held-out", default=HELD_OUT, metavar="COMPILER",
                         help=f"compiles test packages only (default {HELD_OUT}; '' for none)")  # fmt: skip
-    parser.add_argument("--no-configure", dest="configure", action="store_false", help="do not run the packages' configure scripts")
     parser.add_argument("-j", "--jobs", type=int, default=2)
     parser.add_argument("--hours", type=float, help="stop (cleanly) after so long")
     options = parser.parse_args(arguments)

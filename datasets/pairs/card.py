@@ -66,7 +66,7 @@ def _packages(store: Store) -> list[str]:
         "SELECT b.package, count(DISTINCT o.problem) FROM occurrences o JOIN objects b ON b.id = o.object GROUP BY 1"))  # fmt: skip
     rows = [(p.name, p.version, p.kind, p.split, p.licence, p.why, *objects.get(p.name, (0, 0)), forms.get(p.name, 0))
             for p in sorted(store.packages().values(), key=lambda p: (p.kind, p.name))]  # fmt: skip
-    head = ("package", "version", "kind", "split", "licences", "configure, or why it failed", "objects", "of them failed", "forms")
+    head = ("package", "version", "kind", "split", "licences", "its build, or why it failed", "objects", "of them failed", "forms")
     return ["## Packages", "", *table(head, rows)]
 
 

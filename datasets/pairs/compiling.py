@@ -45,11 +45,12 @@ class Configuration:
 
 @dataclass(frozen=True)
 class Unit:
-    """A C file of a package: what is done at once, or not at all. flags: include folders and macros."""
+    """A C file of a package: what is done at once, or not at all. flags: include folders and macros; folder: where they hold."""
 
     package: str
     file: str
     path: str
+    folder: str
     flags: tuple[str, ...]
     configurations: tuple[Configuration, ...]
     longest: int
@@ -114,7 +115,7 @@ def _compile(unit: Unit, configuration: Configuration, output: Path) -> str:
     command = [configuration.compiler, *configuration.flags, *_LENIENT, *unit.flags, "-c", unit.path, "-o", str(output)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=_COMPILE_SECONDS, check=False,
-                              stdin=subprocess.DEVNULL, cwd=Path(unit.path).parent)  # fmt: skip
+                              stdin=subprocess.DEVNULL, cwd=unit.folder)  # fmt: skip
     except subprocess.TimeoutExpired:
         return f"more than {_COMPILE_SECONDS} s"
     if done.returncode == 0:

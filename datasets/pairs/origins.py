@@ -1,30 +1,50 @@
-"""Where C files come from: Debian source packages, unpacked (and configured, where they can be), and csmith's programs."""
+"""Where C files come from: Debian source packages, as their own builds compile them, and csmith's programs."""
 
 from __future__ import annotations
 
 import hashlib
+import json
+import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 
-from compiling import Unit, configurations
-from store import Package
-
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+if str(BENCHMARKS) not in sys.path:
+    sys.path.append(str(BENCHMARKS))
+
+from compiling import Unit, configurations  # noqa: E402
+from store import Package  # noqa: E402
+
+from compiler import WITH_VALUE, parse  # noqa: E402
+from harness import FailedError  # noqa: E402
+from sources import fetch  # noqa: E402
+
 LIST = Path(__file__).with_name("packages.toml")
 CSMITH = "csmith"  # the name under which each split's random programs stand: csmith-train, ...
 SEEDS = {"train": 100_001, "valid": 1_000_001, "test": 2_000_001}  # first seed of each split; benchmarks use those below
 HEADERS = "/usr/include/csmith"
-_CONFIGURE_SECONDS = 600
+COMPILER = "gcc-12"  # builds packages
+_MEANING = ("-ansi", "-fno-builtin", "-fno-strict-aliasing", "-fsigned-char", "-funsigned-char", "-fwrapv")
+_BUILD = """
+if [ ! -e configure ] && [ -e configure.ac -o -e configure.in ]; then
+    if [ -e autogen.sh ]; then NOCONFIGURE=1 sh ./autogen.sh; fi
+    [ -e configure ] || autoreconf -fi
+fi
+if [ -e configure ]; then sh ./configure && exec make; fi
+if [ -e CMakeLists.txt ]; then cmake -S . -B guesssketch-build && exec make -C guesssketch-build; fi
+if [ -e meson.build ]; then meson setup guesssketch-build && exec ninja -k 0 -C guesssketch-build; fi
+if [ -e Makefile ] || [ -e makefile ] || [ -e GNUmakefile ]; then exec make CC=gcc; fi
+exec make -C src CC=gcc
+"""
+_BUILD_SECONDS = 900
 _LARGEST = 1 << 20  # bytes in a C file
-_FOLDERS = 60  # include folders given to the compiler
-_SKIPPED = ("debian", ".pc", ".git")
 
 
 class Unavailable(Exception):
@@ -37,61 +57,80 @@ def listed(path: Path = LIST) -> dict[str, Package]:
     for name, entry in tomllib.loads(path.read_text())["package"].items():
         if entry["split"] not in SEEDS:
             raise ValueError(f"{name}: no split is called {entry['split']!r}")
-        packages[name] = Package(name, entry["kind"], entry["split"])
+        packages[name] = Package(name, entry["kind"], entry["split"], build=entry.get("build", ""))
     return packages
 
 
-def obtain(package: Package, folder: Path, configure: bool = True) -> Package:
-    """Unpack ``package`` to ``folder`` and configure it there; gives it with version and licence.
+def obtain(package: Package, folder: Path, jobs: int = 1) -> Package:
+    """Unpack ``package`` to ``folder`` and build it there; gives it with version and licence.
 
-    ``why`` says how configuring went. Raises Unavailable.
+    The build is the package's own, with a compiler that writes down how it was called (``benchmarks/compiler.py``): what it
+    compiled is what ``units`` gives. ``why`` says how that went. Raises Unavailable.
     """
     if not folder.exists():
         temporary = folder.with_name(f"{folder.name}.partial")
         shutil.rmtree(temporary, ignore_errors=True)
-        shutil.copytree(_fetched(package.name), temporary, symlinks=True)
-        outcome = _configure(temporary) if configure else "not configured"
-        (temporary / ".configured").write_text(outcome)
+        temporary.mkdir(parents=True)
+        source = temporary / "source"
+        shutil.copytree(_fetched(package.name), source, symlinks=True)
+        outcome = _built(temporary, package.build or _BUILD, jobs)
+        commands = list(_commands(temporary / "calls" / "records.jsonl", source))
+        (temporary / "commands.json").write_text(json.dumps({"outcome": outcome, "commands": commands}))
+        shutil.rmtree(temporary / "calls")
         temporary.rename(folder)
-    control = folder / "debian" / "changelog"
+    control = folder / "source" / "debian" / "changelog"
     version = re.search(r"\(([^)]+)\)", control.read_text(errors="replace").split("\n")[0]) if control.exists() else None
-    outcome = (folder / ".configured").read_text()
-    return replace(package, version=version[1] if version else "", licence=licence(folder), why=outcome)
+    outcome = json.loads((folder / "commands.json").read_text())["outcome"]
+    return replace(package, version=version[1] if version else "", licence=licence(folder / "source"), why=outcome)
 
 
 def _fetched(name: str) -> Path:
-    if str(BENCHMARKS) not in sys.path:
-        sys.path.append(str(BENCHMARKS))
-    from harness import FailedError
-    from sources import fetch
-
     try:
         return Path(fetch(name))
     except FailedError as error:
         raise Unavailable(str(error).strip().split("\n")[-1][:200]) from None
 
 
-def _configure(folder: Path) -> str:
-    """Have the package make its config.h: by ``configure`` (made by autoreconf where it is not there) or CMake; how that went."""
-    outcome = "no configure"
-    for needed, command in (("configure.ac", ["autoreconf", "-fi"]), ("configure", ["sh", "./configure"]),
-                            ("CMakeLists.txt", ["cmake", "-S", ".", "-B", "configured"])):  # fmt: skip
-        made = command[0] == "autoreconf" and (folder / "configure").exists()
-        if outcome == "configured" or made or not (folder / needed).is_file():
+def _built(folder: Path, build: str, jobs: int) -> str:
+    """Build what is in ``folder/source``, calls of the compiler kept in ``folder/calls``; how that went."""
+    calls = folder / "calls"
+    calls.mkdir()
+    real = shutil.which(COMPILER) or COMPILER  # by its path, since its name may soon be the wrapper's
+    for name in ("cc", "gcc", "c99"):
+        words = shlex.join([sys.executable, "-S", str(BENCHMARKS / "compiler.py"), str(calls), real, "-O0 -w"])
+        (calls / name).write_text(f'#!/bin/sh\ncase "$*" in *conftest*) exec {real} "$@";; esac\nexec {words} "$@"\n')
+        (calls / name).chmod(0o755)
+    env = os.environ | {"PATH": f"{calls}:{os.environ['PATH']}", "CC": "gcc", "MAKEFLAGS": f"-k -j{jobs}", "LC_ALL": "C"}
+    command = ["timeout", str(_BUILD_SECONDS), "sh", "-c", build]  # ends what the build started, too
+    with (folder / "build.log").open("wb") as log:
+        status = subprocess.run(command, cwd=folder / "source", env=env, stdin=subprocess.DEVNULL, stdout=log,
+                                stderr=subprocess.STDOUT, check=False).returncode  # fmt: skip
+    return f"stopped after {_BUILD_SECONDS} s" if status == 124 else "built" if status == 0 else f"build ended with {status}"
+
+
+def _commands(records: Path, source: Path) -> Iterator[dict[str, object]]:
+    """How each C file of the package was first compiled: ``file``, ``folder``, ``flags``."""
+    seen = set()
+    for line in records.read_text().splitlines() if records.exists() else ():
+        entry = json.loads(line)
+        if "arguments" not in entry:
             continue
-        if shutil.which(command[0]) is None:
-            outcome = f"no {command[0]}"
-            continue
-        try:
-            done = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                  stderr=subprocess.DEVNULL, timeout=_CONFIGURE_SECONDS, check=False)  # fmt: skip
-        except subprocess.TimeoutExpired:
-            return f"{command[0]} took more than {_CONFIGURE_SECONDS} s"
-        if command[0] == "autoreconf":
-            outcome = f"autoreconf ended with {done.returncode}"
-        else:
-            outcome = "configured" if done.returncode == 0 else f"{needed} failed with {done.returncode}"
-    return outcome
+        _, names, options = parse(entry["arguments"])
+        for name in names:
+            path = Path(os.path.normpath(Path(entry["folder"], name)))
+            if path.suffix == ".c" and path not in seen and path.is_file() and path.is_relative_to(source):
+                seen.add(path)
+                yield {"file": str(path.relative_to(source)), "folder": os.path.relpath(entry["folder"], source),
+                       "flags": list(_kept(options, str(source)))}  # fmt: skip
+
+
+def _kept(options: Sequence[str], source: str) -> Iterator[str]:
+    """Of a compiler's options, those that say what the program is, for a source in another folder (``{}``)."""
+    rest = iter(options)
+    for option in rest:
+        value = [next(rest, "")] if option in WITH_VALUE else []
+        if option.startswith(("-I", "-D", "-U", "-isystem", "-iquote", "-include", "-std=")) or option in _MEANING:
+            yield from (word.replace(source, "{}") for word in (option, *value))
 
 
 def licence(folder: Path) -> str:
@@ -109,29 +148,22 @@ def licence(folder: Path) -> str:
 
 def units(package: Package, folder: Path, compilers: Sequence[str], longest: int, everything: bool,
           files: int | None) -> list[Unit]:  # fmt: skip
-    """The package's C files, sorted by path (files: only so many, those whose paths hash lowest)."""
-    found = [p for p in sorted(folder.rglob("*.c")) if not _skipped(p, folder)]
+    """The C files that the package's build compiled, sorted by path (files: only so many, those whose paths hash lowest)."""
+    source = folder / "source"
+    commands = {c["file"]: c for c in json.loads((folder / "commands.json").read_text())["commands"]}
+    found = sorted(name for name in commands if not _skipped(source / name))
     if files is not None:
-        found = sorted(sorted(found, key=lambda p: hashlib.sha256(str(p.relative_to(folder)).encode()).digest())[:files])
-    flags = tuple(_flags(folder))
+        found = sorted(sorted(found, key=lambda name: hashlib.sha256(name.encode()).digest())[:files])
     made = []
-    for path in found:
-        name = str(path.relative_to(folder))
+    for name in found:
+        flags = tuple(word.replace("{}", str(source)) for word in commands[name]["flags"])
         chosen = configurations(f"{package.name}/{name}", compilers, everything)
-        made.append(Unit(package.name, name, str(path), (f"-I{path.parent}", *flags), chosen, longest))
+        made.append(Unit(package.name, name, str(source / name), str(source / commands[name]["folder"]), flags, chosen, longest))
     return made
 
 
-def _skipped(path: Path, folder: Path) -> bool:
-    return path.relative_to(folder).parts[0] in _SKIPPED or path.is_symlink() or not 0 < path.stat().st_size <= _LARGEST
-
-
-def _flags(folder: Path) -> Iterator[str]:
-    """Every folder with a header, nearest to the root first, and what a configured package's makefile would define."""
-    headers = {p.parent for p in folder.rglob("*.h") if p.relative_to(folder).parts[0] not in _SKIPPED}
-    yield from (f"-I{p}" for p in islice(sorted({folder, *headers}, key=lambda p: (len(p.parts), str(p))), _FOLDERS))
-    if any((p / "config.h").exists() for p in (folder, *headers)):
-        yield "-DHAVE_CONFIG_H"
+def _skipped(path: Path) -> bool:
+    return path.is_symlink() or not path.exists() or not 0 < path.stat().st_size <= _LARGEST
 
 
 def random_counts(programs: int) -> dict[str, int]:
@@ -148,7 +180,7 @@ def random_units(split: str, count: int, folder: Path, compilers: Sequence[str],
         chosen = configurations(f"{CSMITH}/{seed}", compilers, everything)
         if not everything:
             chosen = (chosen[seed % len(chosen)],)
-        made.append(Unit(f"{CSMITH}-{split}", path.name, str(path), ("-I", HEADERS), chosen, longest))
+        made.append(Unit(f"{CSMITH}-{split}", path.name, str(path), str(folder), ("-I", HEADERS), chosen, longest))
     return made
 
 

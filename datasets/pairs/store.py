@@ -37,7 +37,10 @@ CREATE UNIQUE INDEX IF NOT EXISTS temp.split_problem ON split(problem);
 
 @dataclass(frozen=True)
 class Package:
-    """status: ``ok`` or ``failed``, with ``why``. licence: short names as debian/copyright has them, joined by ``; ``."""
+    """status: ``ok`` or ``failed``, with ``why``. licence: short names as debian/copyright has them, joined by ``; ``.
+
+    build: shell commands, where those that are tried for every package will not do.
+    """
 
     name: str
     kind: str
@@ -46,6 +49,7 @@ class Package:
     licence: str = ""
     status: str = "ok"
     why: str = ""
+    build: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,7 @@ class Store:
 
     def put_package(self, package: Package) -> None:
         with self.db:
-            self.db.execute("INSERT OR REPLACE INTO packages VALUES(?,?,?,?,?,?,?)", astuple(package))
+            self.db.execute("INSERT OR REPLACE INTO packages VALUES(?,?,?,?,?,?,?)", astuple(package)[:7])
 
     def packages(self) -> dict[str, Package]:
         return {row[0]: Package(*row) for row in self.db.execute("SELECT * FROM packages")}

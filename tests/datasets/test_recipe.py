@@ -55,7 +55,7 @@ def result(*problems: Problem) -> Any:
 
 
 def unit(package: str, file: str) -> Any:
-    return compiling.Unit(package, file, file, (), (), 12)
+    return compiling.Unit(package, file, file, ".", (), (), 12)
 
 
 def test_cut_pieces_are_short_and_follow_each_other() -> None:
@@ -146,8 +146,8 @@ kept = store.Store(__import__("pathlib").Path(sys.argv[1]))
 kept.put_package(store.Package("p", "tool", "train"))
 def result(kind, form):
     return compiling.Compiled(compiling.Configuration("gcc", "-O0", False, False), "ok", "", False, kind({form: 1}), {form: "{}"})
-kept.put_unit(compiling.Unit("p", "a.c", "", (), (), 12), [result(Counter, b"a")])
-kept.put_unit(compiling.Unit("p", "b.c", "", (), (), 12), [result(Counter, b"b"), result(Deadly, b"c")])
+kept.put_unit(compiling.Unit("p", "a.c", "", "", (), (), 12), [result(Counter, b"a")])
+kept.put_unit(compiling.Unit("p", "b.c", "", "", (), (), 12), [result(Counter, b"b"), result(Deadly, b"c")])
 """
 
 
@@ -175,11 +175,13 @@ def in_process(function: Callable[[Any], Any], items: Iterable[Any], jobs: int) 
 def test_a_build_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(build, "COMPILERS", ("gcc",))
     monkeypatch.setattr(workpool, "ordered", in_process)
-    sources = tmp_path / "sources" / "zlib"
-    sources.mkdir(parents=True)
-    (sources / ".configured").write_text("no configure")
-    (sources / "f.c").write_text(SOURCE)
-    (sources / "broken.c").write_text("int f(")
+    monkeypatch.setattr(origins, "COMPILER", "gcc")
+    monkeypatch.setattr(origins, "fetch", lambda name: tmp_path / "fetched")
+    (tmp_path / "fetched" / "sub").mkdir(parents=True)
+    (tmp_path / "fetched" / "Makefile").write_text("all:\n\tcd sub && $(CC) -Wall -DSIZE=9 -c f.c\n\t$(CC) -O2 -c b.c\n\tfalse\n")
+    (tmp_path / "fetched" / "sub" / "f.c").write_text(SOURCE.replace("9", "SIZE"))
+    (tmp_path / "fetched" / "b.c").write_text("int g;\n#ifdef __OPTIMIZE__\n#error\n#endif\n")
+    (tmp_path / "fetched" / "unused.c").write_text("int f(")
     command = [str(tmp_path), "--packages", "zlib", "--csmith", "0", "--held-out", "", "-j", "1", "--targets", "aarch64"]
     kept = store.Store(tmp_path / "pairs.sqlite")
 
@@ -191,7 +193,8 @@ def test_a_build_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.Monkey
     assert build.main(command) == 0
     assert count("units") == 2 and count("objects") == 10 and count("pairs") == count("problems") > 10
     statuses = Counter(status for (status,) in kept.db.execute("SELECT status FROM objects"))
-    assert statuses == {"ok": 5, "compile": 5}
+    assert statuses == {"ok": 6, "compile": 4}
+    assert kept.packages()["zlib"].why == "build ended with 2"
     monkeypatch.setattr(compiling, "run_unit", None)
     monkeypatch.setattr(judging, "run_batch", None)
     assert build.main(command) == 0
