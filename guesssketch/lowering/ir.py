@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from guesssketch.lowering.debuglines import DebugLines
-from guesssketch.lowering.expressions import Expressions, Unsupported
+from guesssketch.lowering.emitter import Unsupported
+from guesssketch.lowering.expressions import Expressions
 from guesssketch.lowering.pins import BOOLEANS, entry_pins, exit_pins, part
 from guesssketch.lowering.shared import Shared, SharedExpressions, shared
 from guesssketch.lowering.simplify import simplify
@@ -131,7 +132,7 @@ def _enter(emitter: Expressions, problem: Problem, cells: Mapping[str, Term], or
     state = MAPS[problem.target]
     reads = {x.attr for x in order if x.op == "var" and x.width and x.attr in state.homes}
     through = {cell for cell, value in cells.items() if value is _variable(cell)}
-    emitter.bind_inputs(_COMMENT[problem.target] + ENTRY_MARK, entry_pins(state, reads | through | {*kept}))
+    emitter.inputs.bind(_COMMENT[problem.target] + ENTRY_MARK, entry_pins(state, reads | through | {*kept}))
 
 
 def _exits(emitter: Expressions, problem: Problem, cells: Mapping[str, Term], condition: Term | None, target: Term | None) -> None:
