@@ -120,9 +120,7 @@ class _Builder:
     def check_entries(self, graphs: list[_Graph]) -> None:
         for section, offset in self._tables.unclaimed(table for graph in graphs for table in graph.tables):
             where = f"{self.code.file.name}: {self.code.file.sections[section].name}+{offset:#x}"
-            self.code.problems.append(
-                f"{where}: the relative address of code, outside any jump table that is referred to"
-            )
+            self.code.problems.append(f"{where}: the relative address of code, outside any jump table that is referred to")
 
     def _cut(self, graph: _Graph, region: Region, jumps: list[int]) -> None:
         """Cut ``region`` into blocks; the offsets of those that end in an indirect jump are added to ``jumps``."""
@@ -141,9 +139,7 @@ class _Builder:
                 jumps.append(number)
             current = []
 
-    def _terminator(
-        self, graph: _Graph, region: Region, number: int, ins: Decoded, follows: Decoded | None
-    ) -> Terminator:
+    def _terminator(self, graph: _Graph, region: Region, number: int, ins: Decoded, follows: Decoded | None) -> Terminator:
         body = graph.body
         if ins.flow == "return":
             return Return()
@@ -254,9 +250,7 @@ class _Builder:
             blocks[number] = self._block(number, graph.blocks[number])
         tables = tuple(table for table in graph.tables if reached.issuperset(table.targets))
         parts = tuple((part.section, part.offset, part.end - part.offset) for part in graph.body.parts)
-        return Function(
-            graph.body.name, main.section, main.offset, main.end - main.offset, main.names, blocks, tables, parts
-        )
+        return Function(graph.body.name, main.section, main.offset, main.end - main.offset, main.names, blocks, tables, parts)
 
     def _block(self, number: int, draft: _Draft) -> Block:
         data = self.code.file.sections[draft.section].data
@@ -276,9 +270,7 @@ class _Builder:
             built.append(instruction)
         return Block(number, tuple(built), draft.terminator, {name: place for (place, _), name in names.items()})
 
-    def _relocated(
-        self, section: int, ins: Decoded, instruction: Instruction, names: dict[tuple[Place, str], str]
-    ) -> Instruction:
+    def _relocated(self, section: int, ins: Decoded, instruction: Instruction, names: dict[tuple[Place, str], str]) -> Instruction:
         """``instruction`` with its relocations; ``names``: a placeholder for each (place, way to form its address)."""
         found: list[Relocation] = []
 
@@ -295,11 +287,7 @@ class _Builder:
             place = self.code.operand(ins, relocation)
             if relocation.offset + width > ins.end:
                 self.code.complain((section, ins.offset), "a relocation reaches past the instruction")
-            elif (
-                kind in ("pc", "got", "gottpoff")
-                and "rip" not in ins.operands
-                and ins.flow not in ("jump", "branch", "call")
-            ):
+            elif kind in ("pc", "got", "gottpoff") and "rip" not in ins.operands and ins.flow not in ("jump", "branch", "call"):
                 self.code.complain((section, ins.offset), "a pc-relative relocation in an operand that is not")
             elif kind == "got" and place.addend:
                 self.code.complain((section, ins.offset), "an address inside the global offset table")
@@ -310,9 +298,7 @@ class _Builder:
             target, field_at = displacement
             add(field_at, "pc", self.code.place_of((section, target)))
             code = instruction.code[:field_at] + bytes(4) + instruction.code[field_at + 4 :]
-            text = next(
-                " ".join(part for part in row[2:] if part) for row in disassembler().disasm_lite(code, ins.offset)
-            )
+            text = next(" ".join(part for part in row[2:] if part) for row in disassembler().disasm_lite(code, ins.offset))
             instruction = replace(instruction, code=code, text=text)
         return replace(instruction, relocations=tuple(found))
 
@@ -336,9 +322,7 @@ def show(file: ObjectFile, function: Function) -> str:
     """The function as text: blocks, instructions with what their relocations mean, terminators."""
     aliases = [file.symbols[index].name for index in function.names]
     home = file.sections[function.section].name
-    lines = [
-        f"function {function.name}  {home}+{function.offset:#x}, {function.size} bytes, {len(function.blocks)} blocks"
-    ]
+    lines = [f"function {function.name}  {home}+{function.offset:#x}, {function.size} bytes, {len(function.blocks)} blocks"]
     lines += [f"  also {name}" for name in aliases if name != function.name]
     for section, offset, size in function.parts:
         lines.append(f"  part {file.sections[section].name}+{offset:#x}, {size} bytes")
@@ -349,9 +333,7 @@ def show(file: ObjectFile, function: Function) -> str:
     for block in function.blocks.values():
         lines.append(f"{block_name(block.offset)}:")
         for instruction in block.instructions:
-            places = [
-                f"{r.symbol} = {place_text(file, block.places[r.symbol])} ({r.kind})" for r in instruction.relocations
-            ]
+            places = [f"{r.symbol} = {place_text(file, block.places[r.symbol])} ({r.kind})" for r in instruction.relocations]
             line = f"  {instruction.offset:4x}  {instruction.code.hex():<22} {instruction.text}"
             lines.append(f"{line:<70}  ; {', '.join(places)}" if places else line)
         lines.append(f"        -> {terminator_text(file, block.terminator)}")

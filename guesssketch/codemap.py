@@ -70,9 +70,7 @@ class CodeMap:
         self.leaders: dict[int, set[int]] = defaultdict(set)
         self.called: set[Spot] = set()
         self._starts: dict[int, list[int]] = {}
-        self._section_symbols = {
-            s.section: s.index for s in file.symbols if s.type == "section" and s.section is not None
-        }
+        self._section_symbols = {s.section: s.index for s in file.symbols if s.type == "section" and s.section is not None}
         for section in file.sections:
             if section.is_code and section.is_allocated and section.data:
                 regions = self._find_regions(section.index)
@@ -179,9 +177,7 @@ class CodeMap:
             self._check_gap(section, covered, start)
             size = max(symbol.size for symbol in starts[start])
             covered = min(start + size, following) if size else following
-            names = sorted(
-                starts[start], key=lambda s: (s.type != "function", s.binding == "local", s.binding == "weak", s.index)
-            )
+            names = sorted(starts[start], key=lambda s: (s.type != "function", s.binding == "local", s.binding == "weak", s.index))
             regions.append(Region(section, start, covered, tuple(symbol.index for symbol in names)))
         self._check_gap(section, covered, len(data))
         return regions
@@ -190,9 +186,7 @@ class CodeMap:
         home = self.file.sections[section]
         if start < end and not is_padding(home.data[start:end]):
             where = f"{self.file.name}: {home.name}+{start:#x}"
-            self.problems.append(
-                f"{where}: inline data or unknown code: {end - start} bytes that belong to no function symbol"
-            )
+            self.problems.append(f"{where}: inline data or unknown code: {end - start} bytes that belong to no function symbol")
 
     def instructions(self, region: Region) -> list[Decoded]:
         code, index = self.code[region.section], self.index[region.section]

@@ -257,8 +257,7 @@ class _Unit:
         if isinstance(node, c_ast.ArrayDecl):
             element = self._of(node.type)
             count = self._value(node.dim) if node.dim else 0
-            return _Layout(array(count, element.type), element.align,
-                           f"{count}*{element.shape}", element.pointees)  # fmt: skip
+            return _Layout(array(count, element.type), element.align, f"{count}*{element.shape}", element.pointees)
         if isinstance(node, c_ast.Struct | c_ast.Union):
             layout = self._tag(node.name) if node.name and not node.decls else self._record(node)
             return layout or _Layout(VOID, 1, "opaque")

@@ -130,9 +130,7 @@ class Tables:
             elif everything and (targets or found.is_local):
                 result[number] = Resolution(everything)
             elif found.is_local:
-                result[number] = Resolution(
-                    None, "an indirect jump inside its function, but no table of targets is known"
-                )
+                result[number] = Resolution(None, "an indirect jump inside its function, but no table of targets is known")
             elif found.complete and found.absolute and found.absolute <= self._functions:
                 result[number] = Resolution(None)
             else:

@@ -185,9 +185,7 @@ def _symbols(sections: list[Section], table: int, name: str) -> list[ElfSymbol]:
             if value > sections[home].size:
                 raise InputError(f"{name}: symbol {label} lies outside its section {sections[home].name}")
             label = label or (sections[home].name if kind == "section" else "")
-        symbols.append(
-            ElfSymbol(index, label, kind, _BINDINGS[info >> 4], _VISIBILITIES[other & 3], home, value, size, absolute)
-        )
+        symbols.append(ElfSymbol(index, label, kind, _BINDINGS[info >> 4], _VISIBILITIES[other & 3], home, value, size, absolute))
     return symbols
 
 

@@ -15,18 +15,7 @@ from typing import Final
 from guesssketch.errors import Untranslatable
 from guesssketch.frames import Frame, Rules, frame
 from guesssketch.names import Names
-from guesssketch.program import (
-    Block,
-    Branch,
-    Call,
-    Fall,
-    Function,
-    IndirectJump,
-    Jump,
-    Place,
-    Return,
-    TailCall,
-)
+from guesssketch.program import Block, Branch, Call, Fall, Function, IndirectJump, Jump, Place, Return, TailCall
 from guesssketch.quoting import quoted
 from guesssketch.resolve import BlockId, FunctionId
 from guesssketch.wall.aarch64 import RED

@@ -44,9 +44,7 @@ def chosen(weights: Sequence[Sequence[float]], share: float = SHARE) -> list[fro
 
     In each row the greatest, and what has at least ``share`` (0 to 1) of it; nothing in a row of zeros.
     """
-    return [
-        frozenset(n for n, weight in enumerate(row) if weight > 0 and weight >= share * max(row)) for row in weights
-    ]
+    return [frozenset(n for n, weight in enumerate(row) if weight > 0 and weight >= share * max(row)) for row in weights]
 
 
 def diagonal(lines: int, instructions: int) -> list[frozenset[int]]:
