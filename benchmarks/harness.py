@@ -160,10 +160,13 @@ class Results:
         return found
 
     def put(self, key: str, entry: dict[str, Any]) -> None:
+        self.put_all({key: entry})
+
+    def put_all(self, entries: Mapping[str, dict[str, Any]]) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._lock, self._path.with_suffix(".lock").open("w") as locked:
             fcntl.flock(locked, fcntl.LOCK_EX)
-            self.entries = self._read() | {key: entry}
+            self.entries = {**self._read(), **entries}
             beside = self._path.with_suffix(".new")
             beside.write_text(json.dumps(self.entries, indent=1, sort_keys=True) + "\n", encoding="utf-8")
             os.replace(beside, self._path)

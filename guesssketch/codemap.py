@@ -12,6 +12,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Final
 
+from guesssketch import exceptions
 from guesssketch.decode import ABSOLUTE, PC_RELATIVE, RELOCATIONS, Decoded, disassembler, is_padding, sweep
 from guesssketch.program import ElfSymbol, ObjectFile, Place, RawRelocation
 
@@ -83,6 +84,7 @@ class CodeMap:
             for region in regions:
                 self._scan(region)
         self._scan_data()
+        self._check_landing_pads()
         self.bodies = self._find_bodies()
         self.owners = {(r.section, r.offset): body for body in self.bodies for r in body.regions}
 
@@ -166,7 +168,7 @@ class CodeMap:
             if symbol.section == section:
                 if symbol.type == "function" or (symbol.type == "notype" and symbol.binding != "local" and symbol.name):
                     starts[symbol.value].append(symbol)
-                elif symbol.type in ("object", "tls"):
+                elif symbol.type in ("object", "unique", "tls"):
                     self.problems.append(f"{self.file.name}: {symbol.name}: inline data: an object in a code section")
         data = self.file.sections[section].data
         order = sorted(start for start in starts if start < len(data))
@@ -260,15 +262,38 @@ class CodeMap:
 
     def _scan_data(self) -> None:
         for section in self.file.sections:
-            if section.name.startswith(".gcc_except_table"):
-                self.problems.append(f"{self.file.name}: {section.name}: exception handlers have no translation")
-            if not section.is_allocated or section.index in self.code or section.name.startswith(UNWIND):
+            if not section.is_allocated or section.index in self.code or section.name.startswith((*UNWIND, exceptions.TABLE)):
                 continue
             for relocation in section.relocations:
                 if relocation.type in ABSOLUTE:
                     spot = self.resolve(relocation.symbol, relocation.addend)
                     if spot is not None and spot[0] in self.code:
                         self._take(spot)
+
+    def _check_landing_pads(self) -> None:
+        """Complain of every function that an exception could enter."""
+        try:
+            pads = exceptions.landing_pads(self.file)
+        except exceptions.Unreadable as error:
+            why = f"exceptions have no translation, and where they land is not known ({error})"
+            self.problems.append(f"{self.file.name}: {exceptions.TABLE}: {why}")
+            return
+        for piece in pads:
+            entered = next((pad for pad in piece.landing if not self._only_terminates((piece.section, pad))), None)
+            if entered is not None:
+                name = self.where((piece.section, piece.offset)).removesuffix("+0x0")
+                self.problems.append(f"{name}: has a landing pad at +{entered - piece.offset:#x}: C++ exceptions have no "
+                                     "translation; compile with -fno-exceptions")  # fmt: skip
+
+    def _only_terminates(self, spot: Spot) -> bool:
+        """Whether a landing pad is clang's for a function that must not throw: ``mov rdi, rax; call __clang_call_terminate``."""
+        section, offset = spot
+        position = self.index.get(section, {}).get(offset, -1)
+        code = self.code.get(section, [])
+        if position < 0 or position + 1 >= len(code) or code[position].text != "mov rdi, rax":
+            return False
+        target = self.destination(section, code[position + 1]) if code[position + 1].flow == "call" else None
+        return isinstance(target, Place) and self.file.symbols[target.symbol].name == "__clang_call_terminate"
 
     def _find_bodies(self) -> list[Body]:
         everything = [region for regions in self.regions.values() for region in regions]

@@ -7,6 +7,7 @@ times 2**32), so that an address says which function is meant.
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -14,14 +15,12 @@ from typing import Any, Final
 from elftools.common.exceptions import DWARFError, ELFError
 from elftools.dwarf.dwarfinfo import DebugSectionDescriptor, DwarfConfig, DWARFInfo
 
+from guesssketch.classes import CLASSES, REFERENCES, by_reference, is_cxx, stripped, subobjects, target, variants
 from guesssketch.program import ObjectFile
-from guesssketch.prototypes import POINTER, VOID, Signature, Type, array, scalar, struct
+from guesssketch.prototypes import IN_MEMORY, POINTER, VOID, Signature, Type, array, scalar, struct
 
 SECTION_SHIFT: Final = 32
 _SIZES: Final = {1: 8, 10: 4, 11: 4, 24: 8}  # R_X86_64_64, _32, _32S, _PC64 in debug sections
-_STRUCTS: Final = ("DW_TAG_structure_type", "DW_TAG_class_type", "DW_TAG_union_type")
-_PASS_BY_REFERENCE: Final = 4
-IN_MEMORY: Final = struct(24, [(offset, scalar("i64")) for offset in (0, 8, 16)])  # a result that is in memory everywhere
 _PARTS: Final = frozenset(["info", "aranges", "abbrev", "str", "loc", "ranges", "line", "addr",
                            "str_offsets", "line_str", "loclists", "rnglists", "types"])  # fmt: skip
 
@@ -87,7 +86,7 @@ def signatures(file: ObjectFile) -> Signatures:
         for unit in information.iter_CUs():
             for die in unit.iter_DIEs():
                 if die.tag == "DW_TAG_subprogram":
-                    _add(die, result)
+                    add(die, result)
                 elif die.tag == "DW_TAG_variable" and "DW_AT_external" in die.attributes:
                     result.variables.add(_name(die))
     except (DWARFError, ELFError, KeyError, AssertionError, ValueError):
@@ -95,31 +94,58 @@ def signatures(file: ObjectFile) -> Signatures:
     return result
 
 
-def _add(die: Any, result: Signatures) -> None:
+def add(die: Any, result: Signatures) -> None:
     low = die.attributes.get("DW_AT_low_pc")
     declared = "DW_AT_declaration" in die.attributes
+    origin = origin_of(die)
+    cxx = is_cxx(die)
+    if cxx and low is None and "DW_AT_decl_file" not in origin.attributes and not _is_member(origin):
+        return  # the compiler's own declaration (`operator new` without its header), which tells no types
+    if cxx:
+        _add_linkage(die, origin, result)
     if low is None and not declared:
         return
-    origin = _origin(die)
-    if "DW_AT_prototyped" not in origin.attributes and not declared and any(True for _ in _parameters(origin)):
-        return  # an old-style definition: callers promote arguments
-    if declared and "DW_AT_prototyped" not in origin.attributes:
-        return
-    signature = _signature(origin)
+    if not cxx and "DW_AT_prototyped" not in origin.attributes and (declared or any(True for _ in _parameters(origin))):
+        return  # an old-style declaration or definition: callers promote arguments
+    signature = _signature(origin, list(_parameters(die)) if cxx and low is not None else None)
     name = origin.attributes.get("DW_AT_name")
     if low is not None:
-        name_value = int(low.value)
-        result.defined[name_value >> SECTION_SHIFT, name_value & (1 << SECTION_SHIFT) - 1] = signature
-    elif name is not None:
-        linkage = origin.attributes.get("DW_AT_linkage_name", name)
-        result.external[linkage.value.decode()] = signature
+        result.defined[_start(low)] = signature
+    elif name is not None and "DW_AT_linkage_name" not in origin.attributes and not _is_member(origin):
+        result.external[name.value.decode()] = signature
 
 
-def _origin(die: Any) -> Any:
+def _start(low: Any) -> tuple[int, int]:
+    return int(low.value) >> SECTION_SHIFT, int(low.value) & (1 << SECTION_SHIFT) - 1
+
+
+def _is_member(die: Any) -> bool:
+    """Whether its plain name is no symbol's: clang gives constructors no other."""
+    return die.get_parent().tag in CLASSES
+
+
+def _add_linkage(die: Any, origin: Any, result: Signatures) -> None:
+    """What is known of functions by their mangled names, whether declared, defined or only inlined."""
+    name = die.attributes.get("DW_AT_linkage_name", origin.attributes.get("DW_AT_linkage_name"))
+    if name is None or not name.value.startswith(b"_Z"):
+        return  # g++ gives `__builtin_memcpy` the name `memcpy`, and no types
+    symbol, parameters = name.value.decode(), list(_parameters(die)) or list(_parameters(origin))
+    signature = _signature(origin, parameters)
+    if not signature.is_known:
+        return  # of a class that is only declared here; the C++ library's table may know it
+    if "DW_AT_linkage_name" in die.attributes and not re.search("[CD]4", symbol):
+        result.external[symbol] = signature
+        return
+    for variant, passed in variants(symbol, parameters):
+        result.external.setdefault(variant, _signature(origin, passed))
+    result.external.setdefault(symbol, _signature(origin))
+
+
+def origin_of(die: Any) -> Any:
     """The declaration that carries name and type of a concrete instance."""
     for attribute in ("DW_AT_abstract_origin", "DW_AT_specification"):
         if attribute in die.attributes:
-            return _origin(die.get_DIE_from_attribute(attribute))
+            return origin_of(die.get_DIE_from_attribute(attribute))
     return die
 
 
@@ -127,47 +153,30 @@ def _parameters(die: Any) -> Iterator[Any]:
     return (child for child in die.iter_children() if child.tag == "DW_TAG_formal_parameter")
 
 
-def _signature(die: Any) -> Signature:
-    parameters = tuple(_parameter(_target(child)) for child in _parameters(die))
+def _signature(die: Any, given: list[Any] | None = None) -> Signature:
+    """``given``: the parameters of a concrete instance, where it has others than ``die``, its declaration."""
+    children = list(_parameters(die)) if given is None else given
+    parameters = tuple(_parameter(target(origin_of(child))) for child in children)
     variadic = any(child.tag == "DW_TAG_unspecified_parameters" for child in die.iter_children())
-    return Signature(_result(_target(die)), parameters, variadic)
-
-
-def _target(die: Any) -> Any:
-    return die.get_DIE_from_attribute("DW_AT_type") if "DW_AT_type" in die.attributes else None
-
-
-def _stripped(die: Any) -> Any:
-    while die is not None and die.tag in ("DW_TAG_typedef", "DW_TAG_const_type", "DW_TAG_volatile_type",
-                                          "DW_TAG_restrict_type", "DW_TAG_atomic_type"):  # fmt: skip
-        die = _target(die)
-    return die
-
-
-def _is_static(member: Any) -> bool:
-    return "DW_AT_external" in member.attributes or "DW_AT_declaration" in member.attributes
+    result = target(die)
+    return Signature(IN_MEMORY if _by_reference(result) else _type(result), parameters, variadic)
 
 
 def _by_reference(die: Any) -> bool:
-    """Whether it is a C++ class that is passed by reference wherever it goes (DWARF 5, table 7.20)."""
-    attribute = die.attributes.get("DW_AT_calling_convention") if die is not None and die.tag in _STRUCTS else None
-    return attribute is not None and attribute.value == _PASS_BY_REFERENCE
-
-
-def _result(die: Any) -> Type:
-    return IN_MEMORY if _by_reference(_stripped(die)) else _type(die)
+    die = stripped(die)
+    return die is not None and die.tag in CLASSES and "DW_AT_byte_size" in die.attributes and by_reference(die)
 
 
 def _parameter(die: Any) -> Type:
     """A parameter's type; x86-64's va_list is a pointer to ``struct __va_list_tag`` there."""
-    stripped = _stripped(die)
-    if _by_reference(stripped):
+    plain = stripped(die)
+    if _by_reference(plain):
         return POINTER
-    if stripped is not None and stripped.tag in ("DW_TAG_pointer_type", "DW_TAG_array_type"):
-        pointee = _stripped(_target(stripped))
-        if pointee is not None and _name(pointee) == "__va_list_tag":
+    if plain is not None and plain.tag in ("DW_TAG_pointer_type", "DW_TAG_array_type"):
+        pointee = stripped(target(plain))
+        if pointee is not None and _name(pointee).endswith("__va_list_tag"):  # g++ puts more before it
             return scalar("va_list")
-        return POINTER if stripped.tag == "DW_TAG_pointer_type" else _type(stripped)
+        return POINTER if plain.tag == "DW_TAG_pointer_type" else _type(plain)
     return _type(die)
 
 
@@ -176,31 +185,21 @@ def _name(die: Any) -> str:
     return attribute.value.decode() if attribute else ""
 
 
-def _size(die: Any) -> int:
-    """0 where it is not told: of an incomplete type, of which there are pointers only."""
-    return int(die.attributes["DW_AT_byte_size"].value) if "DW_AT_byte_size" in die.attributes else 0
-
-
 def _type(die: Any) -> Type:
-    die = _stripped(die)
+    """``other`` for what is not known how to pass: vectors, what is aligned by attribute, what is only declared."""
+    die = stripped(die)
     if die is None:
         return VOID
     if "DW_AT_alignment" in die.attributes or "DW_AT_GNU_vector" in die.attributes:
         return scalar("other")
-    if die.tag in ("DW_TAG_pointer_type", "DW_TAG_reference_type", "DW_TAG_rvalue_reference_type", "DW_TAG_unspecified_type"):
+    if die.tag in ("DW_TAG_pointer_type", "DW_TAG_unspecified_type", *REFERENCES):
         return POINTER
-    if die.tag == "DW_TAG_ptr_to_member_type":
-        return array(2 if _target(die).tag == "DW_TAG_subroutine_type" else 1, scalar("i64"))
-    if die.tag == "DW_TAG_enumeration_type":
-        return scalar(f"u{8 * _size(die)}")
-    if die.tag == "DW_TAG_base_type":
-        return _base(int(die.attributes["DW_AT_encoding"].value), _size(die))
-    if die.tag in _STRUCTS:
-        members = [m for m in die.iter_children() if m.tag in ("DW_TAG_member", "DW_TAG_inheritance") and not _is_static(m)]
-        types = [(_offset(m), scalar("other") if "DW_AT_alignment" in m.attributes else _type(_target(m))) for m in members]
-        return struct(_size(die), types, union=die.tag == "DW_TAG_union_type")
+    if die.tag == "DW_TAG_ptr_to_member_type" and stripped(target(die)).tag != "DW_TAG_subroutine_type":
+        return scalar("i64")  # an offset; a pointer to a member function is laid out otherwise on AArch64
+    if die.tag == "DW_TAG_enumeration_type" and "DW_AT_type" in die.attributes:
+        return _type(target(die))
     if die.tag == "DW_TAG_array_type":
-        element = _type(_target(die))
+        element = _type(target(die))
         ranges = [c for c in die.iter_children() if c.tag == "DW_TAG_subrange_type"]
         count = 1
         for bound in ranges:
@@ -211,7 +210,25 @@ def _type(die: Any) -> Type:
             else:
                 count = 0
         return array(count, element)
-    return scalar("other")
+    if "DW_AT_byte_size" not in die.attributes:
+        return scalar("other")
+    size = int(die.attributes["DW_AT_byte_size"].value)
+    if die.tag == "DW_TAG_enumeration_type":
+        return scalar(f"u{8 * size}")
+    if die.tag == "DW_TAG_base_type":
+        plain = _name(die) == "char"  # signed on x86-64, unsigned on both targets
+        return scalar("char") if plain else _base(int(die.attributes["DW_AT_encoding"].value), size)
+    return _class(die, size) if die.tag in CLASSES and not by_reference(die) else scalar("other")
+
+
+def _class(die: Any, size: int) -> Type:
+    """A class that is passed by value."""
+    parts = [(part, scalar("other") if "DW_AT_alignment" in part.attributes else _type(target(part))) for part in subobjects(die)]
+    if any(kind.code == "struct" and not kind.members and part.tag == "DW_TAG_member" for part, kind in parts):
+        return scalar("other")  # an empty class or array as a member takes part in AArch64's rules, and in no other's
+    if not parts and not is_cxx(die):
+        return scalar("other")
+    return struct(size, [(_offset(part), kind) for part, kind in parts], union=die.tag == "DW_TAG_union_type")
 
 
 def _offset(member: Any) -> int:
@@ -220,7 +237,7 @@ def _offset(member: Any) -> int:
             value = int(member.attributes[attribute].value)
             if attribute.endswith("location"):
                 return value
-            size = max(_type(_target(member)).size, 1)
+            size = max(_type(target(member)).size, 1)
             return value // 8 // size * size
     return 0
 

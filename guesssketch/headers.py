@@ -381,7 +381,7 @@ def _arithmetic(names: list[str]) -> _Layout:
     elif "_Bool" in names:
         code = "u8"
     elif "char" in names:
-        code = f"{sign}8"
+        code = "char" if "signed" not in names and "unsigned" not in names else f"{sign}8"
     elif "short" in names:
         code = f"{sign}16"
     elif "__int128" in names:

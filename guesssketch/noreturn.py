@@ -2,8 +2,8 @@
 
 A function returns if a return, or a tail call to something that may return, can be reached from its entry; the least
 set of such functions is taken, so a function that always ends in ``abort`` or loops for ever does not return. Missing
-one is harmless (an edge too many); so only names that C and POSIX reserve are believed of functions outside, and no
-weak function is judged.
+one is harmless (an edge too many); so only names that C, POSIX and the C++ runtime reserve are believed of functions
+outside, and no weak function is judged.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from guesssketch.program import Call, ObjectFile, Place, Return, TailCall, Termi
 NO_RETURN: Final = frozenset((
     "abort", "exit", "_exit", "_Exit", "quick_exit", "pthread_exit", "thrd_exit", "longjmp", "_longjmp", "siglongjmp",
     "__longjmp_chk", "__stack_chk_fail", "__chk_fail", "__fortify_fail", "__assert_fail", "__assert_perror_fail",
-    "__assert",
+    "__assert", "__cxa_throw", "__cxa_rethrow", "_Unwind_Resume", "__cxa_bad_cast", "__cxa_bad_typeid", "__cxa_pure_virtual",
+    "__cxa_throw_bad_array_new_length", "__clang_call_terminate", "_ZSt9terminatev",
 ))  # fmt: skip
 
 Start = tuple[int, int]  # section, offset

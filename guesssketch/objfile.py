@@ -30,7 +30,8 @@ _SHN_LORESERVE, _SHN_ABS, _SHN_COMMON, _SHN_XINDEX = 0xFF00, 0xFFF1, 0xFFF2, 0xF
 _TYPES: Final[dict[int, SymbolType]] = {
     0: "notype", 1: "object", 2: "function", 3: "section", 4: "file", 5: "common", 6: "tls",
 }  # fmt: skip
-_BINDINGS: Final[dict[int, Binding]] = {0: "local", 1: "global", 2: "weak"}
+_STB_GNU_UNIQUE: Final = 10
+_BINDINGS: Final[dict[int, Binding]] = {0: "local", 1: "global", 2: "weak", _STB_GNU_UNIQUE: "weak"}
 _VISIBILITIES: Final[tuple[Visibility, ...]] = ("default", "internal", "hidden", "protected")
 _NOT_OBJECTS: Final = {"ET_EXEC": "an executable", "ET_DYN": "a shared object or executable", "ET_CORE": "a core dump"}
 # What pyelftools lets through on corrupt input, besides its own errors.
@@ -178,7 +179,7 @@ def _symbols(sections: list[Section], table: int, name: str) -> list[ElfSymbol]:
         if info & 15 not in _TYPES or info >> 4 not in _BINDINGS:
             raise InputError(f"{name}: symbol {label} has an unsupported type or binding ({info:#x})")
         home = None if common or absolute or where == 0 else where
-        kind = "common" if common else _TYPES[info & 15]
+        kind = "common" if common else "unique" if info >> 4 == _STB_GNU_UNIQUE and info & 15 == 1 else _TYPES[info & 15]
         if home is not None:
             if home >= len(sections):
                 raise InputError(f"{name}: symbol {label} is in section {home}, of {len(sections)}")

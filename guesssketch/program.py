@@ -12,7 +12,7 @@ from isa.machine import Instruction
 
 Binding = Literal["local", "global", "weak"]
 Visibility = Literal["default", "hidden", "protected", "internal"]
-SymbolType = Literal["notype", "object", "function", "section", "file", "common", "tls"]
+SymbolType = Literal["notype", "object", "function", "section", "file", "common", "tls", "unique"]
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,8 @@ class Section:
 
 @dataclass(frozen=True)
 class ElfSymbol:
-    """An ELF symbol. ``section``: index of its section, None when undefined, common or absolute (``absolute``)."""
+    """An ELF symbol. ``section``: index of its section, None when undefined, common or absolute (``absolute``). ``type`` unique:
+    an object that is one in the whole process (STB_GNU_UNIQUE); weak besides."""
 
     index: int
     name: str

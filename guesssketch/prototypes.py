@@ -3,7 +3,7 @@
 The table (``data/prototypes.json``) is made from real headers by ``python -m guesssketch.prototypes --regenerate``. It
 holds each signature as one line of text:
 
-    type       ``void`` ``i8`` ``u8`` ... ``u64`` ``i128`` ``f32`` ``f64`` ``f80`` (long double) ``ptr`` ``va_list``;
+    type       ``void`` ``char`` ``i8`` ``u8`` ... ``u64`` ``i128`` ``f32`` ``f64`` ``f80`` (long double) ``ptr`` ``va_list``;
                ``other`` (a type whose passing is not known);
                ``*SIGNATURE``, a pointer to a function; ``{SIZE:OFFSET=TYPE,...}``, a struct of flattened members
     signature  ``RESULT(PARAMETER,...)``, with a last parameter ``...`` when variadic
@@ -20,11 +20,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from guesssketch.errors import UsageError
 
-SIZES: Final = {"void": 0, "i8": 1, "u8": 1, "i16": 2, "u16": 2, "i32": 4, "u32": 4, "i64": 8, "u64": 8, "i128": 16,
+SIZES: Final = {"void": 0, "char": 1, "i8": 1, "u8": 1, "i16": 2, "u16": 2, "i32": 4, "u32": 4, "i64": 8, "u64": 8, "i128": 16,
                 "f32": 4, "f64": 8, "f80": 16, "other": 16, "ptr": 8, "va_list": 8}  # fmt: skip
 
 
@@ -44,7 +44,7 @@ class Type:
 
     @property
     def is_integer(self) -> bool:
-        return self.code[0] in "iu" or self.code in ("ptr", "va_list")
+        return self.code[0] in "iu" or self.code in ("char", "ptr", "va_list")
 
     def __str__(self) -> str:
         if self.function is not None:
@@ -59,6 +59,12 @@ class Signature:
     result: Type
     parameters: tuple[Type, ...]
     variadic: bool = False
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it says how all of its types are passed."""
+        kinds = (self.result, *self.parameters)
+        return not any(one.code == "other" for kind in kinds for one in (kind, *(member for _, member in kind.members)))
 
     def __str__(self) -> str:
         return f"{self.result}({','.join([*map(str, self.parameters), *(['...'] if self.variadic else [])])})"
@@ -89,6 +95,10 @@ def struct(size: int, members: Iterable[tuple[int, Type]], union: bool = False) 
         else:
             flat.append((offset, member))
     return Type("struct", size, tuple(flat))
+
+
+IN_MEMORY: Final = struct(24, [(offset, scalar("u64")) for offset in (0, 8, 16)])
+"""Stands for a C++ class of any size that is returned in memory: as three words are, under every convention."""
 
 
 # --- text form --------------------------------------------------------------------------------------------------------
@@ -182,9 +192,31 @@ class _Lazy(dict[str, Signature]):
 @functools.cache
 def library() -> Table:
     """The C library's functions (C17, POSIX, glibc and musl extensions, the math library)."""
-    data = json.loads(resources.files("guesssketch").joinpath("data/prototypes.json").read_text())
+    return _table("prototypes.json")
+
+
+@functools.cache
+def _data(name: str) -> dict[str, Any]:
+    data: dict[str, Any] = json.loads(resources.files("guesssketch").joinpath("data", name).read_text())
+    return data
+
+
+def _table(name: str) -> Table:
+    data = _data(name)
     layouts = {(name, target): tuple(structs) for name, targets in data["layouts"].items() for target, structs in targets.items()}
     return Table(_Lazy(data["signatures"]), layouts)
+
+
+@functools.cache
+def cxx_library() -> Table:
+    """The functions of libstdc++, by mangled name (``guesssketch.cxxheaders``)."""
+    return _table("cxx_prototypes.json")
+
+
+def cxx_texts() -> Mapping[str, str]:
+    """The signatures of ``cxx_library`` as text, by mangled name."""
+    texts: Mapping[str, str] = _data("cxx_prototypes.json")["signatures"]
+    return texts
 
 
 UNKNOWN: Final = 0xFFFF  # for a system call that the target does not have, or has with other arguments
@@ -194,7 +226,7 @@ SYSCALL: Final = parse_signature("i64(i64,i64,i64,i64,i64,i64,i64)")
 @functools.cache
 def system_calls(target: str) -> tuple[int, ...]:
     """The target's system call number by x86-64's, for those whose arguments mean the same."""
-    data = json.loads(resources.files("guesssketch").joinpath("data/prototypes.json").read_text())["syscalls"]
+    data = _data("prototypes.json")["syscalls"]
     known = {source: number for source, number in zip(data["x86_64"], data[target], strict=True) if None not in (source, number)}
     return tuple(known.get(n, UNKNOWN) for n in range(max(known) + 1))
 

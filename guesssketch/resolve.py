@@ -70,13 +70,18 @@ class Resolver:
     def callee(self, number: int, place: Place) -> FunctionId | None:
         """The function that starts at ``place`` seen from object ``number``, or None if it is outside (or weak)."""
         found = self.definition(number, place.symbol)
-        if found is None:
-            return None
-        owner, index = found
+        return None if found is None else self._start(*found, place.addend)
+
+    def own(self, number: int, place: Place) -> FunctionId | None:
+        """As ``callee``, but a weak definition of object ``number`` counts: what is true of any function of its name."""
+        defined = self.program.objects[number].symbols[place.symbol].is_defined
+        return self._start(number, place.symbol, place.addend) if defined else self.callee(number, place)
+
+    def _start(self, owner: int, index: int, addend: int) -> FunctionId | None:
         symbol = self.program.objects[owner].symbols[index]
         if symbol.section is None:
             return None
-        return self._starts.get((owner, symbol.section, symbol.value + place.addend))
+        return self._starts.get((owner, symbol.section, symbol.value + addend))
 
     def function(self, at: FunctionId | BlockId) -> Function:
         return self.program.functions[at.object][at.function]

@@ -14,6 +14,7 @@ from guesssketch.program import Place, Section
 
 # type -> (bytes, whether it is relative to the field)
 _FIELDS: Final = {1: (8, False), 10: (4, False), 11: (4, False), 2: (4, True), 4: (4, True), 24: (8, True)}
+_SYMBOL_TYPES: Final = {"object": "@object", "unique": "@gnu_unique_object", "tls": "@tls_object", "function": "@function"}
 _DIRECTIVES: Final = {4: ".word", 8: ".quad"}
 
 
@@ -82,7 +83,7 @@ class DataText:
             if symbol.binding != "local":
                 output.append(f".{'globl' if symbol.binding == 'global' else 'weak'} {name}")
                 output += [f".{symbol.visibility} {name}"] if symbol.visibility != "default" else []
-            kind = {"object": "@object", "tls": "@tls_object", "function": "@function"}.get(symbol.type)
+            kind = _SYMBOL_TYPES.get(symbol.type)
             output += [f".type {name}, {kind}"] if kind else []
             output += [f".size {name}, {symbol.size}"] if symbol.size else []
             labels.setdefault(symbol.value, []).append(name)

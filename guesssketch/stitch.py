@@ -26,6 +26,7 @@ LEAF: Final = RED - 128 - 8  # a frame that fits between rsp and sp, the red zon
 ICALL: Final = ".Lgs_icall"
 _NAME: Final = re.compile(r"(:got:|:got_lo12:|%got_pcrel_hi\(|:gottprel:|:gottprel_lo12:|%tls_ie_pcrel_hi\()?"
                           r"(?<![\w.])(S\d+|guard|taken|fall)\b")  # fmt: skip
+_ADDEND: Final = re.compile(r"[+-]\d+$")
 # Linkers do not agree on a slot of the global offset table for a symbol and an addend (GNU ld forgets the addend on AArch64
 # and refuses it on RISC-V), so such an address has a slot of our own.
 _OWN_SLOT: Final = {":got:": "", ":got_lo12:": ":lo12:", "%got_pcrel_hi(": "%pcrel_hi("}
@@ -183,9 +184,8 @@ class Stitcher:
                 return exits[name]
             if name == "guard":
                 return f"{operator}__stack_chk_guard"
-            place = text.places[name]
-            reference = self.names.reference(place)
-            if not place.addend or not operator or not reference.endswith(f"{place.addend:+d}"):
+            reference = self.names.reference(text.places[name])
+            if not operator or not _ADDEND.search(reference):
                 return operator + reference
             if operator not in _OWN_SLOT:
                 raise Untranslatable([f"{self.names.file.name}: {reference}: inside a thread-local variable of another object"])

@@ -29,7 +29,7 @@ _SAVED: Final = {
 _KEPT: Final = {"x86_64": ("fs_base",), "aarch64": ("tp", "x18"), "riscv64": ("x0",)}
 
 _LEFT: Final = {"x86_64": ("rax", "xmm0.lo", "rdx"), "aarch64": ("x0", "v0.lo", "x1"), "riscv64": ("x10", "f10", "x11")}
-_SIZES: Final = {"i8": 1, "u8": 1, "i16": 2, "u16": 2, "i32": 4, "u32": 4, "f32": 4}
+_SIZES: Final = {"char": 1, "i8": 1, "u8": 1, "i16": 2, "u16": 2, "i32": 4, "u32": 4, "f32": 4}
 
 @functools.lru_cache(maxsize=1024)
 def _places(isa: str, signature: Signature) -> Places:
@@ -48,9 +48,9 @@ def width(code: str) -> int:
 def extended(value: int, code: str) -> int:
     """``value`` as 64 bits that hold a scalar of type ``code``: what is narrower than 32 bits is extended to 32."""
     size = width(code)
-    if code.startswith(("i", "u")) and size < 4:
+    if code.startswith(("c", "i", "u")) and size < 4:
         value &= (1 << 8 * size) - 1
-        if code[0] == "i" and value >> 8 * size - 1:
+        if code[0] != "u" and value >> 8 * size - 1:
             value |= (1 << 32) - (1 << 8 * size)
     return value & (1 << 64) - 1
 
@@ -110,7 +110,7 @@ class Convention:
             return value
         size = width(piece.code)
         value &= (1 << 8 * size) - 1
-        if piece.code == "f32" or (piece.code != "u8" and piece.code != "u16" and value >> 8 * size - 1):
+        if piece.code == "f32" or (piece.code not in ("char", "u8", "u16") and value >> 8 * size - 1):
             value |= (1 << 64) - (1 << 8 * size)  # boxed, or extended by its sign: u32, too
         return value
 

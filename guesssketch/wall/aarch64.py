@@ -19,7 +19,7 @@ RED: Final = 256  # bytes kept free between rsp and sp: the red zone, and the fr
 MARK: Final = "eor x17, x17, xzr, ror #53"  # first instruction of every native entry made here, and of nothing else
 MARK_WORD: Final = 0xCADFD631
 UNKNOWN_SLOTS: Final = 8  # stack slots copied where the number of stack arguments is not known
-_EXTEND: Final = {"i8": "sxtb", "u8": "uxtb", "i16": "sxth", "u16": "uxth"}
+_EXTEND: Final = {"char": "sxtb", "i8": "sxtb", "u8": "uxtb", "i16": "sxth", "u16": "uxth"}
 MANY: Final = 62  # stack slots of a call whose arguments end with a null pointer
 _FRAME: Final = 64  # of a native entry: x29, x30, x25-x28
 

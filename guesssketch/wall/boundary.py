@@ -9,20 +9,24 @@ from pathlib import Path
 from typing import Final
 
 from guesssketch import dwarf
+from guesssketch.classes import without_thunk
 from guesssketch.errors import Untranslatable
 from guesssketch.liveness import ARGUMENTS, Live
 from guesssketch.problem import MemoryOrder
 from guesssketch.program import Block, Call, Place, Program, TailCall
-from guesssketch.prototypes import Signature, Table, from_headers, library, parse_signature
+from guesssketch.prototypes import Signature, Table, cxx_library, from_headers, library, parse_signature
 from guesssketch.resolve import BlockId, FunctionId, Resolver, blocks
 from guesssketch.runtime import LONGJMP, SETJMP
 from guesssketch.threadlocal import TLS
 from guesssketch.wall import barriers
 from guesssketch.wall.calls import TARGETS, Glue, glue, needs_types, signature_of
+from guesssketch.wall.overrides import overridden, virtual_functions
 from guesssketch.wall.places import X86_INTEGERS, Piece, Register, Unsupported, x86_places
 
 MAIN: Final = parse_signature("i32(i32,ptr,ptr)")
-_BITS: Final = {"i8": 8, "u8": 8, "i16": 16, "u16": 16, "i32": 32, "u32": 32, "f32": 32}
+STARTUP: Final = parse_signature("void(i32,ptr,ptr)")
+_STARTUP: Final = (14, 15, 16)  # SHT_INIT_ARRAY, SHT_FINI_ARRAY, SHT_PREINIT_ARRAY
+_BITS: Final = {"char": 8, "i8": 8, "u8": 8, "i16": 16, "u16": 16, "i32": 32, "u32": 32, "f32": 32}
 _WHOLE: Final = {f"e{name}": f"r{name}" for name in ("ax", "bx", "cx", "dx", "si", "di", "bp")} | {
     f"r{n}d": f"r{n}" for n in range(8, 16)
 }  # fmt: skip
@@ -50,13 +54,16 @@ class Boundary:
         self.program, self.resolver, self.target, self.order = program, resolver, target, order
         self._given = from_headers(prototypes)
         self._debug = [dwarf.signatures(file) for file in program.objects]
-        self._tables: list[Table] = [self._given, *(Table(d.external) for d in self._debug), library()]
+        self._tables: list[Table] = [self._given, *(Table(d.external) for d in self._debug), library(), cxx_library()]
         self.address_taken = set(self._taken())
         self._callbacks: dict[FunctionId, Signature] = {}
+        self._virtual = {found for number, file in enumerate(program.objects) for place in virtual_functions(file)
+                         if (found := resolver.own(number, place)) is not None}  # fmt: skip
         self.glue: dict[str, Glue] = {}
         self.assumptions: set[str] = set()
         self.closed: set[FunctionId] = set()
         self.pointers: set[str] = set()
+        self._note_startup()
         problems = [*self._plan_calls(), *self._plan_pointers()]
         self._plan_entries()
         if problems:
@@ -124,13 +131,23 @@ class Boundary:
             if given is not None:
                 return given
         found = self._debug[at.object].defined.get((function.section, function.offset))
-        if found is not None:
+        if found is not None and found.is_known:
             return found
+        for index in function.names:
+            mangled = self._debug[at.object].external.get(without_thunk(symbols[index].name))
+            if mangled is not None:
+                return mangled
         names = {symbols[n].name for n in function.names if symbols[n].binding != "local"}
         if "main" in names:
             return MAIN
         if at in self._callbacks:
             return self._callbacks[at]
+        if at in self._virtual:
+            for name in sorted(names):
+                if (signature := overridden(without_thunk(name))) is not None:
+                    return signature
+        if found is not None:
+            return found
         return next((s for n in sorted(names) if (s := library().get(n)) is not None), None)
 
     def call(self, number: int, place: Place) -> tuple[str, Glue]:
@@ -239,7 +256,7 @@ class Boundary:
             if match is None:
                 continue
             mnemonic, target, source = match[1], _WHOLE.get(match[2], match[2]), match[3]
-            callees = [self.resolver.callee(at.object, block.places[r.symbol]) for r in instruction.relocations]
+            callees = [self.resolver.own(at.object, block.places[r.symbol]) for r in instruction.relocations]
             found = callees[0] if callees and mnemonic in ("lea", "mov", "movabs") else None
             if mnemonic == "mov" and source in held:
                 found = held[source]
@@ -254,6 +271,15 @@ class Boundary:
             if register in held and kind is not None:
                 self._callbacks[held[register]] = kind
 
+    def _note_startup(self) -> None:
+        """What the start-up code calls has the arguments of ``main`` and no result (System V gABI, ch. 5)."""
+        for number, file in enumerate(self.program.objects):
+            for section in file.sections:
+                for field in section.relocations if section.type in _STARTUP else ():
+                    found = self.resolver.own(number, Place(field.symbol, field.addend))
+                    if found is not None:
+                        self._callbacks[found] = STARTUP
+
     def _plan_entries(self) -> None:
         """Functions that cannot be entered from native code are closed to it: they stop the program if they are."""
         for number, functions in enumerate(self.program.functions):
@@ -267,7 +293,7 @@ class Boundary:
                 except Unsupported as error:
                     self.closed.add(at)
                     self.assumptions.add(f"{function.name} is called by translated code only ({error})")
-                if signature is None:
+                if signature is None and at not in self.closed:
                     self.assumptions.add(_UNKNOWN_ENTRY)
                     if self.target == "riscv64":
                         self.assumptions.add(_UNKNOWN_RESULT)

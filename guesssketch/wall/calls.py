@@ -17,7 +17,7 @@ TARGETS: Final[dict[str, ModuleType]] = {"aarch64": aarch64, "riscv64": riscv64}
 _LIBRARIES: Final[dict[str, ModuleType]] = {"aarch64": aarch64_library, "riscv64": riscv64_library}
 
 # Called by compilers and never declared in a header: libgcc's routines (GCC internals manual, ch. 4), the stack protector,
-# and the checked forms that _FORTIFY_SOURCE reaches through builtins.
+# the C++ runtime's (Itanium C++ ABI, 2.7, 2.9.7, 3.3), and the checked forms that _FORTIFY_SOURCE reaches through builtins.
 COMPILER: Final = {
     "__stack_chk_fail": "void()", "__chk_fail": "void()",
     **{f"__{op}ti3": "i128(i128,i128)" for op in ("div", "mod", "udiv", "umod", "mul")},
@@ -28,15 +28,21 @@ COMPILER: Final = {
     **{f"__float{s}tidf": "f64(i128)" for s in ("", "un")}, **{f"__float{s}tisf": "f32(i128)" for s in ("", "un")},
     **{f"__{op}sc3": "{8:0=f32,4=f32}(f32,f32,f32,f32)" for op in ("mul", "div")},
     "__muldc3": "{16:0=f64,8=f64}(f64,f64,f64,f64)", "__divdc3": "{16:0=f64,8=f64}(f64,f64,f64,f64)",
-    "__cxa_atexit": "i32(*void(ptr),ptr,ptr)", "__cxa_thread_atexit_impl": "i32(*void(ptr),ptr,ptr)",
     "__powidf2": "f64(f64,i32)", "__powisf2": "f32(f32,i32)", "__cxa_finalize": "void(ptr)", "__gmon_start__": "void()",
+    **{f"__cxa_{f}atexit{s}": "i32(*void(ptr),ptr,ptr)" for f, s in (("", ""), ("thread_", ""), ("thread_", "_impl"))},
+    "__cxa_guard_acquire": "i32(ptr)", "__cxa_guard_release": "void(ptr)", "__cxa_guard_abort": "void(ptr)",
+    "__cxa_pure_virtual": "void()", "__cxa_deleted_virtual": "void()", "__dynamic_cast": "ptr(ptr,ptr,ptr,i64)",
+    "__cxa_bad_cast": "void()", "__cxa_bad_typeid": "void()", "__cxa_throw_bad_array_new_length": "void()",
+    "__cxa_allocate_exception": "ptr(u64)", "__cxa_free_exception": "void(ptr)", "__cxa_begin_catch": "ptr(ptr)",
+    "__cxa_end_catch": "void()",
     **{f"__{f}_chk": "ptr(ptr,ptr,u64,u64)" for f in ("memcpy", "memmove", "mempcpy", "strncpy", "strncat", "stpncpy")},
     **{f"__{f}_chk": "ptr(ptr,ptr,u64)" for f in ("strcpy", "stpcpy", "strcat")}, "__memset_chk": "ptr(ptr,i32,u64,u64)",
 }  # fmt: skip
 
-# Variadic functions whose further arguments are integers or pointers, at most one: POSIX and Linux manual pages.
+# Variadic functions whose further arguments are integers or pointers, at most one: POSIX and Linux manual pages. What libstdc++
+# formats for std::out_of_range are strings and sizes.
 _INTEGER_VARIADIC: Final = frozenset({"open", "open64", "openat", "openat64", "fcntl", "fcntl64", "ioctl", "prctl", "semctl",
-                                      "mremap", "ulimit", "sem_open", "mq_open"})  # fmt: skip
+                                      "mremap", "ulimit", "sem_open", "mq_open", "_ZSt24__throw_out_of_range_fmtPKcz"})  # fmt: skip
 _FORMATTED: Final = frozenset({"error", "error_at_line", "argp_error", "argp_failure", "__asprintf", "__obstack_printf_chk"})
 _POINTER_VARIADIC: Final = frozenset({"execl", "execlp", "execle"})
 _OPEN_FLAGS: Final = {"open": 1, "open64": 1, "openat": 2, "openat64": 2, "__open_2": 1, "__open64_2": 1, "__openat_2": 2,
@@ -55,6 +61,8 @@ _REFUSED: Final = {**dict.fromkeys(("fegetexceptflag", "fesetexceptflag"), "it s
                    "ptrace": "it speaks of the x86 processor's registers",
                    "__tls_get_addr": "not in the sequence of a thread-local storage model",
                    "vfork": "it returns twice into the same frame",
+    **dict.fromkeys(("__cxa_throw", "__cxa_rethrow", "_Unwind_Resume", "_Unwind_RaiseException"),
+                    "C++ exceptions have no translation; compile with -fno-exceptions"),
     **dict.fromkeys(("__fentry__", "mcount", "_mcount"), "it keeps all registers, by a convention of its own")}  # fmt: skip
 
 
@@ -96,6 +104,9 @@ def glue(name: str, signature: Signature | None, tables: list[Table], target: st
         raise Unsupported(_REFUSED[name])
     if own := (SETJMP | LONGJMP).get(name):
         return Glue((f"{'bl' if target == 'aarch64' else 'call'} {own}",), (f"{'b' if target == 'aarch64' else 'tail'} {own}",))
+    if signature is None and name.startswith("_Z"):
+        raise Unsupported("a C++ function of unknown type: compile with -g (clang: -fstandalone-debug too), "
+                          "or translate the object that defines it along")  # fmt: skip
     if signature is None:
         assumption = f"unprototyped call to {name}: at most 14 integers and 8 floats, no structs by value, result in registers"
         return Glue(None, tuple(wall.unknown_stub(symbol)), assumption)

@@ -98,7 +98,7 @@ def _check(kind: Type) -> None:
     if kind.code == "struct" and kind.size == 0:
         raise Unsupported("an empty struct by value")
     if "other" in codes:
-        raise Unsupported("a vector, an over-aligned struct or another type whose passing is not known")
+        raise Unsupported("a vector, an over-aligned struct, a class only declared, or another type whose passing is not known")
 
 
 def _wide(kind: Type) -> bool:
@@ -113,6 +113,11 @@ def _raw(kind: Type) -> list[tuple[int, str]]:
 def _overlaps(kind: Type) -> bool:
     ends = [offset + member.size for offset, member in kind.members]
     return any(end > start for end, (start, _) in zip(ends, kind.members[1:], strict=False))
+
+
+def _is_empty(kind: Type) -> bool:
+    """A C++ class without members: x86-64 does not pass it at all, the targets leave a place for it."""
+    return kind.code == "struct" and not kind.members
 
 
 class _Allocator:
@@ -148,18 +153,21 @@ def _eightbytes(kind: Type) -> list[str] | None:
     """Class of each eightbyte of a struct, ``integer`` or ``float``; None if it travels in memory."""
     if kind.size > 16:
         return None
-    classes = ["float"] * (-(-kind.size // 8))
+    classes = [""] * (-(-kind.size // 8))
     for offset, member in kind.members:
         if offset % max(member.size, 1):
             return None  # unaligned members
-        if not member.is_float:
-            for eightbyte in range(offset // 8, (offset + member.size - 1) // 8 + 1):
-                classes[eightbyte] = "integer"
+        for eightbyte in range(offset // 8, (offset + member.size - 1) // 8 + 1):
+            classes[eightbyte] = classes[eightbyte] or "float" if member.is_float else "integer"
+    if "" in classes:
+        raise Unsupported("a struct by value with eight bytes of padding")
     return classes
 
 
 def _x86_argument(kind: Type, free: _Allocator) -> tuple[Piece, ...]:
     _check(kind)
+    if _is_empty(kind):
+        return ()
     if kind.code == "i128":
         if len(free.integers) < 2:
             return free.block(kind, _raw(kind), 16)
@@ -181,7 +189,7 @@ def x86_places(signature: Signature) -> Places:
     _check(kind)
     hidden = None
     result: tuple[Piece, ...] = ()
-    if kind.code == "struct" and _eightbytes(kind) is None:
+    if kind.code == "struct" and not _is_empty(kind) and _eightbytes(kind) is None:
         hidden = Register(free.integers.pop(0))
     elif kind.code != "void":
         result = _x86_argument(kind, _Allocator(("rax", "rdx"), ("xmm0.lo", "xmm1.lo")))
@@ -199,6 +207,9 @@ def _homogeneous(kind: Type) -> bool:
 
 
 def _a64_argument(kind: Type, free: _Allocator) -> tuple[Piece, ...]:
+    if _is_empty(kind):
+        free.integer()
+        return ()
     if kind.code == "i128" or (_wide(kind) and kind.size <= 16):
         if len(free.integers) % 2:
             free.integers.pop(0)
@@ -241,6 +252,9 @@ def a64_places(signature: Signature) -> Places:
 
 
 def _rv_argument(kind: Type, free: _Allocator) -> tuple[Piece, ...]:
+    if _is_empty(kind):
+        free.integer()
+        return ()
     if kind.is_float:
         return (Piece(0, kind.code, free.float() if free.floats else free.integer()),)
     if kind.code == "i128" or (_wide(kind) and kind.size <= 16):

@@ -48,7 +48,7 @@ def _extended(target: str, source: str, code: str) -> list[str]:
     """``source``, an integer register, in ``target`` as the convention wants a value of type ``code``."""
     if code in ("i32", "u32"):
         return [f"sext.w {target}, {source}"]
-    if code == "u8":
+    if code in ("char", "u8"):
         return [f"andi {target}, {source}, 255"]
     if code in ("i8", "i16", "u16"):
         bits = 56 if code == "i8" else 48
@@ -80,7 +80,7 @@ def _integer(work: str, source: Source, base: str, code: str) -> list[str]:
 def _move(move: Move, source_base: str, target_base: str, native: bool) -> list[str]:
     """``native``: the value goes to native code, extended and boxed as that expects."""
     target, source = move.target, move.source
-    code = move.code if native else "u64"
+    code = move.code if native else "i8" if move.code == "char" else "u64"
     if isinstance(target, Slot):
         return [*_integer("x7", source, source_base, code), f"sd x7, {target.offset}({target_base})"]
     if target.name[0] == "x":

@@ -49,7 +49,7 @@ def test_header(tmp_path: Path) -> None:
     double log_it(const char *, ...) __asm__("real_log");
     """)
     table = from_headers([header])
-    assert str(table.get("first")) == "{16:0=u32," + ",".join(f"{i}=i8" for i in range(1, 13)) + "}(u32,ptr,u64)"
+    assert str(table.get("first")) == "{16:0=u32," + ",".join(f"{i}=char" for i in range(1, 13)) + "}(u32,ptr,u64)"
     assert str(table.get("real_log")) == "f64(ptr,...)"
 
 

@@ -28,10 +28,10 @@ def test_the_plugin(target: str | None, compile_c: Compile, tmp_path: Path) -> N
     suite = tmp_path / "suite" / "test_suite.py"
     suite.parent.mkdir()
     suite.write_text(SUITE.format(right=str(right), wrong=str(wrong), other=str(other)))
+    environment = {"PYTHONPATH": str(ROOT), "GUESSSKETCH_CACHE": str(tmp_path / "cache"), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     plugin = ["-p", "guesssketch.testing.plugin", *(["--guesssketch-target", target] if target else [])]
     done = subprocess.run([sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--noconftest", "-q", *plugin, suite.name],
-                          cwd=suite.parent, env={"PYTHONPATH": str(ROOT), "GUESSSKETCH_CACHE": str(tmp_path / "cache")},
-                          capture_output=True, text=True, check=False)  # fmt: skip
+                          cwd=suite.parent, env=environment, capture_output=True, text=True, check=False)  # fmt: skip
     if target is None:
         assert done.returncode == 0 and "3 skipped" in done.stdout
     else:

@@ -1,0 +1,113 @@
+"""C++ in the debugging information: how a class travels by value, and which symbols a constructor stands for.
+
+Sources: Itanium C++ ABI, 3.1 (values by reference), 5.1.4.3 (names of constructors and destructors); DWARF 5, 5.7.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+LANGUAGES: Final = frozenset({0x04, 0x1A, 0x21, 0x2B, 0x2C})  # DW_LANG_C_plus_plus, _11, _14, _17, _20
+CLASSES: Final = ("DW_TAG_structure_type", "DW_TAG_class_type", "DW_TAG_union_type")
+REFERENCES: Final = ("DW_TAG_reference_type", "DW_TAG_rvalue_reference_type")
+_QUALIFIERS: Final = ("DW_TAG_typedef", "DW_TAG_const_type", "DW_TAG_volatile_type", "DW_TAG_restrict_type", "DW_TAG_atomic_type")
+_PASS_BY_REFERENCE, _PASS_BY_VALUE = 4, 5  # DW_CC_*
+_THUNK: Final = re.compile(r"_ZT(?:hn?\d+_|vn?\d+_n?\d+_)")
+
+
+def target(die: Any) -> Any:
+    """The type that ``die`` refers to; None for void."""
+    return die.get_DIE_from_attribute("DW_AT_type") if "DW_AT_type" in die.attributes else None
+
+
+def stripped(die: Any) -> Any:
+    """``die`` without typedefs and qualifiers."""
+    while die is not None and die.tag in _QUALIFIERS:
+        die = target(die)
+    return die
+
+
+def is_cxx(die: Any) -> bool:
+    language = die.cu.get_top_DIE().attributes.get("DW_AT_language")
+    return language is not None and language.value in LANGUAGES
+
+
+def subobjects(die: Any) -> Iterator[Any]:
+    """Base classes and non-static members of a class or union. DWARF 4 has static members as DW_TAG_member, too."""
+    for child in die.iter_children():
+        static = "DW_AT_external" in child.attributes or "DW_AT_declaration" in child.attributes
+        if child.tag == "DW_TAG_inheritance" or (child.tag == "DW_TAG_member" and not static):
+            yield child
+
+
+def by_reference(die: Any) -> bool:
+    """Whether a class passed by value travels as the address of a copy: it is not trivial for the purposes of calls.
+
+    By the compiler's own word (clang's), else from what the class declares: a destructor, copy or move constructor of its
+    own, all of them deleted, anything virtual, or such a base or member.
+    """
+    convention = die.attributes.get("DW_AT_calling_convention")
+    if convention is not None and convention.value in (_PASS_BY_REFERENCE, _PASS_BY_VALUE):
+        return bool(convention.value == _PASS_BY_REFERENCE)
+    copies: list[bool] = []  # of each declared copy or move constructor: whether it is deleted
+    for child in die.iter_children():
+        if "DW_AT_virtuality" in child.attributes:
+            return True
+        if child.tag == "DW_TAG_subprogram" and "DW_AT_artificial" not in child.attributes:
+            deleted, own = "DW_AT_deleted" in child.attributes, not _defaulted(child)
+            destroys, copies_it = _name(child).startswith("~"), _is_copy(child, die)
+            if own and not deleted and (destroys or copies_it):
+                return True
+            if copies_it:
+                copies.append(deleted)
+    if copies and all(copies):
+        return True
+    for part in subobjects(die):
+        kind = stripped(target(part))
+        while kind is not None and kind.tag == "DW_TAG_array_type":
+            kind = stripped(target(kind))
+        if kind is not None and kind.tag in CLASSES and by_reference(kind):
+            return True
+    return False
+
+
+def _name(die: Any) -> str:
+    name = die.attributes.get("DW_AT_name")
+    return name.value.decode() if name else ""
+
+
+def _defaulted(die: Any) -> bool:
+    mode = die.attributes.get("DW_AT_defaulted")
+    return mode is not None and mode.value == 1  # in the class, which keeps it trivial
+
+
+def _is_copy(die: Any, home: Any) -> bool:
+    """Whether ``die`` is a copy or move constructor of ``home`` (a template is none)."""
+    children = list(die.iter_children())
+    given = [c for c in children if c.tag == "DW_TAG_formal_parameter" and "DW_AT_artificial" not in c.attributes]
+    if _name(die) != _name(home).partition("<")[0] or not given or any(c.tag.startswith("DW_TAG_template") for c in children):
+        return False
+    kind = stripped(target(given[0]))
+    return kind is not None and kind.tag in REFERENCES and stripped(target(kind)) == home
+
+
+def variants(name: str, parameters: list[Any]) -> Iterator[tuple[str, list[Any]]]:
+    """What gcc's one declaration of a constructor (``C4``) or destructor (``D4``) stands for: symbols, and their parameters.
+
+    Behind ``this`` it lists an artificial ``int``, which no function takes, and, where there are virtual bases, the address of
+    a table, which only the variant for base classes takes. ``C4`` may be part of another name: then no such symbol exists.
+    """
+    hidden = [p for p in parameters[1:] if "DW_AT_artificial" in p.attributes]
+    table = [p for p in hidden if stripped(target(p)).tag == "DW_TAG_pointer_type"]
+    plain = [p for p in parameters if p not in hidden]
+    for match in re.finditer("[CD]4", name):
+        for number in "12" if match[0] == "C4" else "012":
+            symbol = f"{name[: match.start()]}{match[0][0]}{number}{name[match.end() :]}"
+            yield symbol, [*plain[:1], *(table if number == "2" else []), *plain[1:]]
+
+
+def without_thunk(name: str) -> str:
+    """The virtual function behind a thunk's name, which takes the same arguments; any other name as it is."""
+    return _THUNK.sub("_Z", name, count=1)
