@@ -47,11 +47,6 @@ def chosen(weights: Sequence[Sequence[float]], share: float = SHARE) -> list[fro
     return [frozenset(n for n, weight in enumerate(row) if weight > 0 and weight >= share * max(row)) for row in weights]
 
 
-def diagonal(lines: int, instructions: int) -> list[frozenset[int]]:
-    """What knows only the lengths: lines and instructions in the same order, evenly."""
-    return [frozenset({(2 * n + 1) * instructions // (2 * lines)}) for n in range(lines)]
-
-
 def count(found: Sets, truth: Sets) -> Counts:
     """One block's counts. Raises ValueError if the numbers of lines differ."""
     pairs = [(a, b) for a, b in zip(found, truth, strict=True) if b]
