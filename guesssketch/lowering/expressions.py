@@ -155,6 +155,10 @@ class Expressions(Emitter):
                 known = self._values[term.id] = self._emit(term)
         return known
 
+    def bind(self, term: Term, value: str) -> None:
+        """``value`` is what ``term`` stands for from here on."""
+        self._values[term.id] = value
+
     def _emit(self, term: Term) -> str:
         op, w = term.op, term.width
         kind = f"i{w}"
