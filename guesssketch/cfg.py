@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from guesssketch import threadlocal
-from guesssketch.codemap import Body, CodeMap, Region, Spot
+from guesssketch.codemap import CodeMap
 from guesssketch.decode import RELOCATION_NAMES, RELOCATIONS, Decoded, disassembler, is_padding, refusal, unmodelled
 from guesssketch.errors import Untranslatable
 from guesssketch.jumptables import Tables
@@ -34,6 +34,7 @@ from guesssketch.program import (
     Trap,
     successors,
 )
+from guesssketch.regions import Body, Region, Spot
 from guesssketch.slicing import Slicer
 from isa.machine import Instruction, Relocation, RelocKind
 

@@ -13,8 +13,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from guesssketch.codemap import UNWIND, Body, CodeMap, Spot
+from guesssketch.codemap import UNWIND, CodeMap
 from guesssketch.program import JumpTable
+from guesssketch.regions import Body, Spot
 from guesssketch.slicing import Slice, Slicer
 
 _R_64, _R_PC32, _R_PC64 = 1, 2, 24

@@ -13,8 +13,9 @@ from typing import Final
 
 from capstone import x86_const
 
-from guesssketch.codemap import CodeMap, Spot
+from guesssketch.codemap import CodeMap
 from guesssketch.decode import RELOCATIONS, Decoded, disassembler
+from guesssketch.regions import Spot
 
 _CALLER_SAVED: Final = ("rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11")
 
