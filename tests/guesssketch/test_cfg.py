@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from guesssketch import cfg, objfile
+from guesssketch import cfg, listing, objfile
 from guesssketch.errors import Untranslatable
 from guesssketch.program import MADE_UP, Branch, Call, Fall, Function, IndirectJump, Jump, Place, Program, Return, TailCall, Trap
 
@@ -233,5 +233,5 @@ def test_relative_entries_without_a_table_are_refused(tmp_path: Path) -> None:
 
 def test_show(tmp_path: Path) -> None:
     program = recover(tmp_path, function("f", "mov v(%rip),%eax\n test %edi,%edi\n je outside\n ret"))
-    text = cfg.show(program.objects[0], program.functions[0][0])
+    text = listing.function_text(program.objects[0], program.functions[0][0])
     assert "S0 = v (pc)" in text and "-> branch out.0, else 0xe" in text and "-> tail call outside" in text
