@@ -107,23 +107,31 @@ def function_text(name: str, effect: Effect, problem: Problem, strict: bool = Fa
     form came out unusable. lines: keeps what each instruction is there for, and tells LLVM with debug information.
     Raises Unsupported for what has no lowering.
     """
-    if problem.is_shared:
-        block = shared(effect, _live_cells(effect, problem), problem)
-        emitter: Expressions = _shared_body(SharedExpressions(name, problem, strict), block, problem)
-        _exits(emitter, problem, block.cells, block.condition, block.target)
-    else:
-        roots = roots_of(effect, problem)
-        order = _schedule(roots)
-        emitter = Expressions(name, problem, strict, _shared_symbols(order))
-        _enter(emitter, problem, roots.cells, order)
-        _emit_body(emitter, roots, order)
-        _exits(emitter, problem, roots.cells, roots.condition, roots.target)
+    try:
+        emitter = _emitted(name, effect, problem, strict)
+    except RecursionError:  # several crc32 in one block
+        raise Unsupported("terms nested too deeply") from None
     placed = emitter.lines if lines is None else lines.placed(emitter.lines, emitter.makers)
     body = "\n".join(placed)
     scope = "" if lines is None else f" {lines.scope}"
     frame = ' "frame-pointer"="all"' if problem.target == "aarch64" else ""  # keeps x29 from the allocator
     head = f"define ghccc void @{name}() nounwind null_pointer_is_valid{frame}{scope} {{"  # gcc stores to 0 where it must trap
     return "\n".join([*emitter.globals, head, "entry:", body, "}", ""])
+
+
+def _emitted(name: str, effect: Effect, problem: Problem, strict: bool) -> Expressions:
+    if problem.is_shared:
+        block = shared(effect, _live_cells(effect, problem), problem)
+        emitter: Expressions = _shared_body(SharedExpressions(name, problem, strict), block, problem)
+        _exits(emitter, problem, block.cells, block.condition, block.target)
+        return emitter
+    roots = roots_of(effect, problem)
+    order = _schedule(roots)
+    emitter = Expressions(name, problem, strict, _shared_symbols(order))
+    _enter(emitter, problem, roots.cells, order)
+    _emit_body(emitter, roots, order)
+    _exits(emitter, problem, roots.cells, roots.condition, roots.target)
+    return emitter
 
 
 def _enter(emitter: Expressions, problem: Problem, cells: Mapping[str, Term], order: Iterable[Term],

@@ -174,6 +174,12 @@ def test_what_finds_no_register_has_no_candidate() -> None:
     assert lower(question("riscv64", "mulsd xmm0, [rdi]", live=live)) == []
 
 
+@pytest.mark.parametrize("style", ["best", "canonical"])
+def test_terms_nested_too_deeply_have_no_candidate(style: str) -> None:
+    deep = question("aarch64", "; ".join(["crc32 rax, rdx"] * 8), live={"rax": 64, "rdx": 64})
+    assert lower(deep, style) == []
+
+
 def test_every_register_live_still_lowers() -> None:
     live = WHOLE | {f"xmm{n}.{half}": 64 for n in range(16) for half in ("lo", "hi")}
     _right([question("aarch64", text, live=live) for text in ("packuswb xmm0, xmm15", "paddd xmm0, [rdi]")], "best")
