@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from isa import ieee
 from isa import terms as t
 from isa.evaluate import Program, evaluate
 from isa.terms import Term
@@ -191,3 +192,49 @@ def test_exact_floats_agree_with_evaluation(op: str) -> None:
         if op not in ("f2s", "f2u") and evaluate([t.float_op("fnan", 1, value)], {}, no_memory)[0]:
             wrong = t.not_(t.float_op("fnan", 1, term))  # any NaN will do
         assert is_unsat([wrong], exact_floats=True), (op, [hex(x) for x in bits], rounding, value)
+
+
+def test_what_is_told_of_uninterpreted_floats_holds() -> None:
+    """Rounding gives a NaN for a NaN only; no integer of a float that is no wider is the greatest one, if it fits."""
+    a = t.var("a", 32)
+    for rounding in t.ROUNDINGS:
+        kept = t.eq(ieee.is_nan(t.float_op("fround", 32, a, rounding=rounding)), ieee.is_nan(a))
+        assert is_unsat([t.not_(kept)], exact_floats=True), rounding
+        assert is_unsat([t.not_(kept)]), rounding
+    for width in (32, 64):
+        greatest = t.eq(t.float_op("f2s", width, a, rounding="rtz"), t.const(t.mask(width - 1), width))
+        limit = ieee.number(2.0 ** (width - 1), 32)
+        fits = [ieee.less_equal(ieee.negate(limit), a), ieee.less(a, limit)]
+        assert is_unsat([*fits, greatest], exact_floats=True), width
+        assert is_unsat([greatest]), width
+    b = t.var("b", 64)  # a wider float gives every integer, so nothing is told of it
+    assert not is_unsat([t.eq(t.float_op("f2s", 32, b, rounding="rtz"), t.const(t.mask(31), 32))])
+
+
+def through_integer(a: Term, rounding: str, limit: float) -> Term:
+    """``a`` rounded by way of an integer where its magnitude is below ``limit``, as the normal form knows it."""
+    integer = ieee.to_integer(a, 64, True, rounding, nan=t.mask(63))
+    back = ieee.magnitude(t.float_op("s2f", a.width, integer))
+    signed = t.or_(back, t.and_(a, ieee.sign_bit(a.width)))
+    return t.ite(ieee.less(ieee.magnitude(a), ieee.number(limit, a.width)), signed, a)
+
+
+@pytest.mark.parametrize("rounding", t.ROUNDINGS)
+def test_rounding_through_an_integer_is_rounding(rounding: str) -> None:
+    pick = random.Random(rounding)
+    for width, stored in ieee.MANTISSA.items():
+        a = t.var("a", width)
+        raw = through_integer(a, rounding, 2.0**stored)
+        (normal,) = Normalizer()(raw)
+        assert normal.op == "fround" and normal.attr == rounding and normal.args == (a,)
+        for wrong in (2.0 ** (stored - 2), 2.0 ** (stored + 1)):
+            assert Normalizer()(through_integer(a, rounding, wrong))[0].op != "fround"
+        both = Program([raw, normal])
+        top = ieee.number(2.0**stored, width).attr
+        special = [0, 1, top - 1, top, top + 1, top - (1 << stored), ieee.number(0.5, width).attr]
+        for _ in range(200):
+            value = pick.choice([*special, pick.randrange(ieee.number(0.25, width).attr, top + (1 << stored + 2)), pick.getrandbits(width - 1)])
+            value |= pick.getrandbits(1) << (width - 1)
+            one, other = both.run({"a": value}, no_memory)
+            nan = [evaluate([ieee.is_nan(t.const(x, width))], {}, no_memory)[0] for x in (one, other)]
+            assert one == other or all(nan), (hex(value), rounding)
