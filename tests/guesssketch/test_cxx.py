@@ -79,7 +79,7 @@ def test_classes_in_debugging_information(tmp_path: Path, compiler: tuple[str, .
     (name,) = [s.name for s in file.symbols if s.name.startswith("_Z4make")]
     plain, derived = "{8:0=i32,4=i32}", "{12:0=i32,4=i32,8=char}"
     assert str(found.external[name]) == (
-        f"{{24:0=u64,8=u64,16=u64}}({plain},ptr,ptr,ptr,{{4:0=i32}},ptr,{{1:}},{derived},char,ptr,i64)"
+        f"{{24:0=u64,8=u64,16=u64}}({plain},ptr,ptr,ptr,{{4:0=i32}},ptr,{{1:}},{derived},char,ptr,ptr)"
     )
     assert str(found.external["_Z6listedPKcP13__va_list_tag"]) == "i32(ptr,va_list)"
     starts = {s.name: (s.section, s.value) for s in file.symbols if s.section is not None}
