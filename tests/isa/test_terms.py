@@ -117,6 +117,15 @@ def test_constructors_and_normal_form_keep_the_meaning(seed: int) -> None:
     assert_equal(made + [(n, raw) for n, (_, raw) in zip(normal, made, strict=True)])
 
 
+def test_a_shift_of_fields_has_a_normal_form() -> None:
+    fields = t.concat(t.var("a", 32), t.var("b", 32))
+    term = t.extract(t.shl(fields, t.zext(t.var("c", 4), 64)), 0, 48)
+    normal = Normalizer()
+    (once,) = normal(term)
+    assert normal(once) == [once]
+    assert_equal([(term, once)])
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_evaluation_agrees_with_z3(seed: int) -> None:
     maker = Maker(1000 + seed)
