@@ -183,7 +183,7 @@ def _x86_argument(kind: Type, free: _Allocator) -> tuple[Piece, ...]:
         return ()
     if kind.code == "i128":
         if len(free.integers) < 2:
-            return free.block(kind, _raw(kind), 16)
+            raise Unsupported("a 128-bit integer on the stack, where clang before 18 does not put it as gcc does")
         return tuple(Piece(offset, "u64", free.integer()) for offset in (0, 8))
     if kind.code != "struct":
         return (Piece(0, kind.code, free.float() if kind.is_float else free.integer()),)

@@ -76,6 +76,13 @@ def test_long_double_is_refused() -> None:
         x86_places(parse_signature("f80(f80)"))
 
 
+def test_a_128_bit_integer_on_the_stack_is_refused() -> None:
+    """clang before 18 splits it between a register and the stack, and aligns it to 8 bytes there."""
+    x86_places(parse_signature("void(i64,i64,i64,i64,i128)"))
+    with pytest.raises(Unsupported, match="clang before 18"):
+        x86_places(parse_signature("void(i64,i64,i64,i64,i64,i128)"))
+
+
 def test_complex_result_is_joined() -> None:
     (move,) = result_moves(parse_signature("{8:0=f32,4=f32}(i32)"), "aarch64", "out")
     assert move == Move(Register("xmm0.lo"), Joined(Register("v0"), Register("v1")), "u64")
