@@ -203,6 +203,34 @@ def test_exact_floats_agree_with_evaluation(op: str) -> None:
         assert is_unsat([wrong], exact_floats=True), (op, [hex(x) for x in bits], rounding, value)
 
 
+def test_normal_forms_of_conversions_hold() -> None:
+    """An integer's extension does not matter to the float it becomes; rounding first and cutting off then is rounding."""
+    short = t.var("i", 8)
+    for raw in (t.float_op(op, 16, extended) for op, extended in
+                (("u2f", t.zext(short, 16)), ("s2f", t.zext(short, 16)), ("s2f", t.sext(short, 16)))):  # fmt: skip
+        (normal,) = Normalizer()(raw)
+        assert normal.args == (short,) and is_unsat([different(raw, normal)], exact_floats=True)
+    a = t.var("a", 16)
+    for rounding in sorted(set(t.ROUNDINGS) - {"rtz"}):
+        raw = t.float_op("f2s", 16, a, rounding=rounding)
+        (normal,) = Normalizer()(raw)
+        fits = ieee.less(ieee.magnitude(a), t.const(0x7800, 16))  # 2**15
+        assert normal.attr == "rtz" and is_unsat([fits, different(raw, normal)], exact_floats=True), rounding
+
+
+@pytest.mark.parametrize("op", ["fadd", "fmul", "fma"])
+def test_the_order_of_operands_changes_no_number(op: str) -> None:
+    a, b, c = (t.var(name, 32) for name in "abc")
+    one, other = (t._make(op, 32, (*pair, *([c] if op == "fma" else []))) for pair in ((a, b), (b, a)))
+    assert is_unsat([different(one, other)])  # as it is told
+    pick, both = random.Random(op), Program([one, other])
+    special = [0, 1 << 31, 0x7F800000, 0xFF800000, 0x7FC00000, 0x3F800000, 0xBF800000, 1, 0x007FFFFF, 0x7F7FFFFF]
+    for _ in range(500):
+        x, y = both.run({name: pick.choice([*special, pick.getrandbits(32)]) for name in "abc"}, no_memory)
+        nan = evaluate([ieee.is_nan(t.const(x, 32)), ieee.is_nan(t.const(y, 32))], {}, no_memory)
+        assert x == y or all(nan)
+
+
 def test_what_is_told_of_uninterpreted_floats_holds() -> None:
     """Rounding gives a NaN for a NaN only; no integer of a float that is no wider is the greatest one, if it fits."""
     a = t.var("a", 32)
