@@ -110,11 +110,6 @@ def _raw(kind: Type) -> list[tuple[int, str]]:
     return [(offset, "u64") for offset in range(0, kind.size, 8)]
 
 
-def _overlaps(kind: Type) -> bool:
-    ends = [offset + member.size for offset, member in kind.members]
-    return any(end > start for end, (start, _) in zip(ends, kind.members[1:], strict=False))
-
-
 def _check_tiled(kind: Type, members: list[tuple[int, Type]]) -> None:
     """``members``, of a struct that travels by its floats, must account for all of it but alignment: bit-fields without a name
     are not told of, and gcc and clang differ on RISC-V where a float lies in a bit-field's unit."""
@@ -282,9 +277,10 @@ def _rv_argument(kind: Type, free: _Allocator) -> tuple[Piece, ...]:
     members = kind.members
     floats = sum(member.is_float for _, member in members)
     pointers = any(member.code == "ptr" for _, member in members)  # are no integers here (gcc, clang)
-    if is_pair := 1 <= len(members) <= 2 and floats and not pointers:
-        _check_tiled(kind, sorted(dict(members).items()))
-    flat = is_pair and not _overlaps(kind)
+    is_union = len({offset for offset, _ in members}) < len(members)
+    flat = 1 <= len(members) <= 2 and floats and not pointers and not is_union
+    if flat:
+        _check_tiled(kind, list(members))
     if flat and floats <= len(free.floats) and (floats == len(members) or free.integers):
         return tuple(Piece(o, m.code, free.float() if m.is_float else free.integer()) for o, m in members)
     return tuple(Piece(offset, code, free.integer()) for offset, code in _raw(kind))

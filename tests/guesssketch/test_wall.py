@@ -58,7 +58,7 @@ def test_places(signature: str, x86: str, a64: str, rv: str) -> None:
 
 @pytest.mark.parametrize(("struct", "refused"), [
     ("{8:0=f32}", "ar"), ("{8:0=i64,4=f32}", "r"), ("{8:0=f32,4=i32}", ""), ("{8:0=f32,4=f32}", ""), ("{4:0=f32,0=f32}", ""),
-    ("{16:0=f64,8=char}", ""), ("{8:0=u16,4=f32}", ""), ("{24:0=f64,16=f64}", "a"),
+    ("{16:0=f64,8=char}", ""), ("{8:0=u16,4=f32}", ""), ("{24:0=f64,16=f64}", "a"), ("{8:0=f64,0=f32}", ""),
 ])  # fmt: skip
 def test_structs_of_floats_and_bit_fields_are_refused_where_their_way_is_not_told(struct: str, refused: str) -> None:
     """An unnamed bit-field, a float in a bit-field's unit; not: named ones, unions, padding."""
