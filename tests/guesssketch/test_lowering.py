@@ -10,6 +10,7 @@ import pytest
 from guesssketch.assembler import Assembled, assemble, assemble_x86
 from guesssketch.judge import verify
 from guesssketch.lowering import Lowering
+from guesssketch.lowering.idioms import saturation
 from guesssketch.lowering.simplify import simplify
 from guesssketch.lowering.text import Unusable, candidate_lines
 from guesssketch.problem import Exit, Problem, Symbol
@@ -116,6 +117,11 @@ def test_a_conversion_that_may_be_assumed_in_range_is_shorter_and_right_only_the
     verdict = verify(assumed, code)
     assert isinstance(verdict, Proved) and verdict.assumptions == ("conversions to integers are in range",)
     assert isinstance(verify(exact, code), Refuted)
+
+
+def test_a_choice_by_a_constant_is_no_saturation() -> None:
+    x, a, b, c = t.var("x", 32), *(t.var(name, 16) for name in "abc")
+    assert saturation(t.ite(t.slt(t.const(5, 32), x), a, t.ite(t.eq(x, t.const(1, 32)), b, c))) is None
 
 
 DROPPED = {  # what compilers make of conversions whose answers do not always count
