@@ -9,7 +9,7 @@ import os
 import re
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,12 +61,20 @@ class Options:
 
 @dataclass
 class Translation:
-    """inputs, target: as given. assembly: the text of each output object, in the inputs' order. report: what was proved and how."""
+    """inputs, target: as given. assembly: the text of each output object, in the inputs' order. report: what was proved and how.
+
+    program: as it was read. problems: of each block, in order. answers: by the problem's key. cached: keys of those that were
+    remembered.
+    """
 
     inputs: tuple[Path, ...]
     target: str
     assembly: list[str]
     report: Report
+    program: Program
+    problems: Mapping[BlockId, Sequence[Problem]]
+    answers: Mapping[str, Answer]
+    cached: Set[str]
 
     def files(self, output: Path, kind: outputs.Kind = "obj") -> list[tuple[Path, bytes]]:
         """What to write where. Raises UsageError (``outputs.plan``), and ToolError if the assembler fails."""
@@ -118,7 +126,7 @@ def translate(paths: Sequence[Path], options: Options) -> Translation:
     report.seconds = clock.seconds
     for text in report.warnings:
         warnings.warn(GuessSketchWarning(text), stacklevel=2)
-    return Translation(tuple(paths), options.target, assembly, report)
+    return Translation(tuple(paths), options.target, assembly, report, program, problems, answers, cached)
 
 
 def _threads(program: Program, problems: Mapping[BlockId, list[Problem]]) -> list[str]:
