@@ -38,13 +38,16 @@ class Piece:
 
 @dataclass(frozen=True)
 class Attempt:
-    """A candidate that was not accepted, for ``source`` instructions from the problem's ``start``, and why not, in one line."""
+    """A candidate that was not accepted, for ``source`` instructions from the problem's ``start``, and why not, in one line.
+
+    insight: what its proposer told of it."""
 
     start: int
     source: int
     proposer: str
     lines: tuple[str, ...]
     reason: str
+    insight: Insight | None = None
 
 
 @dataclass(frozen=True)
@@ -62,10 +65,10 @@ class Answer:
     @staticmethod
     def from_json(text: str) -> Answer:
         data: dict[str, Any] = _tuples(json.loads(text))
-        for piece in data["pieces"]:
-            if (told := piece["insight"]) is not None:
+        for one in (*data["pieces"], *data["attempts"]):
+            if (told := one["insight"]) is not None:
                 doubts, filled = (Doubt(**d) for d in told["doubts"]), (Filled(**f) for f in told["filled"])
-                piece["insight"] = Insight(told["confidence"], tuple(doubts), told["alignment"], tuple(filled))
+                one["insight"] = Insight(told["confidence"], tuple(doubts), told["alignment"], tuple(filled))
         pieces, attempts = (Piece(**piece) for piece in data["pieces"]), (Attempt(**attempt) for attempt in data["attempts"])
         return Answer(tuple(pieces), data["failures"], tuple(attempts))
 
@@ -134,7 +137,8 @@ def _judge(nodes: Sequence[_Node], candidates: Sequence[Candidate], final: bool)
             node.judgement = judgement
         else:
             size = len(node.problem.instructions)
-            node.attempts.append(Attempt(node.start, size, candidate.proposer, candidate.lines, summary(judgement.verdict)))
+            reason = summary(judgement.verdict)
+            node.attempts.append(Attempt(node.start, size, candidate.proposer, candidate.lines, reason, candidate.insight))
 
 
 def _collect(root: _Node) -> Answer:

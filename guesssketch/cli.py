@@ -74,7 +74,7 @@ def translate(files: Sequence[Path], target: str, output: Path, kind: Any, repor
 
     settings: dict[str, Any] = {"target": target, "require": require, "prototypes": tuple(prototypes),
                                 "model": model, "prompt": prompt, "assume": tuple(assume),
-                                "memory_order": memory_order}  # fmt: skip
+                                "memory_order": memory_order, "align": html is not None}  # fmt: skip
     settings["proposers"] = tuple(name.strip() for name in proposers.split(","))
     settings["cache"] = None if no_cache else cache or default_directory()
     if jobs:

@@ -43,6 +43,7 @@ class Options:
     not of this project.
     memory_order: of plain accesses, as other threads see them: ``relaxed``, whatever the target does; ``tso``, x86-64's.
     assume: what to take for granted of the program, of ``solver.assume.NOTES``.
+    align: whether a model tells how its guesses are aligned with the source; what is remembered keeps what was told then.
     prototypes: C files with declarations of external functions. progress: called with (stage, done, total).
     """
 
@@ -57,6 +58,7 @@ class Options:
     assume: tuple[str, ...] = ()
     progress: Callable[[str, int, int], None] | None = None
     memory_order: MemoryOrder = "relaxed"
+    align: bool = False
 
 
 @dataclass
@@ -169,7 +171,7 @@ def _answers(problems: Sequence[Problem], options: Options, clock: _Clock) -> tu
         guesses = {}
         if NAME in options.proposers and missing:
             with clock("guess"):
-                guesser = Guesser(options.target, model, template=options.prompt)
+                guesser = Guesser(options.target, model, template=options.prompt, align=options.align)
                 guesses = guess_ahead(missing, guesser, options.jobs, lambda done: progress("guess", done, len(missing)))
         progress("prove", len(cached), total)
         work = Work(options.target, options.proposers, store.folder)

@@ -55,8 +55,8 @@ function drawnTries(block) {
     h('summary', {}, `${plural(block.tries.length, 'candidate')} not accepted`),
     block.tries.map((t) => h('div', { class: 'try' },
       h('p', {}, `${text(t.by)}, for `, t.size === lines(block.source).length ? 'the block' : `instructions ${t.start + 1} to ${t.start + t.size}`,
-        ': ', h('span', { class: 'refuted' }, text(t.why))),
-      h('pre', {}, t.lines))));
+        t.sure !== undefined && `, confidence ${t.sure.toFixed(2)}`, ': ', h('span', { class: 'refuted' }, text(t.why))),
+      h('ol', { class: 'code' }, lines(t.lines).map((line, n) => h('li', {}, codeLine(line, marksOf(t, n))))))));
 }
 
 function drawnBlock(block) {

@@ -14,7 +14,7 @@ A block:
     pieces     what was accepted, in order: size (source instructions), lines, verdict (0 proved, 1 tested), by, why, assumes,
                upto, seconds, cached, and if told, sure (0 to 1), doubts [[line, start, length, probability]], align [[target
                line, source instruction of the piece, percent]], filled [[line, start, length, kind, guess]]
-    tries      what was not: start and size in the block's instructions, by, lines, why
+    tries      what was not: start and size in the block's instructions, by, lines, why, and sure, doubts and filled if told
 
 Whatever is empty is left out.
 """
@@ -118,8 +118,10 @@ class _Gatherer:
         return self.translation.answers[problem.key]
 
     def _try(self, attempt: Attempt, start: int) -> Json:
-        return {"start": start + attempt.start, "size": attempt.source, "by": self._number(attempt.proposer),
-                "lines": "\n".join(attempt.lines), "why": self._number(attempt.reason)}  # fmt: skip
+        told = _insight(attempt.insight) if attempt.insight else {}
+        told.pop("align", None)
+        return _kept(start=start + attempt.start, size=attempt.source, by=self._number(attempt.proposer),
+                     lines="\n".join(attempt.lines), why=self._number(attempt.reason), **told)  # fmt: skip
 
 
 def _text(instruction: Instruction) -> str:

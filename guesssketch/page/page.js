@@ -89,7 +89,17 @@ function mark() {
 
 // --- where we are: "#", "#function" or "#function.block" ---
 
+let shown = null;  // the place that is drawn
+
+/** Go there at once: the next key may come before the browser tells of the change. */
+function visit(place) {
+  location.hash = place;
+  go();
+}
+
 function go() {
+  if (location.hash === shown) return;
+  shown = location.hash;
   const [, fn, block] = /^#(\d+)(?:\.(\d+))?$/.exec(location.hash) || [];
   const next = functions[fn];
   document.body.classList.remove('choosing');
@@ -124,14 +134,14 @@ function move(by) {
   const at = view.blocks.findIndex((b) => b.number >= view.block);
   const isHere = document.activeElement?.dataset.block !== undefined;
   const next = view.blocks[isHere ? at + by : Math.max(at, 0)];
-  if (next) location.hash = href(view.fn, next);
+  if (next) visit(href(view.fn, next));
 }
 
 function moveFunction(by) {
   const at = found.findIndex((f) => f.fn === view.fn);
   const next = found[at < 0 ? 0 : at + by];
   if (!next) return;
-  location.hash = href(next.fn);
+  visit(href(next.fn));
   reveal(list, ROW, found.indexOf(next));
 }
 
@@ -187,7 +197,7 @@ const KEYS = {
   ']': ['next instruction: show its alignment', () => stepHere(1)],
   '[': ['previous instruction', () => stepHere(-1)],
   '/': ['search', () => $('search').select()],
-  o: ['overview', () => { location.hash = ''; }],
+  o: ['overview', () => visit('')],
   c: ['clear the filters', clearFilters],
   t: ['light or dark', turnTheme],
   '?': ['these keys', () => $('help').showModal()],

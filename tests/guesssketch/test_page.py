@@ -118,7 +118,7 @@ def test_a_cut_answer_says_of_which_instructions_an_attempt_was(make_object: Mak
 
 def test_answers_with_all_that_is_known_come_back_from_the_cache() -> None:
     piece = Piece(("add w8, w0, #1", "nop"), "sketch", "proved", "", ("a",), (), 2, 2, 0.1, INSIGHT)
-    whole = Answer((piece,), (), (Attempt(0, 2, "lm", ("nop",), "refuted: rax"),))
+    whole = Answer((piece,), (), (Attempt(0, 2, "lm", ("nop",), "refuted: rax", INSIGHT),))
     assert Answer.from_json(whole.to_json()) == whole
 
 
