@@ -36,7 +36,7 @@ def tests(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         for function in found["functions"]:
-            _ = function["name"], function["verdict"], function["runs"], sum(function["blocks"])
+            _ = [function[name] for name in ("name", "verdict", "why", "runs")], sum(function["blocks"])
             _ = [u["block"] for u in function["uncovered"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{path}: not a report of `guesssketch test --json`: {error}") from error

@@ -32,7 +32,7 @@ function drawnPiece(block, piece, start) {
   const source = lines(block.source).slice(start, start + piece.size);
   const node = h('div', { class: 'piece' },
     h('ol', { class: 'code source', 'aria-label': 'x86-64' }, source.map((line, n) => h('li', { 'data-n': n },
-      h('span', { class: 'offset' }, `+${(block.offsets[start + n] ?? 0).toString(16)}`), codeLine(line)))),
+      h('span', { class: 'offset' }, block.offsets[start + n]?.toString(16)), codeLine(line)))),
     s('svg', { class: 'lines', 'aria-hidden': 'true' }),
     h('ol', { class: 'code target', 'aria-label': data.target }, lines(piece.lines).map((line, n) => h('li',
       { 'data-n': n, class: /^\d+:$/.test(line) ? 'label' : null }, codeLine(line, marksOf(piece, n))))));
@@ -78,7 +78,7 @@ function drawnBlock(block) {
     body,
     h('div', { class: 'piece rest' },
       h('ol', { class: 'code source' }, rest.map((line, n) => h('li', {},
-        h('span', { class: 'offset' }, `+${(block.offsets[start + n] ?? 0).toString(16)}`), codeLine(line)))),
+        h('span', { class: 'offset' }, block.offsets[start + n]?.toString(16)), codeLine(line)))),
       s('svg', { class: 'lines', 'aria-hidden': 'true' }),
       h('p', { class: 'end' }, `→ ${block.end} `, rest.length > 0 && h('small', {}, 'by stitching'))),
     drawnTries(block),

@@ -8,7 +8,7 @@
 A block:
 
     name       its offset, as listings write it          missed     no run of ``guesssketch test`` came here
-    source     instructions, one a line                  offsets    of each, from the block's start
+    source     instructions, one a line                  offsets    of each, in its section
     symbols    {placeholder: what it stands for}         end        how it ends, as text
     next       [[block, kind]]: where control may go; kind is ``fall``, ``jump``, ``taken``, ``call`` (behind one) or ``case``
     pieces     what was accepted, in order: size (source instructions), lines, verdict (0 proved, 1 tested), by, why, assumes,
@@ -68,7 +68,7 @@ class _Gatherer:
         tests = self.tested.get(function.name)
         missed = {u["block"] for u in tests["uncovered"]} if tests else set()
         blocks = [self._block(file, BlockId(number, index, o), block, places, missed) for o, block in function.blocks.items()]
-        told = _kept(tests={"verdict": tests["verdict"], "runs": tests["runs"], "blocks": tests["blocks"]} if tests else None)
+        told = _kept(tests={name: tests[name] for name in ("verdict", "why", "runs", "blocks")} if tests else None)
         return {"name": function.name, "object": number, "blocks": blocks, **told}
 
     def _block(self, file: ObjectFile, at: BlockId, block: Block, places: Mapping[int, int], missed: set[str]) -> Json:
@@ -77,7 +77,7 @@ class _Gatherer:
         return _kept(
             name=name,
             source="\n".join(map(_text, block.instructions)),
-            offsets=[i.offset for i in block.instructions],
+            offsets=[block.home[1] + i.offset for i in block.instructions],
             symbols={symbol: place_text(file, place) for symbol, place in block.places.items()},
             end=terminator_text(file, block.terminator),
             next=[[places[offset], kind] for offset, kind in _ways(block)],

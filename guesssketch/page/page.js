@@ -54,7 +54,7 @@ function draw() {
     h('header', { class: 'title' },
       h('h1', {}, h('code', {}, fn.name)),
       h('p', { class: 'lead' }, `${baseName(data.objects[fn.object])} · ${plural(fn.blocks.length, 'block')} · ${count(source)} instructions became ${count(target)}`,
-        fn.tests && ` · ${fn.tests.verdict} on ${plural(fn.tests.runs, 'run')}, ${fn.tests.blocks[0]} of ${fn.tests.blocks[1]} blocks run`),
+        fn.tests && ` · tests: ${fn.tests.verdict}${fn.tests.why && ` (${fn.tests.why})`}, ${plural(fn.tests.runs, 'run')}, ${fn.tests.blocks[0]} of ${fn.tests.blocks[1]} blocks run`),
       verdictBar(fn.blocks)),
     h('div', { class: 'both' },
       h('details', { class: 'graph', open: !matchMedia('(max-width: 60rem)').matches }, h('summary', {}, 'Control flow'),

@@ -69,7 +69,7 @@ def test_what_the_page_is_told(make_object: MakeObject) -> None:
     assert (f["name"], g["name"]) == ("f", "g") and first["source"].split("\n")[0] == "cmp edi, 3"
     assert [b["next"] for b in (first, call, load)] == [[[3, "taken"], [1, "fall"]], [[2, "call"]], [[3, "fall"]]]
     assert "next" not in last and last["end"] == "return" and "pieces" not in last
-    assert call["end"] == "call outside, then 0xa" and first["offsets"] == [0, 3]
+    assert call["end"] == "call outside, then 0xa" and first["offsets"] == [0, 3] and load["offsets"] == [10]
     (piece,) = load["pieces"]
     assert (piece["size"], piece["verdict"], data["texts"][piece["by"]]) == (1, 0, "lowering") and "ldr" in piece["lines"]
     assert load["source"] == "mov eax, dword ptr [rip]  S0" and load["symbols"] == {"S0": "value"}

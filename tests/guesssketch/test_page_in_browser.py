@@ -112,6 +112,22 @@ def test_the_overview_has_the_totals(opened: Any) -> None:
     assert window.page.inner_text("h1").startswith("function_") and window.count(".block.here") == 1
 
 
+def test_a_report_of_no_functions_is_a_page_too(opened: Any) -> None:
+    assert "0 functions, 0 blocks" in opened(made(0, 0)).page.inner_text(".lead")
+
+
+def test_what_ran_is_told_where_tests_are(opened: Any) -> None:
+    data = made(2, 5)
+    data["functions"][1] |= {"tests": {"verdict": "different", "why": "", "runs": 7, "blocks": [3, 5]}}
+    data["functions"][1]["blocks"][4]["missed"] = True
+    window = opened(data)
+    assert "1 different; 60.0% of blocks run" in " ".join(window.page.locator("caption").all_inner_texts())
+    window.page.keyboard.press("5")
+    assert window.page.inner_text("#found") == "1 block in 1 function"
+    window.go("1")
+    assert "tests: different, 7 runs, 3 of 5 blocks run" in window.page.inner_text(".lead") and window.count(".node.missed") == 1
+
+
 def test_a_function_is_drawn_with_all_that_is_known(opened: Any) -> None:
     window = opened(made(2, 40))
     page = window.go("1.2")
