@@ -39,6 +39,9 @@ def main() -> None:
               help="Output file for one input, directory for several.")  # fmt: skip
 @click.option("--emit", "kind", type=click.Choice(("obj", "asm")), default="obj", show_default=True, help="What to write.")
 @click.option("--report", type=click.Path(path_type=Path), help="Write a JSON report of every block.")
+@click.option("--html", type=click.Path(path_type=Path), help="Write a page to read it all in a browser.")
+@click.option("--tests", type=click.Path(path_type=Path, exists=True, dir_okay=False),
+              help="JSON report of `guesssketch test`, for the page to show what was tested.")  # fmt: skip
 @click.option("--require", type=click.Choice(("proved", "tested")), default="tested", show_default=True,
               help="Weakest verdict to let through.")  # fmt: skip
 @click.option("--proposers", default="lowering", show_default=True, help="Who is asked, in order, separated by commas.")
@@ -51,8 +54,8 @@ def main() -> None:
 @click.option("-j", "--jobs", type=click.IntRange(min=1), help="Worker processes.  [default: one a core]")
 @click.option("--cache", type=click.Path(path_type=Path), help="Directory of proved translations.")
 @click.option("--no-cache", is_flag=True, help="Neither read nor write proved translations.")
-def translate(files: Sequence[Path], target: str, output: Path, kind: Any, report: Path | None,
-              require: Any, proposers: str, model: str | None, prompt: Path | None, prototypes: Sequence[Path],
+def translate(files: Sequence[Path], target: str, output: Path, kind: Any, report: Path | None, html: Path | None,
+              tests: Path | None, require: Any, proposers: str, model: str | None, prompt: Path | None, prototypes: Sequence[Path],
               assume: Sequence[str], memory_order: Any, jobs: int | None, cache: Path | None, no_cache: bool) -> None:  # fmt: skip
     """Translate x86-64 objects and archives together; they call each other directly."""
     from rich.console import Console
@@ -60,8 +63,10 @@ def translate(files: Sequence[Path], target: str, output: Path, kind: Any, repor
     from guesssketch import outputs
 
     outputs.plan(files, output, kind)  # what cannot be written is better known before the work
-    if report:
-        outputs.check_file(report, files)
+    for path in filter(None, (report, html)):
+        outputs.check_file(path, files)
+    if tests and not html:
+        raise click.UsageError("--tests is for the page: give --html too")
 
     from guesssketch import pipeline
     from guesssketch.cache import default_directory
@@ -69,7 +74,7 @@ def translate(files: Sequence[Path], target: str, output: Path, kind: Any, repor
 
     settings: dict[str, Any] = {"target": target, "require": require, "prototypes": tuple(prototypes),
                                 "model": model, "prompt": prompt, "assume": tuple(assume),
-                                "memory_order": memory_order}  # fmt: skip
+                                "memory_order": memory_order, "align": html is not None}  # fmt: skip
     settings["proposers"] = tuple(name.strip() for name in proposers.split(","))
     settings["cache"] = None if no_cache else cache or default_directory()
     if jobs:
@@ -79,6 +84,10 @@ def translate(files: Sequence[Path], target: str, output: Path, kind: Any, repor
     contents = result.files(output, kind)
     if report:
         contents.append((report, result.report.to_json().encode()))
+    if html:
+        from guesssketch import page
+
+        contents.append((html, page.rendered(page.gathered(result, page.tests(tests) if tests else None)).encode()))
     written = outputs.write(contents)
     result.report.print(Console(width=None if sys.stdout.isatty() else 120))
     click.echo(f"wrote {', '.join(map(str, written[:5]))}{f' and {len(written) - 5} more' if len(written) > 5 else ''}")
