@@ -15,6 +15,8 @@ help:
 	@echo 'make demo    translate a shipped x86-64 object to both targets, link it, run it, compare what it prints'
 	@echo 'make test    lint and all tests (JOBS=$(JOBS) at a time)'
 	@echo 'make lint    ruff and mypy'
+	@echo 'make hooks   have git run them before each commit'
+	@echo 'make docs    write docs/commands.md anew'
 	@echo 'make clean   remove what these made, the virtual environment included'
 
 test: lint $(VENV)/.cross
@@ -23,6 +25,13 @@ test: lint $(VENV)/.cross
 lint: $(VENV)/.installed
 	$(PY) -m ruff check .
 	$(PY) -m mypy
+
+hooks: $(VENV)/.installed
+	$(PY) -m pip install --quiet pre-commit
+	$(PY) -m pre_commit install
+
+docs: $(VENV)/.installed
+	$(PY) docs/commands.py
 
 # Without the cross compilers (no right to install them) the demo links by ziglang, and says what it could not run.
 demo: $(VENV)/.installed
@@ -52,4 +61,4 @@ $(VENV)/.cross: $(VENV)/.made
 clean:
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache *.egg-info
 
-.PHONY: help test lint demo clean
+.PHONY: help test lint hooks docs demo clean
