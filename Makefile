@@ -27,7 +27,6 @@ lint: $(VENV)/.installed
 	$(PY) -m mypy
 
 hooks: $(VENV)/.installed
-	$(PY) -m pip install --quiet pre-commit
 	$(PY) -m pre_commit install
 
 docs: $(VENV)/.installed

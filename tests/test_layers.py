@@ -39,9 +39,12 @@ def test_imports_point_one_way(package: str) -> None:
     assert not wrong
 
 
+SCRIPTS = ("tests", "benchmarks", "datasets", "examples", "docs")  # they import neighbours by their bare names
+
+
 def distributions(folder: str) -> dict[str, str]:
     """Third-party distributions that code under ``folder`` imports, each with a place."""
-    own = {"isa", "solver", "guesssketch", "tests", "docs"} | {path.stem for path in (ROOT / folder).rglob("*.py")}
+    own = {*FORBIDDEN, *SCRIPTS, *(path.stem for folder in SCRIPTS for path in (ROOT / folder).rglob("*.py"))}
     owners = packages_distributions()
     found = {}
     for path in sorted((ROOT / folder).rglob("*.py")):
@@ -62,7 +65,7 @@ def test_what_is_imported_is_required_and_what_is_required_is_imported() -> None
     used.pop("pytest")  # imported by the plugin, which only pytest loads
     assert {name: place for name, place in used.items() if name not in required} == {}
     assert required - set(used) == {"z3-solver"}  # whose C library solver/libz3.py opens without importing it
-    for folder in ("tests", "benchmarks", "datasets", "examples"):
+    for folder in SCRIPTS:
         missing = {name: place for name, place in distributions(folder).items() if name not in required | tools}
         assert missing == {}
 
