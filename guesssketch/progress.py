@@ -16,14 +16,22 @@ def quiet(stage: str, done: int, total: int) -> None:
     """Progress that nobody asked for."""
 
 
-class _Rate(progress.ProgressColumn):
-    """Items a second, or seconds an item where that is more than one."""
+class _Figures(progress.ProgressColumn):
+    """Items done, items a second (or seconds an item, where that is more than one), time taken and time left, as far as known."""
 
     def render(self, task: progress.Task) -> Text:
-        speed = task.finished_speed or task.speed
-        if not speed:
-            return Text("")
-        return Text(f"{speed:.0f}/s" if speed >= 10 else f"{speed:.1f}/s" if speed >= 1 else f"{1 / speed:.1f} s each")
+        parts = [_time(task.elapsed or 0)]
+        if task.total:
+            speed = task.finished_speed or task.speed or 0
+            rate = f"{speed:.{1 if speed < 10 else 0}f}/s" if speed >= 1 else f"{1 / speed:.1f} s each" if speed else ""
+            parts = [f"{task.completed:.0f}/{task.total:.0f}", rate, *parts]
+            parts += [] if task.time_remaining is None else [f"{_time(task.time_remaining)} left"]
+        return Text("  ".join(filter(None, parts)))
+
+
+def _time(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d}"
 
 
 class Progress:
@@ -31,8 +39,7 @@ class Progress:
 
     def __init__(self, console: Console | None = None) -> None:
         console = console or Console(stderr=True)
-        columns = (progress.TextColumn("{task.description}"), progress.BarColumn(), progress.MofNCompleteColumn(), _Rate(),
-                   progress.TimeElapsedColumn(), progress.TextColumn("left"), progress.TimeRemainingColumn())  # fmt: skip
+        columns = progress.TextColumn("{task.description}"), progress.BarColumn(), _Figures()
         # Lines that a command prints meanwhile go above the bar, unless they go into a file.
         self._bar = progress.Progress(*columns, console=console, transient=True, disable=not console.is_terminal,
                                       redirect_stdout=sys.stdout.isatty(), speed_estimate_period=120)  # fmt: skip
