@@ -1,0 +1,135 @@
+"""Where to doubt a guess: what the model was unsure of, and what a counterexample points at.
+
+A counterexample says which results are wrong; lines that these do not depend on are little doubted. Run step by step, a line
+that computes a value which the source never has is doubted more than one whose values all occur there.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Sequence, Set
+from dataclasses import dataclass
+from typing import Final
+
+from guesssketch.assembler import Assembled
+from guesssketch.judge import LIFTS
+from guesssketch.problem import Problem
+from isa import terms as t
+from isa.machine import Instruction
+from isa.statemap import FLAGS, MAPS
+from solver.arena import Arena, Trace
+from solver.counterexample import Difference
+
+APART: Final = 0.05  # doubt of a line that no wrong result depends on
+KNOWN: Final = 0.3  # factor for a line whose values occur in the source
+_LOW: Final = (1 << 32) - 1
+_MEMORY: Final = "memory"
+BRANCH: Final = "branch taken"
+
+
+@dataclass(frozen=True)
+class Doubts:
+    """lines: how much each line of code is doubted, 0 to 1. missing: source instructions of which the code shows nothing, the likeliest
+    first, each with the number of code lines that come before what should do it. unset: target cells that the code reads and nobody
+    has set."""
+
+    lines: tuple[float, ...]
+    missing: tuple[tuple[int, int], ...] = ()
+    unset: tuple[str, ...] = ()
+
+
+def doubts(problem: Problem, code: Assembled, arena: Arena, differences: Sequence[Difference],
+           unsure: Sequence[float] = ()) -> Doubts:  # fmt: skip
+    """unsure: for each line of the code, 1 less the least probability of its tokens; none if nobody told."""
+    touched = [_touched(problem.target, i) for i in code.instructions]
+    reached = _slice(touched, *arena.homes(differences))
+    trace = arena.trace(code)
+    known = _occurring(trace) if trace else [False] * len(reached)
+    found = [(1.0 if r else APART) * (KNOWN if k else 1.0) for r, k in zip(reached, known, strict=True)]
+    if len(unsure) == len(found):
+        found = [d * (0.1 + u) / 1.1 for d, u in zip(found, unsure, strict=True)]
+    missing = _missing(trace, {d.what for d in differences}) if trace else ()
+    return Doubts(tuple(found), missing, tuple(_unset(problem, touched)))
+
+
+def _unset(problem: Problem, touched: Sequence[_Touched]) -> Iterator[str]:
+    """Cells that are read before they are written, and hold nothing of the source's where the block begins."""
+    homes = MAPS[problem.target].homes
+    known = {homes[name] for name, _ in problem.live_in} | {homes["rsp"]}
+    for one in touched:
+        yield from (cell for cell in sorted(one.read - known) if cell != _MEMORY)
+        known |= one.written | one.read
+
+
+def _slice(touched: Sequence[_Touched], cells: Set[str], memory: bool, way_out: bool) -> list[bool]:
+    """For each instruction whether a wrong result may depend on it (all, if none is known)."""
+    wanted = {*cells, *([_MEMORY] if memory else [])}
+    if not wanted and not way_out:
+        return [True] * len(touched)
+    found = []
+    for one in reversed(touched):
+        hit = bool(one.written & wanted) or (one.branches and way_out)
+        if one.branches:
+            wanted |= one.read  # whether what follows is done
+        elif hit:
+            wanted = (wanted - (one.written - {_MEMORY})) | one.read
+        found.append(hit)
+    return found[::-1]
+
+
+@dataclass(frozen=True)
+class _Touched:
+    """Cells (and ``memory``) that an instruction writes and reads; whether it is a branch."""
+
+    written: frozenset[str]
+    read: frozenset[str]
+    branches: bool
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def _touched_by(target: str, code: bytes, text: str) -> _Touched:
+    try:
+        effect = LIFTS[target]((Instruction(0, code, text),), len(code))
+    except (ValueError, KeyError):
+        return _Touched(frozenset(), frozenset(), True)
+    cells = {name: term for name, term in effect.cells.items() if term is not t.var(name, term.width)}
+    read = t.variables(*cells.values(), effect.memory, *(a.address for a in (*effect.loads, *effect.stores)),
+                       *([effect.condition] if effect.condition is not None else []))  # fmt: skip
+    return _Touched(frozenset([*cells, *([_MEMORY] if effect.stores else [])]),
+                    frozenset([*read, *([_MEMORY] if effect.loads else [])]),
+                    effect.condition is not None or bool(effect.opaque))  # fmt: skip
+
+
+def _touched(target: str, instruction: Instruction) -> _Touched:
+    return _touched_by(target, instruction.code, instruction.text)
+
+
+def _occurring(trace: Trace) -> list[bool]:
+    """For each instruction of the code whether all that it computes occurs in the source, at least in the low half."""
+    known = {_low(value) for step in trace.source for value in step.values()}
+    return [bool(step) and all(_low(v) in known for v in step.values()) for step in trace.code]
+
+
+def _missing(trace: Trace, wrong: Set[str]) -> tuple[tuple[int, int], ...]:
+    """By values that the code never has; then those that last change a cell that is wrong in the end."""
+    places: dict[int, int] = {}
+    for number, step in enumerate(trace.code):
+        for value in step.values():
+            places.setdefault(_low(value), number)
+    found, last, at = {}, {}, 0
+    for number, step in enumerate(trace.source):
+        known = {cell: places.get(_low(value)) for cell, value in step.items()}
+        at = max([at, *(place + 1 for place in known.values() if place is not None)])
+        if any(place is None and step[cell] > 1 for cell, place in known.items() if cell not in FLAGS):
+            found[number] = at
+        for cell in (*step, *([BRANCH] if number + 1 == len(trace.source) else [])):
+            if cell in wrong:
+                last[cell] = number, len(trace.code) if cell == BRANCH else at
+    for number, place in last.values():
+        found.setdefault(number, place)
+    return tuple(found.items())
+
+
+def _low(value: int) -> int:
+    """What is compared of a value: 32 bits, as the rest may be dead; of a store its whole address."""
+    return value if value >> 64 else value & _LOW

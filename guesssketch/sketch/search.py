@@ -1,0 +1,141 @@
+"""Sketches solved: fillings in order of cost, run on states by the thousand, and what survives proved on its machine code.
+
+Bounded by counts, never by a clock, so that the same sketch gets the same answer.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final
+
+from guesssketch.assembler import Assembled, AssemblyError, assemble
+from guesssketch.judge import verify
+from guesssketch.problem import Problem
+from guesssketch.sketch.choices import Choices
+from guesssketch.sketch.holes import Hole, Sketch
+from solver.arena import Arena
+from solver.link import Unlinkable
+from solver.verdict import Proved, Refuted
+
+BATCHES: Final = (32, 128, 480)  # candidates assembled together: few at first
+RLIMIT: Final = 2_000_000  # for each query to Z3 about a survivor
+
+
+@dataclass
+class Budget:
+    """What may still be spent: candidates run, and survivors given to Z3."""
+
+    candidates: int = 6000
+    proofs: int = 24
+
+    @property
+    def is_spent(self) -> bool:
+        return self.candidates <= 0 or self.proofs <= 0
+
+
+@dataclass(frozen=True)
+class Near:
+    """A candidate that is wrong, but in less than what it was made from. wrong: names of the results that differ."""
+
+    lines: tuple[str, ...]
+    wrong: frozenset[str]
+
+
+class Search:
+    """Candidates for one problem, tried in turn. ``near``: those that come nearer than ``bar``."""
+
+    def __init__(self, problem: Problem, arena: Arena, budget: Budget, bar: frozenset[str] = frozenset()) -> None:
+        self.problem, self.arena, self.budget = problem, arena, budget
+        self.bar = bar
+        self.near: dict[tuple[str, ...], Near] = {}
+        self._seen: set[tuple[str, ...]] = set()
+
+    def first(self, candidates: Iterable[tuple[str, ...]]) -> tuple[str, ...] | None:
+        """The first candidate that is proved, within the budget."""
+        source = self._new(candidates)
+        sizes = iter(BATCHES)
+        size = next(sizes)
+        while not self.budget.is_spent:
+            batch = list(islice(source, min(size, self.budget.candidates)))
+            size = next(sizes, size)
+            if not batch:
+                return None
+            self.budget.candidates -= len(batch)
+            for lines, code in zip(batch, assemble(self.problem.target, batch), strict=True):
+                if isinstance(code, Assembled) and self._survives(lines, code) and self._proved(code):
+                    return lines
+                if self.budget.is_spent:
+                    return None
+        return None
+
+    def _new(self, candidates: Iterable[tuple[str, ...]]) -> Iterator[tuple[str, ...]]:
+        for lines in candidates:
+            if lines not in self._seen:
+                self._seen.add(lines)
+                yield lines
+
+    def _survives(self, lines: tuple[str, ...], code: Assembled) -> bool:
+        try:
+            found = self.arena.differences(code)
+        except Unlinkable:
+            return False
+        if not found:
+            return True
+        wrong = frozenset(d.what for d in found)
+        if self.bar and wrong < self.bar:
+            self.near[lines] = Near(lines, wrong)
+        return False
+
+    def _proved(self, code: Assembled) -> bool:
+        self.budget.proofs -= 1
+        verdict = verify(self.problem, code, explain=True, rlimit=RLIMIT)
+        if isinstance(verdict, Refuted):
+            self.arena.add(verdict.counterexample)
+        return isinstance(verdict, Proved)
+
+
+def fillings(sketch: Sketch, choices: Choices) -> Iterator[tuple[str, ...]]:
+    """Every way to fill the holes, by the sum of the ranks of what fills them."""
+    options = [choices.of(hole, line, around) for hole, line, around in _places(sketch)]
+    if not options:
+        yield sketch.filled(())
+        return
+    if not all(options):
+        return
+    heap: list[tuple[int, tuple[int, ...]]] = [(0, (0,) * len(options))]
+    seen = {heap[0][1]}
+    while heap:
+        cost, ranks = heapq.heappop(heap)
+        yield sketch.filled([option[rank] for option, rank in zip(options, ranks, strict=True)])
+        for n, rank in enumerate(ranks):
+            following = (*ranks[:n], rank + 1, *ranks[n + 1 :])
+            if rank + 1 < len(options[n]) and following not in seen:
+                seen.add(following)
+                heapq.heappush(heap, (cost + 1, following))
+
+
+def _places(sketch: Sketch) -> Iterator[tuple[Hole, str, tuple[str, ...]]]:
+    """Holes, each with its line and the lines around, as guessed."""
+    texts = ["".join(part if isinstance(part, str) else part.guess for part in line) for line in sketch.lines]
+    for n, line in enumerate(sketch.lines):
+        around = (*texts[max(0, n - 1) : n], *texts[n + 1 : n + 2])
+        yield from ((part, texts[n], around) for part in line if isinstance(part, Hole))
+
+
+def solve(sketch: Sketch, budget: Budget | None = None) -> tuple[str, ...] | None:
+    """Target lines that fill ``sketch`` and are proved equal to its problem's source; None if none were found within ``budget``."""
+    budget = budget or Budget()
+    try:
+        arena = Arena(sketch.problem)
+    except Unlinkable:
+        return None
+    plain = ["".join(part for part in line if isinstance(part, str)) for line in sketch.lines]
+    return Search(sketch.problem, arena, budget).first(fillings(sketch, Choices(sketch.problem, plain)))
+
+
+def assembled(problem: Problem, lines: Sequence[str]) -> Assembled | None:
+    (code,) = assemble(problem.target, [lines])
+    return None if isinstance(code, AssemblyError) else code
