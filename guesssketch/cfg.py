@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from guesssketch import threadlocal
-from guesssketch.codemap import Body, CodeMap, Region, Spot
+from guesssketch.codemap import CodeMap
 from guesssketch.decode import RELOCATION_NAMES, RELOCATIONS, Decoded, disassembler, is_padding, refusal, unmodelled
 from guesssketch.errors import Untranslatable
 from guesssketch.jumptables import Tables
@@ -34,6 +34,7 @@ from guesssketch.program import (
     Trap,
     successors,
 )
+from guesssketch.regions import Body, Region, Spot
 from guesssketch.slicing import Slicer
 from isa.machine import Instruction, Relocation, RelocKind
 
@@ -120,9 +121,7 @@ class _Builder:
     def check_entries(self, graphs: list[_Graph]) -> None:
         for section, offset in self._tables.unclaimed(table for graph in graphs for table in graph.tables):
             where = f"{self.code.file.name}: {self.code.file.sections[section].name}+{offset:#x}"
-            self.code.problems.append(
-                f"{where}: the relative address of code, outside any jump table that is referred to"
-            )
+            self.code.problems.append(f"{where}: the relative address of code, outside any jump table that is referred to")
 
     def _cut(self, graph: _Graph, region: Region, jumps: list[int]) -> None:
         """Cut ``region`` into blocks; the offsets of those that end in an indirect jump are added to ``jumps``."""
@@ -141,9 +140,7 @@ class _Builder:
                 jumps.append(number)
             current = []
 
-    def _terminator(
-        self, graph: _Graph, region: Region, number: int, ins: Decoded, follows: Decoded | None
-    ) -> Terminator:
+    def _terminator(self, graph: _Graph, region: Region, number: int, ins: Decoded, follows: Decoded | None) -> Terminator:
         body = graph.body
         if ins.flow == "return":
             return Return()
@@ -254,9 +251,7 @@ class _Builder:
             blocks[number] = self._block(number, graph.blocks[number])
         tables = tuple(table for table in graph.tables if reached.issuperset(table.targets))
         parts = tuple((part.section, part.offset, part.end - part.offset) for part in graph.body.parts)
-        return Function(
-            graph.body.name, main.section, main.offset, main.end - main.offset, main.names, blocks, tables, parts
-        )
+        return Function(graph.body.name, main.section, main.offset, main.end - main.offset, main.names, blocks, tables, parts)
 
     def _block(self, number: int, draft: _Draft) -> Block:
         data = self.code.file.sections[draft.section].data
@@ -276,9 +271,7 @@ class _Builder:
             built.append(instruction)
         return Block(number, tuple(built), draft.terminator, {name: place for (place, _), name in names.items()})
 
-    def _relocated(
-        self, section: int, ins: Decoded, instruction: Instruction, names: dict[tuple[Place, str], str]
-    ) -> Instruction:
+    def _relocated(self, section: int, ins: Decoded, instruction: Instruction, names: dict[tuple[Place, str], str]) -> Instruction:
         """``instruction`` with its relocations; ``names``: a placeholder for each (place, way to form its address)."""
         found: list[Relocation] = []
 
@@ -295,11 +288,7 @@ class _Builder:
             place = self.code.operand(ins, relocation)
             if relocation.offset + width > ins.end:
                 self.code.complain((section, ins.offset), "a relocation reaches past the instruction")
-            elif (
-                kind in ("pc", "got", "gottpoff")
-                and "rip" not in ins.operands
-                and ins.flow not in ("jump", "branch", "call")
-            ):
+            elif kind in ("pc", "got", "gottpoff") and "rip" not in ins.operands and ins.flow not in ("jump", "branch", "call"):
                 self.code.complain((section, ins.offset), "a pc-relative relocation in an operand that is not")
             elif kind == "got" and place.addend:
                 self.code.complain((section, ins.offset), "an address inside the global offset table")
@@ -310,9 +299,7 @@ class _Builder:
             target, field_at = displacement
             add(field_at, "pc", self.code.place_of((section, target)))
             code = instruction.code[:field_at] + bytes(4) + instruction.code[field_at + 4 :]
-            text = next(
-                " ".join(part for part in row[2:] if part) for row in disassembler().disasm_lite(code, ins.offset)
-            )
+            text = next(" ".join(part for part in row[2:] if part) for row in disassembler().disasm_lite(code, ins.offset))
             instruction = replace(instruction, code=code, text=text)
         return replace(instruction, relocations=tuple(found))
 
@@ -327,71 +314,3 @@ def _reachable(graph: _Graph) -> set[int]:
             reached.add(number)
             pending += successors(graph.blocks[number].terminator)
     return reached
-
-
-# -- text
-
-
-def show(file: ObjectFile, function: Function) -> str:
-    """The function as text: blocks, instructions with what their relocations mean, terminators."""
-    aliases = [file.symbols[index].name for index in function.names]
-    home = file.sections[function.section].name
-    lines = [
-        f"function {function.name}  {home}+{function.offset:#x}, {function.size} bytes, {len(function.blocks)} blocks"
-    ]
-    lines += [f"  also {name}" for name in aliases if name != function.name]
-    for section, offset, size in function.parts:
-        lines.append(f"  part {file.sections[section].name}+{offset:#x}, {size} bytes")
-    for table in function.tables:
-        kind = "relative" if table.relative else "absolute"
-        where = f"{file.sections[table.section].name}+{table.offset:#x}"
-        lines.append(f"  table {where}, {kind}: " + " ".join(block_name(target) for target in table.targets))
-    for block in function.blocks.values():
-        lines.append(f"{block_name(block.offset)}:")
-        for instruction in block.instructions:
-            places = [
-                f"{r.symbol} = {place_text(file, block.places[r.symbol])} ({r.kind})" for r in instruction.relocations
-            ]
-            line = f"  {instruction.offset:4x}  {instruction.code.hex():<22} {instruction.text}"
-            lines.append(f"{line:<70}  ; {', '.join(places)}" if places else line)
-        lines.append(f"        -> {terminator_text(file, block.terminator)}")
-    return "\n".join(lines) + "\n"
-
-
-def block_name(number: int) -> str:
-    """A block's name in listings: its offset, or ``section:offset`` in a cold part, or ``out.n`` if made up."""
-    if number >= MADE_UP:
-        return f"out.{number - MADE_UP}"
-    section, offset = number >> 32, number & 0xFFFFFFFF
-    return f"{section}:{offset:#x}" if section else f"{offset:#x}"
-
-
-def place_text(file: ObjectFile, place: Place) -> str:
-    name = file.symbols[place.symbol].name
-    return f"{name}{place.addend:+#x}" if place.addend else name
-
-
-def terminator_text(file: ObjectFile, terminator: Terminator) -> str:
-    def callee(place: Place | None) -> str:
-        return "*" if place is None else place_text(file, place)
-
-    match terminator:
-        case Fall(next=target):
-            return f"fall {block_name(target)}"
-        case Jump(target=target):
-            return f"jump {block_name(target)}"
-        case Branch(taken=taken, fall=fall):
-            return f"branch {block_name(taken)}, else {block_name(fall)}"
-        case Call(callee=place, next=after):
-            return f"call {callee(place)}, " + ("does not return" if after is None else f"then {block_name(after)}")
-        case TailCall(callee=place):
-            return f"tail call {callee(place)}"
-        case IndirectJump(targets=targets):
-            return "indirect jump " + " ".join(block_name(target) for target in targets)
-        case Return():
-            return "return"
-        case Trap():
-            return "trap"
-
-
-__all__ = ["block_name", "place_text", "recover", "show", "terminator_text"]

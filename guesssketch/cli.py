@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -65,6 +65,7 @@ def translate(files: Sequence[Path], target: str, output: Path, kind: Any, repor
 
     from guesssketch import pipeline
     from guesssketch.cache import default_directory
+    from guesssketch.progress import Progress
 
     settings: dict[str, Any] = {"target": target, "require": require, "prototypes": tuple(prototypes),
                                 "model": model, "prompt": prompt, "assume": tuple(assume),
@@ -73,7 +74,7 @@ def translate(files: Sequence[Path], target: str, output: Path, kind: Any, repor
     settings["cache"] = None if no_cache else cache or default_directory()
     if jobs:
         settings["jobs"] = jobs
-    with _Progress(Console(stderr=True)) as progress:
+    with Progress(Console(stderr=True)) as progress:
         result = pipeline.translate(files, pipeline.Options(**settings, progress=progress))
     contents = result.files(output, kind)
     if report:
@@ -81,29 +82,6 @@ def translate(files: Sequence[Path], target: str, output: Path, kind: Any, repor
     written = outputs.write(contents)
     result.report.print(Console(width=None if sys.stdout.isatty() else 120))
     click.echo(f"wrote {', '.join(map(str, written[:5]))}{f' and {len(written) - 5} more' if len(written) > 5 else ''}")
-
-
-class _Progress:
-    """A progress bar on a terminal, silence elsewhere."""
-
-    def __init__(self, console: Any) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        self._bar = Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-                             console=console, transient=True, disable=not console.is_terminal)  # fmt: skip
-        self._tasks: dict[str, Any] = {}
-
-    def __enter__(self) -> Callable[[str, int, int], None]:
-        self._bar.start()
-        return self._update
-
-    def __exit__(self, *exc: object) -> None:
-        self._bar.stop()
-
-    def _update(self, stage: str, done: int, total: int) -> None:
-        if stage not in self._tasks:
-            self._tasks[stage] = self._bar.add_task(stage, total=total)
-        self._bar.update(self._tasks[stage], completed=done, total=total)
 
 
 @main.command()
@@ -174,6 +152,7 @@ def test(file: Path | None, target: str | None, against: Path | None, functions:
 
     from guesssketch import outputs
     from guesssketch.cache import default_directory
+    from guesssketch.progress import Progress
     from guesssketch.testing import run
     from guesssketch.testing.explore import Limits
 
@@ -184,7 +163,7 @@ def test(file: Path | None, target: str | None, against: Path | None, functions:
             raise click.UsageError("--program, --translated and --runs FILE go together, without FILE")
         from guesssketch.testing import programs
 
-        with _Progress(Console(stderr=True)) as progress:
+        with Progress(Console(stderr=True)) as progress:
             report = programs.compare(program, translated, programs.load(Path(runs)), progress)
         _show(report, json_file, junit)
         sys.exit(1 if report.different() or report.coverage("instructions") < min_coverage else 0)
@@ -199,7 +178,7 @@ def test(file: Path | None, target: str | None, against: Path | None, functions:
     cache = cache or default_directory()
     limits = Limits(seconds, int(runs or Limits.runs), seed, guided, solver)
     kept = None if no_corpus else corpus or run.default_corpus(cache, file)
-    with _Progress(Console(stderr=True)) as progress:
+    with Progress(Console(stderr=True)) as progress:
         report = run.test(file, run.Options(target, against, functions, limits, jobs or os.cpu_count() or 1, kept, replay,
                                             tuple(prototypes), cache, progress))  # fmt: skip
     _show(report, json_file, junit)
@@ -285,8 +264,9 @@ def evaluate_blocks(pairs: Path, model: str | None, targets: Sequence[str], spli
     from guesssketch.cache import default_directory
     from guesssketch.evaluation import blocks, figures
     from guesssketch.guess.proposer import SHIPPED
+    from guesssketch.progress import Progress
 
-    with _Progress(Console(stderr=True)) as progress:
+    with Progress(Console(stderr=True)) as progress:
         settings = blocks.Settings(pairs, tuple(targets) or TARGETS, split, limit, samples, search, jobs, bool(against),
                                    default_directory(), progress)  # fmt: skip
         report = blocks.run(model or SHIPPED, settings, calibrate)

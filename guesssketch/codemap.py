@@ -1,62 +1,19 @@
-"""What lies where in one object's code: instructions, the regions of its functions, and who refers to what.
-
-A *region* is the code of one function symbol. gcc splits a function ``f`` into two (``f`` and ``f.cold``), which jump
-into each other's middle with any register live: such a cold region becomes part of the *body* of ``f``.
-"""
+"""What lies where in one object's code: instructions, the regions of its functions, and who refers to what."""
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_right
 from collections import defaultdict
-from dataclasses import dataclass, field
 from typing import Final
 
 from guesssketch import exceptions
 from guesssketch.decode import ABSOLUTE, PC_RELATIVE, RELOCATIONS, Decoded, disassembler, is_padding, sweep
 from guesssketch.program import ElfSymbol, ObjectFile, Place, RawRelocation
+from guesssketch.regions import Body, Region, Spot, find_bodies
 
-Spot = tuple[int, int]  # section, offset in it
-
-_COLD: Final = re.compile(r"(.+)\.cold(\.\d+)?$")
 UNWIND: Final = (".eh_frame", ".sframe")  # allocated, speak of code, but are made anew for the target
 _NUMBER: Final = re.compile(r"-?(0x)?[0-9a-f]+$")
-
-
-@dataclass
-class Region:
-    """Code of the symbols ``names`` that start at ``offset``, up to ``end`` (exclusive)."""
-
-    section: int
-    offset: int
-    end: int
-    names: tuple[int, ...]
-    data_uses: list[Spot] = field(default_factory=list)  # data that its instructions refer to
-    loose_uses: list[Spot] = field(default_factory=list)  # those of them that no jump makes itself
-    code_uses: list[tuple[Decoded, Spot]] = field(default_factory=list)  # `lea`, `mov $label`: addresses of code
-    outgoing: list[Spot] = field(default_factory=list)  # direct jumps to other regions
-    labels: set[int] = field(default_factory=set)  # offsets in its middle whose address data or code takes
-
-
-@dataclass
-class Body:
-    """A function: its main region and cold parts."""
-
-    name: str
-    main: Region
-    parts: list[Region] = field(default_factory=list)
-
-    def number(self, spot: Spot) -> int:
-        """The block offset (``program.Block.offset``) of ``spot``."""
-        section, offset = spot
-        return offset if section == self.main.section else section << 32 | offset
-
-    def spot(self, number: int) -> Spot:
-        return number >> 32 or self.main.section, number & 0xFFFFFFFF
-
-    @property
-    def regions(self) -> list[Region]:
-        return [self.main, *self.parts]
 
 
 class CodeMap:
@@ -71,9 +28,7 @@ class CodeMap:
         self.leaders: dict[int, set[int]] = defaultdict(set)
         self.called: set[Spot] = set()
         self._starts: dict[int, list[int]] = {}
-        self._section_symbols = {
-            s.section: s.index for s in file.symbols if s.type == "section" and s.section is not None
-        }
+        self._section_symbols = {s.section: s.index for s in file.symbols if s.type == "section" and s.section is not None}
         for section in file.sections:
             if section.is_code and section.is_allocated and section.data:
                 regions = self._find_regions(section.index)
@@ -87,7 +42,7 @@ class CodeMap:
                 self._scan(region)
         self._scan_data()
         self._check_landing_pads()
-        self.bodies = self._find_bodies()
+        self.bodies = find_bodies(self.file, self.regions, self.called, self.region_at)
         self.owners = {(r.section, r.offset): body for body in self.bodies for r in body.regions}
 
     # -- addresses
@@ -181,9 +136,7 @@ class CodeMap:
             self._check_gap(section, covered, start)
             size = max(symbol.size for symbol in starts[start])
             covered = min(start + size, following) if size else following
-            names = sorted(
-                starts[start], key=lambda s: (s.type != "function", s.binding == "local", s.binding == "weak", s.index)
-            )
+            names = sorted(starts[start], key=lambda s: (s.type != "function", s.binding == "local", s.binding == "weak", s.index))
             regions.append(Region(section, start, covered, tuple(symbol.index for symbol in names)))
         self._check_gap(section, covered, len(data))
         return regions
@@ -192,9 +145,7 @@ class CodeMap:
         home = self.file.sections[section]
         if start < end and not is_padding(home.data[start:end]):
             where = f"{self.file.name}: {home.name}+{start:#x}"
-            self.problems.append(
-                f"{where}: inline data or unknown code: {end - start} bytes that belong to no function symbol"
-            )
+            self.problems.append(f"{where}: inline data or unknown code: {end - start} bytes that belong to no function symbol")
 
     def instructions(self, region: Region) -> list[Decoded]:
         code, index = self.code[region.section], self.index[region.section]
@@ -300,32 +251,3 @@ class CodeMap:
             return False
         target = self.destination(section, code[position + 1]) if code[position + 1].flow == "call" else None
         return isinstance(target, Place) and self.file.symbols[target.symbol].name == "__clang_call_terminate"
-
-    def _find_bodies(self) -> list[Body]:
-        everything = [region for regions in self.regions.values() for region in regions]
-        cold = {(r.section, r.offset): r for r in everything if self._is_cold(r)}
-        bodies = [Body(self.file.symbols[r.names[0]].name, r) for r in everything if (r.section, r.offset) not in cold]
-        mains = {(body.main.section, body.main.offset): body for body in bodies}
-        partners: dict[Spot, list[Spot]] = defaultdict(list)  # cold part -> regions it shares jumps with
-        for region in everything:
-            for spot in region.outgoing:
-                other = self.region_at(spot)
-                if other is not None:
-                    partners[other.section, other.offset].append((region.section, region.offset))
-                    partners[region.section, region.offset].append((other.section, other.offset))
-        for start, part in cold.items():
-            candidates = [mains[spot] for spot in dict.fromkeys(partners[start]) if spot in mains]
-            if not candidates:
-                stems = {match[1] for n in part.names if (match := _COLD.match(self.file.symbols[n].name))}
-                candidates = [body for body in bodies if body.name in stems]
-            if len(candidates) == 1:
-                candidates[0].parts.append(part)
-            else:
-                bodies.append(Body(self.file.symbols[part.names[0]].name, part))
-        bodies.sort(key=lambda body: (body.main.section, body.main.offset))
-        return bodies
-
-    def _is_cold(self, region: Region) -> bool:
-        symbols = [self.file.symbols[name] for name in region.names]
-        named = all(symbol.binding == "local" and _COLD.match(symbol.name) for symbol in symbols)
-        return named and (region.section, region.offset) not in self.called

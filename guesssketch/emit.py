@@ -13,13 +13,13 @@ from typing import Final
 from guesssketch import dwarf, runtime
 from guesssketch.assembler import zig
 from guesssketch.errors import ToolError, Untranslatable
-from guesssketch.frames import unwinding
 from guesssketch.names import Names, pointer
 from guesssketch.program import Block, Call, ElfSymbol, ObjectFile, Program, Section, TailCall
 from guesssketch.quoting import quoted
 from guesssketch.resolve import BlockId, FunctionId, Resolver
 from guesssketch.sections import DataText
 from guesssketch.stitch import ICALL, BlockText, Stitcher, stub
+from guesssketch.unwinding import call_frames
 from guesssketch.wall import Boundary
 from guesssketch.wall.calls import TARGETS
 from guesssketch.wall.riscv64 import SAVED_FLOATS, VARARGS
@@ -61,7 +61,7 @@ class _Object:
         self.file = inputs.objects[number]
         self.boundary, self.target, self.number = boundary, target, number
         self.names = Names(inputs, resolver, boundary, number)
-        self.stitcher = Stitcher(self.names, target, texts, unwinding(self.file))
+        self.stitcher = Stitcher(self.names, target, texts, call_frames(self.file))
         self.lines = _Lines(self.file)
         self.floats = _saved_floats(inputs, texts) if target == "riscv64" else ()
 

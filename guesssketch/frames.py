@@ -1,17 +1,12 @@
-"""How deep a function's own frame gets, so that the native stack pointer can be kept below it, and its call-frame rules."""
+"""How deep a function's own frame gets, so that the native stack pointer can be kept below it."""
 
 from __future__ import annotations
 
-import io
 import re
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from elftools.common.exceptions import DWARFError, ELFError
-from elftools.dwarf.callframe import FDE, CallFrameInfo
-from elftools.dwarf.structs import DWARFStructs
-
-from guesssketch.program import Call, Function, ObjectFile
+from guesssketch.program import Call, Function
 from isa.terms import mask, signed
 
 _IMMEDIATE: Final = re.compile(r"(sub|add) rsp, (-?0x[0-9a-f]+|-?\d+)$")
@@ -82,47 +77,3 @@ def frame(function: Function) -> Frame:
             pending.append(target)
     calls = any(isinstance(block.terminator, Call) for block in function.blocks.values())
     return Frame(deepest, frozenset(dynamic), calls)
-
-
-# --- call-frame rules -------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Rules:
-    """cfa: (DWARF number of the x86-64 register, offset). saved: x86-64 register number -> offset from the CFA."""
-
-    cfa: tuple[int, int]
-    saved: tuple[tuple[int, int], ...]
-
-
-def unwinding(file: ObjectFile) -> dict[tuple[int, int], list[tuple[int, Rules]]]:
-    """(section, offset) of a piece of code -> rows of (offset from there, rules), ascending. Rows given by DWARF expressions
-    are left out. Empty if the object has no ``.eh_frame`` that can be read."""
-    result: dict[tuple[int, int], list[tuple[int, Rules]]] = {}
-    for section in file.sections:
-        if section.name != ".eh_frame" or not section.data:
-            continue
-        fields = {r.offset: r for r in section.relocations}
-        structs = DWARFStructs(little_endian=True, dwarf_format=32, address_size=8)
-        try:
-            entries = CallFrameInfo(io.BytesIO(section.data), len(section.data), 0, structs, for_eh_frame=True).get_entries()
-            for entry in entries:
-                relocation = fields.get(entry.offset + 8) if isinstance(entry, FDE) else None
-                if relocation is None:
-                    continue
-                symbol = file.symbols[relocation.symbol]
-                if symbol.section is not None:
-                    start = entry.header["initial_location"]
-                    rows = [(row["pc"] - start, rules) for row in entry.get_decoded().table if (rules := _rules(row))]
-                    result[symbol.section, symbol.value + relocation.addend] = rows
-        except (DWARFError, ELFError, KeyError, AssertionError, ValueError):
-            continue  # unwinding information is a help, not a need
-    return result
-
-
-def _rules(row: dict[Any, Any]) -> Rules | None:
-    cfa = row["cfa"]
-    if cfa.expr is not None:
-        return None
-    saved = [(n, rule.arg) for n, rule in row.items() if isinstance(n, int) and rule.type == "OFFSET"]
-    return Rules((cfa.reg, cfa.offset), tuple(sorted(saved)))

@@ -1,4 +1,4 @@
-"""Function signatures out of C headers: preprocessed by zig's clang, parsed by pycparser, laid out by the psABI's rules.
+"""Function signatures out of C headers, laid out by the psABI's rules.
 
 Structs get their layout for the preprocessing target (all three are LP64 with natural alignment), because the size and the
 members of one passed by value decide where it travels, and because a struct that two targets lay out differently cannot
@@ -9,16 +9,13 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from pycparser import c_ast, c_parser
 
-from guesssketch.assembler import zig
+from guesssketch.cparse import PACKED, parse, preprocess
 from guesssketch.errors import ToolError, UsageError
 from guesssketch.prototypes import POINTER, VOID, Signature, Type, array, scalar, struct
 
@@ -66,110 +63,7 @@ SYSTEM_CALLS: Final = (
     timer_settime timerfd_create timerfd_gettime timerfd_settime times tkill truncate umask umount2 uname unlinkat unshare
     userfaultfd utimensat vhangup vmsplice wait4 waitid write writev"""
 )
-_SPELLINGS: Final = {
-    "__restrict": "", "__restrict__": "", "__extension__": "", "__inline": "inline", "__inline__": "inline", "__const": "const",
-    "__signed__": "signed", "__signed": "signed", "__volatile__": "volatile", "_Float128": "long double",
-    "__float128": "long double", "_Float64x": "long double", "_Float32": "float", "_Float32x": "double",
-    "_Float64": "double", "__builtin_va_list": "__va_list",
-    "__alignof__": "_Alignof", "_Noreturn": "", "__complex__": "_Complex", "_Nonnull": "", "_Nullable": "", "__thread": "",
-    "__int128_t": "__int128", "__uint128_t": "__int128",
-}  # fmt: skip
-_RESPELLED: Final = re.compile(r"typedef (.* )?(float|double) ;")  # glibc's own typedef of a name in _SPELLINGS
 _OPAQUE: Final = re.compile(r"(pthread_\w+|mtx|cnd|sem)_t")
-_PACKED: Final = "__packed_marker"
-_WORDS: Final = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|\w+|\.\.\.|<<|>>|[<>=!]=|&&|\|\||[^\s\w]')
-
-
-def preprocess(text: str, machine: str, options: tuple[str, ...] = (), library: str = "gnu") -> str:
-    """``text`` after ``zig cc -E`` for ``machine``. Raises ToolError with clang's message."""
-    with tempfile.TemporaryDirectory(prefix="guesssketch-") as folder:
-        source = Path(folder, "all.c")
-        source.write_text(text)
-        command = [zig(), "cc", "-E", "-P", "-target", f"{machine}-linux-{library}", *options, str(source)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise ToolError(done.stderr.strip()[:2000])
-    return done.stdout
-
-
-# --- text that pycparser takes ----------------------------------------------------------------------------------------
-
-
-def _close(words: list[str], start: int) -> int:
-    """Index behind the bracket that closes the one at ``start``."""
-    depth = 0
-    for index in range(start, len(words)):
-        depth += (words[index] in "({[") - (words[index] in ")}]")
-        if depth == 0:
-            return index + 1
-    return len(words)
-
-
-def _declarations(words: list[str]) -> Iterator[tuple[list[str], str | None]]:
-    """Top-level declarations without extensions and function bodies, each with the name that an asm label gives it."""
-    current: list[str] = []
-    label: str | None = None
-    index = 0
-    while index < len(words):
-        word = words[index]
-        if word in ("__attribute__", "__attribute", "__asm__", "__asm", "asm", "__declspec"):
-            end = _close(words, index + 1)
-            inner = words[index + 1 : end]
-            if "asm" in word:
-                label = "".join(w[1:-1] for w in inner if w.startswith('"')) or None
-            elif any("packed" in w for w in inner) and current and current[-1] == "}":
-                current[-1:] = ["char", _PACKED, ";", "}"]
-            index = end
-            continue
-        if word == "{" and current and current[-1] == ")":
-            yield [*current, ";"], label
-            current, label, index = [], None, _close(words, index)
-            continue
-        if word == "{":
-            end = _close(words, index)
-            current.append("{")
-            for inner_words, _ in _declarations([*words[index + 1 : end - 1], ";"]):
-                current += inner_words
-            if current[-1] == ";" and words[end - 2] not in (";", "{"):
-                current.pop()  # the ``;`` added for an enumerator list
-            current.append("}")
-            index = end
-            continue
-        word = _SPELLINGS.get(word, word)
-        if word:
-            current.append(word)
-        index += 1
-        if word == ";":
-            if len(current) > 1:
-                yield current, label
-            current, label = [], None
-
-
-def _clean(text: str) -> str:
-    lines = ["typedef struct __va_list_tag *__va_list;"]
-    for words, label in _declarations(_WORDS.findall(text)):
-        lines.append(" ".join(words))
-        if label and words[-2:] == [")", ";"]:
-            depth = 0
-            for index in range(len(words) - 2, 0, -1):
-                depth += (words[index] == ")") - (words[index] == "(")
-                if depth == 0:
-                    lines.append(" ".join([*words[: index - 1], label, *words[index:]]))
-                    break
-    return "\n".join(line for line in lines if not re.search(r"__typeof__|_ZGV", line) and not _RESPELLED.fullmatch(line))
-
-
-def _parse(text: str) -> Any:
-    """The syntax tree, without declarations in dialects that the parser does not know (they stay undeclared)."""
-    lines = text.split("\n")
-    while True:
-        try:
-            return c_parser.CParser().parse("\n".join(lines))
-        except c_parser.ParseError as error:
-            place = re.match(r"[^:]*:(\d+):", str(error))
-            if place is None:
-                raise
-            lines[int(place[1]) - 1] = ""
 
 
 # --- types ------------------------------------------------------------------------------------------------------------
@@ -196,7 +90,7 @@ class _Unit:
     layouts: dict[str, _Layout | None] = field(default_factory=dict)
 
     def read(self, text: str) -> None:
-        for node in _parse(_clean(text)).ext:
+        for node in parse(text).ext:
             if isinstance(node, c_ast.Typedef):
                 self.typedefs[node.name] = node.type
             elif isinstance(node, c_ast.Decl) and isinstance(node.type, c_ast.FuncDecl):
@@ -257,8 +151,7 @@ class _Unit:
         if isinstance(node, c_ast.ArrayDecl):
             element = self._of(node.type)
             count = self._value(node.dim) if node.dim else 0
-            return _Layout(array(count, element.type), element.align,
-                           f"{count}*{element.shape}", element.pointees)  # fmt: skip
+            return _Layout(array(count, element.type), element.align, f"{count}*{element.shape}", element.pointees)
         if isinstance(node, c_ast.Struct | c_ast.Union):
             layout = self._tag(node.name) if node.name and not node.decls else self._record(node)
             return layout or _Layout(VOID, 1, "opaque")
@@ -312,13 +205,13 @@ class _Unit:
     def _record(self, node: Any) -> _Layout:
         """Layout by the psABI: members at the next multiple of their alignment, bit-fields inside units of their type."""
         union = isinstance(node, c_ast.Union)
-        packed = any(d.name == _PACKED for d in node.decls or () if isinstance(d, c_ast.Decl))
+        packed = any(d.name == PACKED for d in node.decls or () if isinstance(d, c_ast.Decl))
         bit, size, align = 0, 0, 1
         members: list[tuple[int, Type]] = []
         shapes: list[str] = []
         pointees: frozenset[str] = frozenset()
         for decl in node.decls or ():
-            if not isinstance(decl, c_ast.Decl) or decl.name == _PACKED:
+            if not isinstance(decl, c_ast.Decl) or decl.name == PACKED:
                 continue
             inner = self._of(decl.type)
             unit = 1 if packed else inner.align

@@ -13,8 +13,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from guesssketch.codemap import UNWIND, Body, CodeMap, Spot
+from guesssketch.codemap import UNWIND, CodeMap
 from guesssketch.program import JumpTable
+from guesssketch.regions import Body, Spot
 from guesssketch.slicing import Slice, Slicer
 
 _R_64, _R_PC32, _R_PC64 = 1, 2, 24
@@ -130,9 +131,7 @@ class Tables:
             elif everything and (targets or found.is_local):
                 result[number] = Resolution(everything)
             elif found.is_local:
-                result[number] = Resolution(
-                    None, "an indirect jump inside its function, but no table of targets is known"
-                )
+                result[number] = Resolution(None, "an indirect jump inside its function, but no table of targets is known")
             elif found.complete and found.absolute and found.absolute <= self._functions:
                 result[number] = Resolution(None)
             else:

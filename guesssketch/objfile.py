@@ -27,9 +27,7 @@ R_X86_64_32S: Final = 11
 _SHT_SYMTAB, _SHT_RELA, _SHT_NOBITS, _SHT_REL, _SHT_GROUP, _SHT_SYMTAB_SHNDX = 2, 4, 8, 9, 17, 18
 _SHF_ALLOC, _SHF_COMPRESSED = 0x2, 0x800
 _SHN_LORESERVE, _SHN_ABS, _SHN_COMMON, _SHN_XINDEX = 0xFF00, 0xFFF1, 0xFFF2, 0xFFFF
-_TYPES: Final[dict[int, SymbolType]] = {
-    0: "notype", 1: "object", 2: "function", 3: "section", 4: "file", 5: "common", 6: "tls",
-}  # fmt: skip
+_TYPES: Final[dict[int, SymbolType]] = {0: "notype", 1: "object", 2: "function", 3: "section", 4: "file", 5: "common", 6: "tls"}
 _STB_GNU_UNIQUE: Final = 10
 _BINDINGS: Final[dict[int, Binding]] = {0: "local", 1: "global", 2: "weak", _STB_GNU_UNIQUE: "weak"}
 _VISIBILITIES: Final[tuple[Visibility, ...]] = ("default", "internal", "hidden", "protected")
@@ -186,9 +184,7 @@ def _symbols(sections: list[Section], table: int, name: str) -> list[ElfSymbol]:
             if value > sections[home].size:
                 raise InputError(f"{name}: symbol {label} lies outside its section {sections[home].name}")
             label = label or (sections[home].name if kind == "section" else "")
-        symbols.append(
-            ElfSymbol(index, label, kind, _BINDINGS[info >> 4], _VISIBILITIES[other & 3], home, value, size, absolute)
-        )
+        symbols.append(ElfSymbol(index, label, kind, _BINDINGS[info >> 4], _VISIBILITIES[other & 3], home, value, size, absolute))
     return symbols
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from guesssketch import cfg, emit, objfile, outputs, wall
+from guesssketch import cfg, emit, listing, objfile, outputs, wall
 from guesssketch.answer import Answer
 from guesssketch.cache import Store
 from guesssketch.errors import GuessSketchWarning, NotProved, Untranslatable
@@ -234,7 +234,7 @@ def _texts(program: Program, at: BlockId, asked: list[Problem], answers: dict[st
     file = program.objects[at.object]
 
     def comment(instruction: Instruction) -> str:
-        places = [cfg.place_text(file, block.places[r.symbol]) for r in instruction.relocations]
+        places = [listing.place_text(file, block.places[r.symbol]) for r in instruction.relocations]
         text = f"{instruction.text}  ({', '.join(places)})" if places else instruction.text
         return "".join(c if c.isprintable() else "?" for c in text)
 

@@ -13,8 +13,9 @@ from typing import Final
 
 from capstone import x86_const
 
-from guesssketch.codemap import CodeMap, Spot
+from guesssketch.codemap import CodeMap
 from guesssketch.decode import RELOCATIONS, Decoded, disassembler
+from guesssketch.regions import Spot
 
 _CALLER_SAVED: Final = ("rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11")
 
@@ -22,9 +23,7 @@ _CALLER_SAVED: Final = ("rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r
 def _families() -> dict[str, str]:
     families: dict[str, str] = {}
     for letter in "abcd":
-        families |= dict.fromkeys(
-            (f"r{letter}x", f"e{letter}x", f"{letter}x", f"{letter}l", f"{letter}h"), f"r{letter}x"
-        )
+        families |= dict.fromkeys((f"r{letter}x", f"e{letter}x", f"{letter}x", f"{letter}l", f"{letter}h"), f"r{letter}x")
     for name in ("si", "di", "bp", "sp"):
         families |= dict.fromkeys((f"r{name}", f"e{name}", name, f"{name}l"), f"r{name}")
     for number in range(8, 16):

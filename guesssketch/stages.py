@@ -10,6 +10,7 @@ from typing import Final
 from guesssketch import cfg, objfile, wall
 from guesssketch.errors import UsageError
 from guesssketch.judge import judge
+from guesssketch.listing import block_name, function_text
 from guesssketch.liveness import Live, Liveness, analyse
 from guesssketch.problem import MemoryOrder, Problem, Proposer
 from guesssketch.program import Block, Program
@@ -39,7 +40,7 @@ def show(path: Path, function: str | None, stage: str, target: str, prototypes: 
     wanted = [(n, i, f) for n, row in enumerate(program.functions) for i, f in enumerate(row) if function in (None, f.name)]
     if stage == "cfg":
         for number, _, f in wanted:
-            yield cfg.show(program.objects[number], f)
+            yield function_text(program.objects[number], f)
         return
     resolver = Resolver(program)
     liveness = analyse(program, resolver, wall.Boundary(program, resolver, target, tuple(prototypes)))
@@ -47,7 +48,7 @@ def show(path: Path, function: str | None, stage: str, target: str, prototypes: 
     for number, index, f in wanted:
         yield f"{f.name}:"
         for offset, block in f.blocks.items():
-            yield f"  block {cfg.block_name(offset)}"
+            yield f"  block {block_name(offset)}"
             yield from (f"    {line}" for line in listing.block(BlockId(number, index, offset), block))
 
 

@@ -13,24 +13,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from guesssketch.errors import Untranslatable
-from guesssketch.frames import Frame, Rules, frame
+from guesssketch.frames import Frame, frame
 from guesssketch.names import Names
-from guesssketch.program import (
-    Block,
-    Branch,
-    Call,
-    Fall,
-    Function,
-    IndirectJump,
-    Jump,
-    Place,
-    Return,
-    TailCall,
-)
+from guesssketch.program import Block, Branch, Call, Fall, Function, IndirectJump, Jump, Place, Return, TailCall
 from guesssketch.quoting import quoted
 from guesssketch.resolve import BlockId, FunctionId
+from guesssketch.unwinding import Rules, Unwinding
 from guesssketch.wall.aarch64 import RED
-from isa.statemap import MAPS
 
 MARGIN: Final = 1024  # sp is set this far below the deepest rsp of a function, so that pushes between calls need no care
 LEAF: Final = RED - 128 - 8  # a frame that fits between rsp and sp, the red zone and the return address taken off
@@ -43,7 +32,6 @@ _ADDEND: Final = re.compile(r"[+-]\d+$")
 _OWN_SLOT: Final = {":got:": "", ":got_lo12:": ":lo12:", "%got_pcrel_hi(": "%pcrel_hi("}
 _OPPOSITES: Final = (("eq", "ne"), ("hs", "lo"), ("cs", "cc"), ("mi", "pl"), ("vs", "vc"), ("hi", "ls"), ("ge", "lt"), ("gt", "le"))
 _INVERSE: Final = dict(_OPPOSITES) | {b: a for a, b in _OPPOSITES}
-_X86_REGISTERS: Final = ("rax", "rdx", "rcx", "rbx", "rsi", "rdi", "rbp", "rsp", *(f"r{n}" for n in range(8, 16)))  # DWARF's order
 
 
 @dataclass(frozen=True)
@@ -73,23 +61,15 @@ class _Target:
     trap: str
     variable: tuple[str, ...]  # the address of a thread-local variable, in rax's home
     comment: str
-    stack: int  # DWARF number of rsp's home
-    link: int  # DWARF number of the return address
 
 
 _TARGETS: Final = {
     "aarch64": _Target("aarch64", ("str x30, [x28, #-8]!",), ("ldr x30, [x28], #8",), "bl {}", "b {}", "br x16", "udf #0",
                        ("adrp x0, :tlsdesc:{0}", "ldr x1, [x0, :tlsdesc_lo12:{0}]", "add x0, x0, :tlsdesc_lo12:{0}",
-                        ".tlsdesccall {0}", "blr x1", "mrs x8, tpidr_el0", "add x8, x8, x0"), "//", 28, 30),
+                        ".tlsdesccall {0}", "blr x1", "mrs x8, tpidr_el0", "add x8, x8, x0"), "//"),
     "riscv64": _Target("riscv64", ("addi s6, s6, -8", "sd ra, 0(s6)"), ("ld ra, 0(s6)", "addi s6, s6, 8"), "call {}", "jump {}, t2",
-                       "jr t1", "unimp", ("la.tls.gd a0, {0}", "call __tls_get_addr", "mv a6, a0"), "#", 22, 1),
+                       "jr t1", "unimp", ("la.tls.gd a0, {0}", "call __tls_get_addr", "mv a6, a0"), "#"),
 }  # fmt: skip
-
-
-def inner_start(target: str) -> list[str]:
-    """CFI before the return address is pushed: rsp's home is the frame address, and what the caller's becomes."""
-    t = _TARGETS[target]
-    return [".cfi_startproc", f".cfi_def_cfa {t.stack}, 0", f".cfi_escape 0x14, {t.stack:#x}, 0"]
 
 
 class Stitcher:
@@ -103,20 +83,18 @@ class Stitcher:
         self.indirect = False
         self.slots: dict[str, str] = {}
         self._serial = 0
-        homes = MAPS[target].homes
-        self._dwarf = {i: int(homes[r][1:]) for i, r in enumerate(_X86_REGISTERS)}
 
     def function(self, index: int, line_marks: Mapping[int, str]) -> list[str]:
         """The inner function's lines, from behind its label. ``line_marks``: ``.loc`` by block offset."""
         function = self.names.functions[index]
         own = frame(function)
         at = FunctionId(self.names.number, index)
-        output = inner_start(self.target.name)
+        unwinding = Unwinding(self.target.name, function, self.rules)
+        output = unwinding.start()
         if own.calls or own.depth > LEAF:
             output += self._lower(own, aligned=self._is_aligned(at, function))
         output += self.target.entry
-        output += [".cfi_def_cfa_offset 8", f".cfi_offset {self.target.link}, -8"]
-        self._state = Rules((7, 8), ((16, -8),))
+        output += unwinding.pushed()
         order = list(function.blocks)
         order.insert(0, order.pop(order.index(function.offset)))
         large = 4 * sum(len(text.lines) + 8 for o in order for text in self.texts.get(BlockId(*at, o), ()))
@@ -127,15 +105,15 @@ class Stitcher:
             following = order[position + 1] if position + 1 < len(order) else None
             output.append(self.names.block(index, offset) + ":")
             output += [line_marks[offset]] if offset in line_marks else []
-            output += self._unwind(function, block, 0)
+            output += unwinding.at(block, 0)
             output += self._lower(own, aligned=False) if offset in resets else []
             output += self._body(index, block, self.texts.get(BlockId(*at, offset), ()), large)
             if block.instructions:
-                output += self._unwind(function, block, block.instructions[-1].offset)
+                output += unwinding.at(block, block.instructions[-1].offset)
             if offset in own.dynamic and not isinstance(block.terminator, Branch):
                 output += self._lower(own, aligned=False)
             output += self._leave(index, block, following, own)
-        return [*output, ".cfi_endproc"]
+        return [*output, *unwinding.end()]
 
     def _is_aligned(self, at: FunctionId, function: Function) -> bool:
         """Whether rsp is certainly 16-aligned at entry: gcc gives that up between local functions that do not need it."""
@@ -273,32 +251,6 @@ class Stitcher:
         if self.target.name == "aarch64":
             return [f"adrp x16, :got:{name}", f"ldr x16, [x16, :got_lo12:{name}]"]
         return ["1:", f"auipc t1, %got_pcrel_hi({name})", "ld t1, %pcrel_lo(1b)(t1)"]
-
-    # --- unwinding ---
-
-    def _unwind(self, function: Function, block: Block, at: int) -> list[str]:
-        """CFI directives that make the rules in force at ``at`` bytes into ``block`` hold from here."""
-        section, offset = block.home
-        rows = self._rows(function, section or function.section, offset + at)
-        if rows is None or rows == self._state:
-            return []
-        register, displacement = rows.cfa
-        lines = [f".cfi_def_cfa {self._dwarf[register]}, {displacement}"] if rows.cfa != self._state.cfa else []
-        old, new = dict(self._state.saved), dict(rows.saved)
-        lines += [f".cfi_restore {self._dwarf[n]}" for n in old if n not in new and n < 16]
-        lines += [f".cfi_offset {self._dwarf[n]}, {where}" for n, where in new.items() if old.get(n) != where and n < 16]
-        self._state = rows
-        return lines
-
-    def _rows(self, function: Function, section: int, offset: int) -> Rules | None:
-        for start_section, start, size in ((function.section, function.offset, function.size), *function.parts):
-            if start_section == section and start <= offset < start + size:
-                found = None
-                for row, rules in self.rules.get((section, start), ()):
-                    if start + row <= offset and rules.cfa[0] < 16:
-                        found = rules
-                return found
-        return None
 
 
 def stub(name: str) -> str:

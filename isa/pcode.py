@@ -323,9 +323,7 @@ class Lifter:
             return []
         return self.pcode(instruction)
 
-    def pcode(
-        self, instruction: Instruction, code: bytes | None = None, patch: Mapping[int, Term] | None = None
-    ) -> list[Exit]:
+    def pcode(self, instruction: Instruction, code: bytes | None = None, patch: Mapping[int, Term] | None = None) -> list[Exit]:
         """Execute the instruction by its p-code, without overrides; see the module docstring for ``code`` and
         ``patch``."""
         self._patch, self._patched = patch or {}, set()

@@ -48,7 +48,6 @@ class StateMap:
     homes: dict[str, str]
     branch_target: str
     scratch: tuple[str, ...]
-    float_scratch: tuple[str, ...]
     reserved: tuple[str, ...]
 
 
@@ -61,7 +60,6 @@ AARCH64: Final = StateMap(
     } | {f"xmm{n}.{half}": f"v{n if n < 8 else n + 8}.{half}" for n in range(16) for half in ("lo", "hi")},
     branch_target="x16",
     scratch=("x6", "x7", "x16", "x17"),
-    float_scratch=tuple(f"v{n}" for n in range(24, 32)),
     reserved=("x18", "x29", "x30", "sp", *(f"v{n}.lo" for n in range(8, 16))),
 )  # fmt: skip
 
@@ -78,7 +76,6 @@ RISCV64: Final = StateMap(
       | {f"xmm{n}.hi": f"f{_HIGH[n]}" for n in range(16)},
     branch_target="x6",
     scratch=("x5", "x6", "x7"),
-    float_scratch=(),
     reserved=("x1", "x2", "x3", "x4"),
 )  # fmt: skip
 

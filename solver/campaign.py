@@ -33,9 +33,7 @@ _MODES: Final = {
     "riscv64": (capstone.CS_ARCH_RISCV, capstone.CS_MODE_RISCV64 | capstone.CS_MODE_RISCVC),
 }
 _MACHINES: Final = {"x86_64": "EM_X86_64", "aarch64": "EM_AARCH64", "riscv64": "EM_RISCV"}
-_ELSEWHERE: Final = frozenset(
-    {"call i", "jmp i", "ret", "bl i", "jal i", "jal x,i"}
-)  # direct transfers: stitching's business
+_ELSEWHERE: Final = frozenset({"call i", "jmp i", "ret", "bl i", "jal i", "jal x,i"})  # direct transfers: stitching's business
 _SAMPLES: Final = 4  # instructions tried for each form
 
 
@@ -99,9 +97,7 @@ def try_form(isa: str, samples: Sequence[Instruction], states: int) -> trials.Tr
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m solver.campaign", description="Instruction semantics against Unicorn."
-    )
+    parser = argparse.ArgumentParser(prog="python -m solver.campaign", description="Instruction semantics against Unicorn.")
     parser.add_argument("files", nargs="+", type=Path, help="objects (.o) or hexadecimal encodings (.txt)")
     parser.add_argument("--isa", choices=sorted(_MODES), default="x86_64")
     parser.add_argument("--states", type=int, default=2000, help="random states for each form")

@@ -245,10 +245,7 @@ def same_but_nan(a: int, b: int) -> bool:
     """Equal as a double or as two floats, where any NaN equals any other."""
     if a == b or (_nan(a, 52, 0x7FF) and _nan(b, 52, 0x7FF)):
         return True
-    return all(
-        a >> s & 0xFFFF_FFFF == b >> s & 0xFFFF_FFFF or (_nan(a >> s, 23, 0xFF) and _nan(b >> s, 23, 0xFF))
-        for s in (0, 32)
-    )
+    return all(a >> s & 0xFFFF_FFFF == b >> s & 0xFFFF_FFFF or (_nan(a >> s, 23, 0xFF) and _nan(b >> s, 23, 0xFF)) for s in (0, 32))
 
 
 def _nan(bits: int, fraction: int, exponent: int) -> bool:

@@ -46,9 +46,7 @@ class Placement:
     @functools.cached_property
     def memory(self) -> Mapping[int, int]:
         """What memory holds besides ``solver.memory``: the slots, and the thread pointer at itself."""
-        words = {self.slots[name]: value for name, value in self.values.items() if name in self.slots} | {
-            THREAD: THREAD
-        }
+        words = {self.slots[name]: value for name, value in self.values.items() if name in self.slots} | {THREAD: THREAD}
         return {a + k: b for a, word in words.items() for k, b in enumerate(word.to_bytes(8, "little"))}
 
 

@@ -27,9 +27,7 @@ _Place = tuple[int, int, int]
 
 
 def _halves(prefix: str, registers: Iterable[int]) -> dict[str, _Place]:
-    return {
-        f"{prefix}{n}.{half}": (r, 64 * (half == "hi"), 64) for n, r in enumerate(registers) for half in ("lo", "hi")
-    }
+    return {f"{prefix}{n}.{half}": (r, 64 * (half == "hi"), 64) for n, r in enumerate(registers) for half in ("lo", "hi")}
 
 
 def _words(prefix: str, registers: Iterable[int]) -> dict[str, _Place]:
@@ -215,9 +213,7 @@ class Registers:
         for register in order:
             first[register] = size
             size += 2 if register in wide else 1
-        self._cells = {
-            name: (first[r] + bit // 64, bit % 64, (1 << width) - 1) for name, (r, bit, width) in places.items()
-        }
+        self._cells = {name: (first[r] + bit // 64, bit % 64, (1 << width) - 1) for name, (r, bit, width) in places.items()}
         self._empty = [0] * (size - 1)
         for register, value in _ALWAYS[isa].items():
             self._empty[first[register]] = value

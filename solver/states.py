@@ -12,9 +12,7 @@ from isa.statemap import CONDITIONS, FLAGS
 from solver.memory import pointer
 
 _M64: Final = (1 << 64) - 1
-_EDGES: Final = tuple(
-    (sign * (1 << n) + d) & _M64 for n in (7, 8, 15, 16, 31, 32, 63) for sign in (1, -1) for d in (-1, 0, 1)
-)
+_EDGES: Final = tuple((sign * (1 << n) + d) & _M64 for n in (7, 8, 15, 16, 31, 32, 63) for sign in (1, -1) for d in (-1, 0, 1))
 _DOUBLES: Final = (0.0, -0.0, 1.0, -1.0, 0.5, 1.5, 2.5, -2.5, 3.0, 1e300, -1e300, 5e-324, 2.0**31, -(2.0**31),
                    2.0**31 - 0.5, 2.0**63, -(2.0**63), 2.0**53 + 2, 1e-310, float("inf"), float("-inf"),
                    float("nan"))  # fmt: skip
@@ -39,16 +37,12 @@ def integer(source: random.Random) -> int:
 
 
 def _double(source: random.Random) -> int:
-    value = (
-        source.choice(_DOUBLES) if source.random() < 0.5 else source.uniform(-1, 1) * 2.0 ** source.randrange(-4, 70)
-    )
+    value = source.choice(_DOUBLES) if source.random() < 0.5 else source.uniform(-1, 1) * 2.0 ** source.randrange(-4, 70)
     return int.from_bytes(struct.pack("<d", value), "little")
 
 
 def _single(source: random.Random) -> int:
-    value = (
-        source.choice(_SINGLES) if source.random() < 0.5 else source.uniform(-1, 1) * 2.0 ** source.randrange(-4, 40)
-    )
+    value = source.choice(_SINGLES) if source.random() < 0.5 else source.uniform(-1, 1) * 2.0 ** source.randrange(-4, 40)
     return int.from_bytes(struct.pack("<f", value), "little")
 
 

@@ -114,12 +114,7 @@ class _Bench:
             self.results.append(("target", effect.target))
         self.effect_program = Program([effect.memory, *(term for _, term in self.results)])
         self.early = Program([*effect.faults, *(x for a in self.accesses for x in (a.address, a.guard))])
-        roots = [
-            effect.memory,
-            *(term for _, term in self.results),
-            *effect.faults,
-            *(a.address for a in self.accesses),
-        ]
+        roots = [effect.memory, *(term for _, term in self.results), *effect.faults, *(a.address for a in self.accesses)]
         self.inputs = [n for n in t.variables(*roots) if n in self.machine.cells]
         self.bases = self._bases()
         threads = [v for a in self.accesses if {"fs_base", "tp"} & (v := t.variables(a.address)).keys()]

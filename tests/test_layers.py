@@ -12,11 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 SOLVER_ONLY = {"z3", "unicorn"}
-FORBIDDEN = {
-    "isa": {"solver", "guesssketch"} | SOLVER_ONLY,
-    "solver": {"guesssketch"},
-    "guesssketch": SOLVER_ONLY,
-}
+FORBIDDEN = {"isa": {"solver", "guesssketch"} | SOLVER_ONLY, "solver": {"guesssketch"}, "guesssketch": SOLVER_ONLY}
 
 
 def imports(path: Path) -> Iterator[str]:

@@ -44,14 +44,7 @@ def chosen(weights: Sequence[Sequence[float]], share: float = SHARE) -> list[fro
 
     In each row the greatest, and what has at least ``share`` (0 to 1) of it; nothing in a row of zeros.
     """
-    return [
-        frozenset(n for n, weight in enumerate(row) if weight > 0 and weight >= share * max(row)) for row in weights
-    ]
-
-
-def diagonal(lines: int, instructions: int) -> list[frozenset[int]]:
-    """What knows only the lengths: lines and instructions in the same order, evenly."""
-    return [frozenset({(2 * n + 1) * instructions // (2 * lines)}) for n in range(lines)]
+    return [frozenset(n for n, weight in enumerate(row) if weight > 0 and weight >= share * max(row)) for row in weights]
 
 
 def count(found: Sets, truth: Sets) -> Counts:

@@ -14,7 +14,7 @@ from typing import Final
 from guesssketch.lifted import source_effect
 from guesssketch.lowering.backend import Style, compile_ir
 from guesssketch.lowering.debuglines import DebugLines, module
-from guesssketch.lowering.expressions import Unsupported
+from guesssketch.lowering.emitter import Unsupported
 from guesssketch.lowering.ir import function_text
 from guesssketch.lowering.literal import literal
 from guesssketch.lowering.text import Unusable, candidate_lines, split_functions

@@ -14,6 +14,7 @@ from isa.terms import Term
 
 _LETTERS: Final = {32: ("w", "s"), 64: ("l", "d")}  # RISC-V's suffixes for integers and floats
 _MODES: Final = {"rne": "rne", "rtz": "rtz", "rtp": "rup", "rtn": "rdn", "rna": "rmm"}
+ROUND: Final = {"rne": "roundeven", "rtz": "trunc", "rtp": "ceil", "rtn": "floor", "rna": "round"}  # LLVM's names
 TYPES: Final = {32: "float", 64: "double"}
 
 

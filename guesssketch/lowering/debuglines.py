@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from guesssketch.lowering.expressions import Maker
+from guesssketch.lowering.emitter import Maker
 from isa.terms import Term
 
 _NO_LINE: Final = 0  # LLVM's own number for code of no place

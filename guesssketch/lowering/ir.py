@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from guesssketch.lowering.debuglines import DebugLines
-from guesssketch.lowering.expressions import Expressions, Unsupported
+from guesssketch.lowering.emitter import Unsupported
+from guesssketch.lowering.expressions import Expressions
 from guesssketch.lowering.pins import BOOLEANS, entry_pins, exit_pins, part
 from guesssketch.lowering.shared import Shared, SharedExpressions, shared
 from guesssketch.lowering.simplify import simplify
@@ -106,17 +107,10 @@ def function_text(name: str, effect: Effect, problem: Problem, strict: bool = Fa
     form came out unusable. lines: keeps what each instruction is there for, and tells LLVM with debug information.
     Raises Unsupported for what has no lowering.
     """
-    if problem.is_shared:
-        block = shared(effect, _live_cells(effect, problem), problem)
-        emitter: Expressions = _shared_body(SharedExpressions(name, problem, strict), block, problem)
-        _exits(emitter, problem, block.cells, block.condition, block.target)
-    else:
-        roots = roots_of(effect, problem)
-        order = _schedule(roots)
-        emitter = Expressions(name, problem, strict, _shared_symbols(order))
-        _enter(emitter, problem, roots.cells, order)
-        _emit_body(emitter, roots, order)
-        _exits(emitter, problem, roots.cells, roots.condition, roots.target)
+    try:
+        emitter = _emitted(name, effect, problem, strict)
+    except RecursionError:  # several crc32 in one block
+        raise Unsupported("terms nested too deeply") from None
     placed = emitter.lines if lines is None else lines.placed(emitter.lines, emitter.makers)
     body = "\n".join(placed)
     scope = "" if lines is None else f" {lines.scope}"
@@ -125,13 +119,28 @@ def function_text(name: str, effect: Effect, problem: Problem, strict: bool = Fa
     return "\n".join([*emitter.globals, head, "entry:", body, "}", ""])
 
 
+def _emitted(name: str, effect: Effect, problem: Problem, strict: bool) -> Expressions:
+    if problem.is_shared:
+        block = shared(effect, _live_cells(effect, problem), problem)
+        emitter: Expressions = _shared_body(SharedExpressions(name, problem, strict), block, problem)
+        _exits(emitter, problem, block.cells, block.condition, block.target)
+        return emitter
+    roots = roots_of(effect, problem)
+    order = _schedule(roots)
+    emitter = Expressions(name, problem, strict, _shared_symbols(order))
+    _enter(emitter, problem, roots.cells, order)
+    _emit_body(emitter, roots, order)
+    _exits(emitter, problem, roots.cells, roots.condition, roots.target)
+    return emitter
+
+
 def _enter(emitter: Expressions, problem: Problem, cells: Mapping[str, Term], order: Iterable[Term],
            kept: Iterable[str] = ()) -> None:  # fmt: skip
     """The entry marker: what ``order`` reads, what is handed through, and ``kept``."""
     state = MAPS[problem.target]
     reads = {x.attr for x in order if x.op == "var" and x.width and x.attr in state.homes}
     through = {cell for cell, value in cells.items() if value is _variable(cell)}
-    emitter.bind_inputs(_COMMENT[problem.target] + ENTRY_MARK, entry_pins(state, reads | through | {*kept}))
+    emitter.inputs.bind(_COMMENT[problem.target] + ENTRY_MARK, entry_pins(state, reads | through | {*kept}))
 
 
 def _exits(emitter: Expressions, problem: Problem, cells: Mapping[str, Term], condition: Term | None, target: Term | None) -> None:

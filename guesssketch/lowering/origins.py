@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from guesssketch.lowering.expressions import Maker
+from guesssketch.lowering.emitter import Maker
 from guesssketch.lowering.ir import Roots
 from guesssketch.lowering.simplify import simplify
 from guesssketch.problem import Problem
@@ -65,9 +65,7 @@ class Origins:
             self._writers |= {name: number for name, value in now.items() if before.get(name, cell_term(name)) is not value}
             before = now
         with separate(new_table()):
-            alone = [
-                lift([x], problem.exit if n == self._last else "fall") for n, x in enumerate(problem.instructions)
-            ]
+            alone = [lift([x], problem.exit if n == self._last else "fall") for n, x in enumerate(problem.instructions)]
             self._reads = [_reads(effect) for effect in alone]
             self._immediates = [{x.attr for x in t.walk(*_roots(effect)) if x.op == "const"} for effect in alone]
             self._setters = _setters(alone, self._reads)

@@ -6,9 +6,10 @@ out. LLVM is free with every other register, and what it may hoist above the ent
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from guesssketch.lowering.emitter import Emitter
 from isa.demand import low_bits
 from isa.statemap import CONDITIONS, FLAGS, StateMap
 from isa.terms import mask
@@ -61,3 +62,45 @@ def _pins(state: StateMap, widths: Mapping[str, int], narrow: bool) -> list[Pin]
         elif cell[:-2] + "hi" not in widths:
             pins.append(Pin(f"{'s' if single else 'd'}{number}", "float" if single else "double", (cell,)))
     return pins
+
+
+class Inputs:
+    """Where cells are inside the function. homes: cell -> i64. vectors: cell -> the vector or double that it came in with."""
+
+    def __init__(self, emitter: Emitter) -> None:
+        self.homes: dict[str, str] = {}
+        self.vectors: dict[str, str] = {}
+        self._new = emitter.new
+
+    def bind(self, mark: str, pins: Sequence[Pin]) -> None:
+        """The entry marker: defines every pinned register."""
+        if not pins:
+            return
+        types = [pin.type for pin in pins]
+        result = types[0] if len(types) == 1 else "{ " + ", ".join(types) + " }"
+        constraints = ",".join(f"={{{pin.register}}}" for pin in pins)
+        entry = self._new(f'call {result} asm sideeffect "{mark}", "{constraints}"()')
+        values = [entry] if len(types) == 1 else [self._new(f"extractvalue {result} {entry}, {n}") for n in range(len(types))]
+        for pin, value in zip(pins, values, strict=True):
+            if pin.type == "<2 x i64>":
+                for lane, cell in enumerate(pin.cells):
+                    self.homes[cell] = self._new(f"extractelement <2 x i64> {value}, i64 {lane}")
+                    self.vectors[cell] = value
+            elif pin.type == "double":
+                self.homes[pin.cells[0]] = self._new(f"bitcast double {value} to i64")
+                self.vectors[pin.cells[0]] = value
+            else:
+                self.homes[pin.cells[0]] = value
+
+    def whole(self, cell: str) -> tuple[str, str, int, int]:
+        """(name, type, first bit, bits) of the vector or double that ``cell`` came in with."""
+        if cell[:-2] + "hi" in self.vectors:
+            return self.vectors[cell], "<2 x i64>", 64 if cell.endswith("hi") else 0, 128
+        return self.vectors[cell], "double", 0, 64
+
+    def lane(self, cell: str, low: int, width: int) -> str:
+        """Bits of a vector cell, at a multiple of their number, without passing through a general register."""
+        vector, kind, first, bits = self.whole(cell)
+        lanes = f"<{bits // width} x i{width}>"
+        cast = self._new(f"bitcast {kind} {vector} to {lanes}")
+        return self._new(f"extractelement {lanes} {cast}, i64 {(first + low) // width}")

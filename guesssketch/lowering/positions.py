@@ -28,7 +28,7 @@ from typing import Final
 
 from guesssketch.lowering import BATCH, Lowering, assembly_of
 from guesssketch.lowering.debuglines import DebugLines, without_lines
-from guesssketch.lowering.expressions import Maker, Unsupported
+from guesssketch.lowering.emitter import Maker, Unsupported
 from guesssketch.lowering.ir import function_text, roots_of
 from guesssketch.lowering.literal import literal
 from guesssketch.lowering.origins import Origins, Parts

@@ -1,23 +1,23 @@
 """Blocks whose accesses other threads may notice: each is made once, in the source's order, with barriers around it.
 
-Plain accesses are volatile, which LLVM neither merges nor reorders; barriers and atomic accesses are inline assembly. A locked
-instruction becomes one AMO where RISC-V has it, else a load-exclusive and a store-exclusive; if the latter fails, the block
-goes back to its start with all registers as they were.
+Plain accesses are volatile, which LLVM neither merges nor reorders; barriers and atomic accesses (``atomic``) are inline assembly.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
 
-from guesssketch.lowering.expressions import Expressions, Unsupported
+from guesssketch.lowering.atomic import Atomic
+from guesssketch.lowering.emitter import Unsupported
+from guesssketch.lowering.expressions import Expressions
 from guesssketch.lowering.simplify import simplify
 from guesssketch.problem import Problem
 from isa import terms as t
 from isa.machine import EVERY_ORDER, Effect, Event
-from isa.terms import BINARY, FLOAT_BINARY, FLOAT_COMPARE, Term
+from isa.terms import FLOAT_BINARY, FLOAT_COMPARE, Term
 
 _BARRIERS: Final = {
     ("aarch64", frozenset({"rr", "rw"})): "dmb ishld",
@@ -28,9 +28,7 @@ _BARRIERS: Final = {
     ("riscv64", EVERY_ORDER): "fence rw, rw",
 }
 _BEHIND_LOAD, _BEFORE_STORE = frozenset({"rr", "rw"}), frozenset({"ww"})
-_SUFFIX: Final = {1: "b", 2: "h", 4: "", 8: ""}
 _FLOATING: Final = FLOAT_BINARY | FLOAT_COMPARE | {"fsqrt", "fma", "fnan", "f2f", "f2s", "f2u", "fround"}
-_AMOS: Final = {"add": "amoadd", "and": "amoand", "or": "amoor", "xor": "amoxor"}
 
 
 @dataclass(frozen=True)
@@ -62,13 +60,12 @@ def shared(effect: Effect, cells: dict[str, Term], problem: Problem) -> Shared:
 
 
 class SharedExpressions(Expressions):
-    """Emits IR for events, and what they and the live-out cells need. ``target``: the problem's."""
+    """Emits IR for events, and what they and the live-out cells need."""
 
     def __init__(self, function: str, problem: Problem, strict: bool) -> None:
         self._wide: dict[str, tuple[str, int]] = {}  # a half of a vector load -> the vector, the half's first bit
         super().__init__(function, problem, strict, frozenset())
         self._guards = 0
-        self.target = problem.target
         self._tso = problem.order == "tso"
 
     def accesses(self, block: Shared) -> str | None:
@@ -78,7 +75,7 @@ class SharedExpressions(Expressions):
             if event.kind == "fence":
                 self.barrier(event.orders)
                 return None
-            return _Atomic(self, event).emit()
+            return Atomic(self, event).emit()
         as_floats = _used_as_floats(block)
         for guard, group in groupby(block.events, key=lambda e: e.guard):
             events = list(group)
@@ -91,25 +88,18 @@ class SharedExpressions(Expressions):
     def barrier(self, orders: frozenset[str]) -> None:
         self.add(f'call void asm sideeffect "{_BARRIERS[self.target, orders]}", "~{{memory}}"()')
 
-    def bind(self, term: Term, value: str) -> None:
-        """``value`` is what ``term`` stands for from here on."""
-        self._values[term.id] = value
-
-    def define(self, text: str) -> str:
-        return self._new(text)
-
     def _guarded(self, guard: Term, events: Sequence[Event], as_floats: set[int]) -> None:
         if self._guards:
             raise Unsupported("accesses under several conditions")
         self._guards = 1
         self.add(f"br i1 {self.value(guard)}, label %do, label %join", "do:")
-        values, floats = dict(self._values), dict(self._floats)
+        values, floats = dict(self._values), dict(self._floats.known)
         self._plain(events, as_floats=set())
         loaded = [(e.value, self._values[e.value.id]) for e in events if e.kind == "load" and e.value is not None]
         self.add("br label %join", "join:")
-        self._values, self._floats = values, floats
+        self._values, self._floats.known = values, floats
         for term, value in loaded:
-            self.bind(term, self._new(f"phi i{term.width} [ {value}, %do ], [ 0, %entry ]"))
+            self.bind(term, self.new(f"phi i{term.width} [ {value}, %do ], [ 0, %entry ]"))
 
     def _plain(self, events: Sequence[Event], as_floats: set[int]) -> None:
         at = 0
@@ -132,10 +122,10 @@ class SharedExpressions(Expressions):
     def _load(self, parts: Sequence[Event], as_floats: set[int]) -> None:
         if len(parts) == 2 and self.target == "aarch64":
             assert parts[0].address is not None
-            vector = self._new(f"load volatile <2 x i64>, ptr {self._place(parts[0].address)}, align 1")
+            vector = self.new(f"load volatile <2 x i64>, ptr {self._place(parts[0].address)}, align 1")
             for lane, event in enumerate(parts):
                 assert event.value is not None
-                self.bind(event.value, self._new(f"extractelement <2 x i64> {vector}, i64 {lane}"))
+                self.bind(event.value, self.new(f"extractelement <2 x i64> {vector}, i64 {lane}"))
                 self._wide[event.value.attr] = vector, 64 * lane
             return
         for event in parts:
@@ -143,10 +133,10 @@ class SharedExpressions(Expressions):
             term, place = event.value, self._place(event.address)
             if term.id in as_floats:
                 kind = {32: "float", 64: "double"}[term.width]
-                value = self._floats[term.id] = self._new(f"load volatile {kind}, ptr {place}, align 1")
-                self.bind(term, self._new(f"bitcast {kind} {value} to i{term.width}"))
+                value = self._floats.known[term.id] = self.new(f"load volatile {kind}, ptr {place}, align 1")
+                self.bind(term, self.new(f"bitcast {kind} {value} to i{term.width}"))
             else:
-                self.bind(term, self._new(f"load volatile i{term.width}, ptr {place}, align 1"))
+                self.bind(term, self.new(f"load volatile i{term.width}, ptr {place}, align 1"))
 
     def _store(self, parts: Sequence[Event]) -> None:
         values = [e.value for e in parts if e.value is not None]
@@ -157,10 +147,10 @@ class SharedExpressions(Expressions):
             return
         for event, x in zip(parts, values, strict=True):
             assert event.address is not None
-            source = self._vectors.get(x.attr) if x.op == "var" else None
-            if x.id in self._floats:
-                operand = f"{'float' if x.width == 32 else 'double'} {self._floats[x.id]}"
-            elif source is not None and (self.target == "riscv64" or _alone(x.attr, self._vectors)):
+            source = self.inputs.vectors.get(x.attr) if x.op == "var" else None
+            if x.id in self._floats.known:
+                operand = f"{'float' if x.width == 32 else 'double'} {self._floats.known[x.id]}"
+            elif source is not None and (self.target == "riscv64" or _alone(x.attr, self.inputs.vectors)):
                 operand = f"double {source}"
             else:
                 operand = f"i{x.width} {self.value(x)}"
@@ -176,11 +166,11 @@ class SharedExpressions(Expressions):
     def _inserted(self, halves: Sequence[Term]) -> str:
         vector = "poison"
         for lane, x in enumerate(halves):
-            vector = self._new(f"insertelement <2 x i64> {vector}, i64 {self._hidden(x, 64)}, i64 {lane}")
+            vector = self.new(f"insertelement <2 x i64> {vector}, i64 {self._hidden(x, 64)}, i64 {lane}")
         return f"<2 x i64> {vector}"
 
     def _place(self, address: Term) -> str:
-        return self._new(f"inttoptr i64 {self.value(address)} to ptr")
+        return self.new(f"inttoptr i64 {self.value(address)} to ptr")
 
     def _vector_source(self, term: Term) -> tuple[str, str, int, int] | None:
         if term.op == "var" and term.attr in self._wide:
@@ -202,124 +192,3 @@ def _used_as_floats(block: Shared) -> set[int]:
         if cell.startswith("xmm"):
             users |= {part.id for part in (x, *(x.args if x.op in ("zext", "concat") else ()))}
     return {n for n, x in loaded.items() if n in users and x.width in (32, 64)}
-
-
-class _Atomic:
-    """The one atomic access of a locked instruction."""
-
-    def __init__(self, emitter: SharedExpressions, event: Event) -> None:
-        assert event.address is not None and event.stored is not None and event.value is not None
-        self.define: Callable[[str], str] = emitter.define
-        self.out, self.size, self.stored = emitter, event.size, event.stored
-        self.found = [x for x in t.walk(event.value) if x.op == "var"]
-        self.found.sort(key=lambda x: int(x.attr.partition(":")[2]))
-        self.address = emitter.value(event.address)
-
-    def emit(self) -> str | None:
-        """Gives the bit that says whether it failed; None if it cannot."""
-        if self.out.target == "aarch64":
-            return self._exclusive_pair() if self.size == 16 else self._exclusive_aarch64()
-        if self.size == 16:
-            raise Unsupported("an atomic access of 16 bytes")
-        operation = self._amo()
-        if self.size >= 4:
-            return self._whole_word(operation)
-        return self._part_of_word(operation)
-
-    # AArch64
-
-    def _exclusive_aarch64(self) -> str:
-        kind, view = ("i64", "x") if self.size == 8 else ("i32", "w")
-        suffix = _SUFFIX[self.size]
-        old = self.define(f'call {kind} asm sideeffect "ldxr{suffix} ${{0:{view}}}, [$1]", "=r,r"(i64 {self.address})')
-        width = 8 * self.size
-        self.out.bind(self.found[0], old if width >= 32 else self.define(f"trunc i32 {old} to i{width}"))
-        new = self.out.value(self.stored)
-        if width < 32:
-            new = self.define(f"zext i{width} {new} to i32")
-        failed = self.define(f'call i32 asm sideeffect "stlxr{suffix} ${{0:w}}, ${{1:{view}}}, [$2]", '
-                                f'"=&r,r,r,~{{memory}}"({kind} {new}, i64 {self.address})')  # fmt: skip
-        return self.define(f"icmp ne i32 {failed}, 0")
-
-    def _exclusive_pair(self) -> str:
-        both = self.define('call { i64, i64 } asm sideeffect "ldxp $0, $1, [$2]", "=&r,=&r,r"' f"(i64 {self.address})")
-        for number, x in enumerate(self.found):
-            self.out.bind(x, self.define(f"extractvalue {{ i64, i64 }} {both}, {number}"))
-        new = [self.out.value(t.extract(self.stored, low, 64)) for low in (0, 64)]
-        failed = self.define('call i32 asm sideeffect "stlxp ${0:w}, $1, $2, [$3]", "=&r,r,r,r,~{memory}"'
-                                f"(i64 {new[0]}, i64 {new[1]}, i64 {self.address})")  # fmt: skip
-        return self.define(f"icmp ne i32 {failed}, 0")
-
-    # RISC-V
-
-    def _amo(self) -> tuple[str, Term] | None:
-        """The AMO that stores this, and its operand, which does not depend on what is found."""
-        (found,), x = self.found, self.stored
-        if found.attr not in t.variables(x):
-            return "amoswap", x
-        if x is t.not_(found):
-            return "amoxor", t.const(-1, x.width)
-        if x.op in BINARY and found in x.args:
-            other = x.args[1] if x.args[0] is found else x.args[0]
-            if found.attr in t.variables(other):
-                return None
-            if x.op in _AMOS:
-                return _AMOS[x.op], other
-            if x.op == "sub" and x.args[0] is found:
-                return "amoadd", t.neg(other)
-        return None
-
-    def _amo_call(self, operation: str, suffix: str, operand: str, address: str) -> str:
-        return self.define(f'call i64 asm sideeffect "{operation}.{suffix}.aqrl $0, $1, ($2)", "=r,r,r,~{{memory}}"'
-                              f"(i64 {operand}, i64 {address})")  # fmt: skip
-
-    def _reserved(self, suffix: str, address: str) -> str:
-        return self.define(f'call i64 asm sideeffect "lr.{suffix}.aq $0, ($1)", "=r,r"(i64 {address})')
-
-    def _conditional(self, suffix: str, new: str, address: str) -> str:
-        failed = self.define(f'call i64 asm sideeffect "sc.{suffix}.aqrl $0, $1, ($2)", "=r,r,r,~{{memory}}"'
-                                f"(i64 {new}, i64 {address})")  # fmt: skip
-        return self.define(f"icmp ne i64 {failed}, 0")
-
-    def _whole_word(self, operation: tuple[str, Term] | None) -> str | None:
-        suffix, width = ("d", 64) if self.size == 8 else ("w", 32)
-
-        def whole(value: str) -> str:
-            return value if width == 64 else self.define(f"sext i32 {value} to i64")
-
-        def narrow(value: str) -> str:
-            return value if width == 64 else self.define(f"trunc i64 {value} to i32")
-
-        if operation is not None:
-            operand = whole(self.out.value(operation[1]))
-            self.out.bind(self.found[0], narrow(self._amo_call(operation[0], suffix, operand, self.address)))
-            return None
-        self.out.bind(self.found[0], narrow(self._reserved(suffix, self.address)))
-        return self._conditional(suffix, whole(self.out.value(self.stored)), self.address)
-
-    def _part_of_word(self, operation: tuple[str, Term] | None) -> str | None:
-        """Bytes in their word. Of the address of a half, bit 0 stays, so that a misaligned one traps."""
-        define, width = self.define, 8 * self.size
-        place = define(f"and i64 {self.address}, {-4 if self.size == 1 else -3}")
-        offset = define(f"and i64 {self.address}, {3 if self.size == 1 else 2}")
-        by = define(f"shl i64 {offset}, 3")
-        ones = (1 << width) - 1
-
-        def part(word: str) -> str:
-            return define(f"trunc i64 {define(f'lshr i64 {word}, {by}')} to i{width}")
-
-        def shifted(value: str) -> str:
-            return define(f"shl i64 {define(f'zext i{width} {value} to i64')}, {by}")
-
-        if operation is not None and operation[0] in ("amoand", "amoor", "amoxor"):
-            operand = shifted(self.out.value(operation[1]))
-            if operation[0] == "amoand":
-                around = define(f"xor i64 {define(f'shl i64 {ones}, {by}')}, -1")
-                operand = define(f"or i64 {operand}, {around}")
-            self.out.bind(self.found[0], part(self._amo_call(operation[0], "w", operand, place)))
-            return None
-        word = self._reserved("w", place)
-        old = part(word)
-        self.out.bind(self.found[0], old)
-        change = shifted(define(f"xor i{width} {old}, {self.out.value(self.stored)}"))
-        return self._conditional("w", define(f"xor i64 {word}, {change}"), place)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -219,11 +219,3 @@ class Variable:
 
 def _cell(name: str) -> str:
     return f"{name}.lo" if name[0] == "v" else name
-
-
-def scalars(kind: Type) -> Iterator[tuple[int, str]]:
-    """(offset, scalar type) of what a value of type ``kind`` holds."""
-    if kind.code == "struct":
-        yield from ((offset, member.code) for offset, member in kind.members)
-    elif kind.code != "void":
-        yield 0, kind.code

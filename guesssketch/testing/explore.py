@@ -1,7 +1,6 @@
 """Inputs for one function: random and boundary ones, then changes of those that reached something new.
 
-What an input is worth is what it reaches in the original. Runs in which the original faults are kept as stepping stones:
-where a wild value was used as a pointer, a pointer is put, so memory grows in the shape in which the code walks it.
+What an input is worth is what it reaches in the original. Runs in which the original faults are stepping stones (``mending``).
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from itertools import count
 from typing import Final
 
 from guesssketch.program import Call, TailCall
@@ -20,17 +18,14 @@ from guesssketch.testing import layout
 from guesssketch.testing.convention import extended
 from guesssketch.testing.coverage import Covered, Edge, Graph, Spot
 from guesssketch.testing.inputs import Input, smaller, with_memory
+from guesssketch.testing.mending import Mender
 from guesssketch.testing.pair import Judged, Pair, Tested
 from guesssketch.testing.paths import Paths
-from guesssketch.testing.side import OVERRUN, Outcome
 from guesssketch.testing.tracing import Tracer
 from guesssketch.testing.values import Values, constants
 
 _FIRST: Final = 60  # inputs made at random before any is changed
 _ENOUGH: Final = 2000  # runs after which a function that is wholly covered is left
-_REACH: Final = 1 << 16  # bytes between a wild pointer and what is accessed through it
-_TAMED: Final = 1024  # bytes of an input that are made small numbers at once
-_RECENT: Final = 400  # accesses before a fault in which the wild pointer is looked for
 _STUCK: Final = 40  # runs that reached nothing new, before the solver is asked
 _ASKED: Final = 3  # times that the solver is given one input
 _LONG: Final = 500  # pieces of code after which a run counts twice
@@ -104,6 +99,7 @@ class Explorer:
         self.values = Values(self.source, constants([functions[n] for n in sorted(self.goals)]))
         self.found = Found(tested.name)
         self._tracer = Tracer(pair, tested)
+        self._mender = Mender(tested, self._tracer, self.values, self.source)
         self._blocks: set[Spot] = set()
         self._edges: set[Edge] = set()
         self._sound_blocks: set[Spot] = set()
@@ -141,8 +137,9 @@ class Explorer:
         if new:
             self._since = 0
             self._entries.append(_Entry(given, covered, sound, len(self.pair.source.process.blocks)))
-        if source.how in ("fault", "steps") and (new or self.source.random() < 0.2):
-            self._mend(given, source)
+        bad = source.how in ("fault", "steps") and (new or self.source.random() < 0.2)
+        if bad and len(self._pending) <= 200 and len(given.memory) <= 64 and (better := self._mender.mended(given, source)):
+            self._pending.append(better)  # tried before anything else
         return judged
 
     def _proper(self, given: Input) -> Input:
@@ -247,51 +244,6 @@ class Explorer:
         if entry.accesses is None:
             entry.accesses = self._tracer.read_first(entry.given)
         return entry.accesses
-
-    # --- stepping stones ---
-
-    def _mend(self, given: Input, source: Outcome) -> None:
-        """Put a pointer where the value came from through which the original faulted, or small numbers for all where it wrote
-        past its frame or went on for too long; and try that before anything else."""
-        if len(self._pending) > 200 or len(given.memory) > 64:
-            return
-        if source.detail == OVERRUN or source.how == "steps":
-            self._pending.append(self._tamed(given))
-            return
-        jump = source.detail.startswith("a jump")
-        wild, reach = (source.where, 1) if jump else (source.wild * layout.PAGE + layout.PAGE - 1, _REACH)
-        for index, value in enumerate(given.arguments):
-            if len(value) == 8 and 0 <= wild - int.from_bytes(value, "little") < reach:
-                region = (layout.ARENA + index * layout.REGION).to_bytes(8, "little")
-                arguments = (*given.arguments[:index], region, *given.arguments[index + 1 :])
-                self._pending.append(replace(given, arguments=arguments))
-                return
-        places = self._tracer.read_first(given)[-_RECENT:]
-        for address, size in reversed(places):
-            if size == 8 and 0 <= wild - int.from_bytes(self._tracer.held(given, address, 8), "little") < reach:
-                self._pending.append(with_memory(given, address, self.values.pointer().to_bytes(8, "little")))
-                return
-        if places:
-            address, size = places[-1 - self.source.randrange(min(len(places), 4))]
-            self._pending.append(with_memory(given, address, self.source.choice((0, 1, 2, 8)).to_bytes(size, "little")))
-
-    def _tamed(self, given: Input) -> Input:
-        """``given`` with small numbers in the memory that was read in pieces of up to 4 bytes, and for arguments that are numbers:
-        they were counts or indices."""
-        most = self.source.choice((1, 2, 4, 15))
-        kinds = self.tested.signature.parameters
-        arguments = tuple((int.from_bytes(value, "little") % 40).to_bytes(8, "little") if k.is_integer and k.code[0] in "iu" and
-                          len(value) == 8 else value for k, value in zip(kinds, given.arguments, strict=True))  # fmt: skip
-        given = replace(given, arguments=arguments)
-        data: dict[int, int] = {}
-        for address, size in self._tracer.read_first(given):
-            if size <= 4 and len(data) < _TAMED:
-                data |= dict(enumerate(self.source.randint(0, most).to_bytes(size, "little"), address))
-        for address in sorted(data):
-            if address - 1 not in data:
-                end = next(at for at in count(address) if at not in data)
-                given = with_memory(given, address, bytes(data[at] for at in range(address, end)))
-        return given
 
     # --- the end ---
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from guesssketch.cfg import block_name
+from guesssketch.listing import block_name
 from guesssketch.liveness import Live, analyse
 from guesssketch.resolve import BlockId, Resolver
 from guesssketch.testing import layout

@@ -27,7 +27,6 @@ class Paths:
         with separate(self._table):
             self._follower = Follower(pair, graph, tested)
         self.tried: dict[Edge, int] = {}
-        self.queries = self.solved = 0
 
     def turned(self, given: Input, wanted: set[Edge], blocks: set[Spot]) -> Iterator[Input]:
         """Inputs like ``given`` that should go along one of the ``wanted`` edges, those to new ``blocks`` first."""
@@ -57,13 +56,11 @@ class Paths:
         for number, conditions in enumerate(tries):
             if number and len(conditions) == len(tries[number - 1]):
                 continue
-            self.queries += 1
             try:
                 answer = door.solve([*(c.term for c in conditions), goal], _RLIMIT)
             except door.DoorError:
                 return None
             if answer.status == "sat" and answer.model is not None:
-                self.solved += 1
                 return answer.model.values
         return None
 

@@ -13,7 +13,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from guesssketch import cfg, dwarf, emit, objfile, pipeline
+from guesssketch import dwarf, emit, listing, objfile, pipeline
 from guesssketch.errors import InputError, UsageError
 from guesssketch.program import ObjectFile
 from guesssketch.testing import corpus
@@ -206,7 +206,7 @@ def _cover(row: FunctionResult, index: int, prepared: Prepared, graph: Graph, co
         if spot not in covered.blocks and len(row.uncovered) < _LISTED:
             section, offset = graph.blocks[spot].home
             first = next(iter(graph.blocks[spot].instructions), None)
-            row.uncovered.append(Uncovered(cfg.block_name(spot.block), first.text if first else "",
+            row.uncovered.append(Uncovered(listing.block_name(spot.block), first.text if first else "",
                                            where.at(section or function.section, offset)))  # fmt: skip
 
 

@@ -175,9 +175,7 @@ class _Walk:
             if term.op == "store":
                 data = done[term.args[2].id]
                 address = where[term.args[1].id]
-                stores[term.id] = stores[term.args[0].id] | {
-                    address + k: t.extract(data, 8 * k, 8) for k in range(data.width // 8)
-                }
+                stores[term.id] = stores[term.args[0].id] | {address + k: t.extract(data, 8 * k, 8) for k in range(data.width // 8)}
             elif term.op == "load":
                 written, address = stores[term.args[0].id], where[term.args[1].id]
                 parts = [self._read(address + k, written) for k in range(term.width // 8)]

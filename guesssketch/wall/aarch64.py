@@ -12,18 +12,7 @@ from typing import Final
 
 from guesssketch.prototypes import Signature
 from guesssketch.wall.moves import Move, argument_moves, carried, ordered, parts, renamed, result_moves
-from guesssketch.wall.places import (
-    AddressOf,
-    Behind,
-    Joined,
-    Location,
-    Register,
-    Slot,
-    Source,
-    Upper,
-    a64_places,
-    x86_places,
-)
+from guesssketch.wall.places import AddressOf, Behind, Joined, Location, Register, Slot, Source, Upper, a64_places, x86_places
 from isa.statemap import AARCH64
 
 RED: Final = 256  # bytes kept free between rsp and sp: the red zone, and the frame of a function that does not move sp

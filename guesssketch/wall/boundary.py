@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,23 +12,18 @@ from guesssketch.classes import without_thunk
 from guesssketch.errors import Untranslatable
 from guesssketch.liveness import ARGUMENTS, Live
 from guesssketch.problem import MemoryOrder
-from guesssketch.program import Block, Call, Place, Program, TailCall
+from guesssketch.program import Call, Place, Program, TailCall
 from guesssketch.prototypes import Signature, Table, cxx_library, from_headers, library, parse_signature
 from guesssketch.resolve import BlockId, FunctionId, Resolver, blocks
 from guesssketch.runtime import LONGJMP, SETJMP
 from guesssketch.threadlocal import TLS
-from guesssketch.wall import barriers
+from guesssketch.wall import barriers, callbacks
 from guesssketch.wall.calls import TARGETS, Glue, glue, needs_types, signature_of
 from guesssketch.wall.overrides import overridden, virtual_functions
-from guesssketch.wall.places import X86_INTEGERS, Piece, Register, Unsupported, x86_places
+from guesssketch.wall.places import Piece, Register, Unsupported, x86_places
 
 MAIN: Final = parse_signature("i32(i32,ptr,ptr)")
-STARTUP: Final = parse_signature("void(i32,ptr,ptr)")
-_STARTUP: Final = (14, 15, 16)  # SHT_INIT_ARRAY, SHT_FINI_ARRAY, SHT_PREINIT_ARRAY
 _BITS: Final = {"char": 8, "i8": 8, "u8": 8, "i16": 16, "u16": 16, "i32": 32, "u32": 32, "f32": 32}
-_WHOLE: Final = {f"e{name}": f"r{name}" for name in ("ax", "bx", "cx", "dx", "si", "di", "bp")} | {
-    f"r{n}d": f"r{n}" for n in range(8, 16)
-}  # fmt: skip
 _UNKNOWN_ENTRY: Final = "a function of unknown type that native code calls takes at most 14 integers and 8 floats, no structs"
 _UNKNOWN_RESULT: Final = ("a function of unknown type that native code calls stops the program when its result is in "
                           "2**31..2**32-1, which a 32-bit and a 64-bit type would extend differently")  # fmt: skip
@@ -56,14 +50,13 @@ class Boundary:
         self._debug = [dwarf.signatures(file) for file in program.objects]
         self._tables: list[Table] = [self._given, *(Table(d.external) for d in self._debug), library(), cxx_library()]
         self.address_taken = set(self._taken())
-        self._callbacks: dict[FunctionId, Signature] = {}
+        self._callbacks = dict(callbacks.started(program, resolver))
         self._virtual = {found for number, file in enumerate(program.objects) for place in virtual_functions(file)
                          if (found := resolver.own(number, place)) is not None}  # fmt: skip
         self.glue: dict[str, Glue] = {}
         self.assumptions: set[str] = set()
         self.closed: set[FunctionId] = set()
         self.pointers: set[str] = set()
-        self._note_startup()
         problems = [*self._plan_calls(), *self._plan_pointers()]
         self._plan_entries()
         if problems:
@@ -237,7 +230,7 @@ class Boundary:
                 continue
             signature = self.prototype(at.object, place)
             if signature is not None:
-                self._note_callbacks(at, block, signature)
+                self._callbacks.update(callbacks.handed(at, block, signature, self.resolver))
             if name not in self.glue and name not in refused:
                 try:
                     self.glue[name] = glue(name, signature, self._tables, self.target)
@@ -247,38 +240,6 @@ class Boundary:
                     refused[name] = str(error)
             if name in refused:
                 yield f"{self._where(at)}: call {name}: {refused[name]}"
-
-    def _note_callbacks(self, at: BlockId, block: Block, signature: Signature) -> None:
-        """A function whose address goes to a parameter that is a pointer to functions has that parameter's signature."""
-        held: dict[str, FunctionId] = {}  # register -> the function whose address it holds, followed through moves
-        for instruction in block.instructions:
-            match = re.match(r"(\w+) (\w+)(?:, (\w+)$)?", instruction.text)
-            if match is None:
-                continue
-            mnemonic, target, source = match[1], _WHOLE.get(match[2], match[2]), match[3]
-            callees = [self.resolver.own(at.object, block.places[r.symbol]) for r in instruction.relocations]
-            found = callees[0] if callees and mnemonic in ("lea", "mov", "movabs") else None
-            if mnemonic == "mov" and source in held:
-                found = held[source]
-            if found is not None:
-                held[target] = found
-            else:
-                held.pop(target, None)
-        for index, register in enumerate(X86_INTEGERS[: len(signature.parameters)]):
-            if any(p.is_float for p in signature.parameters[: index + 1]):
-                break
-            kind = signature.parameters[index].function
-            if register in held and kind is not None:
-                self._callbacks[held[register]] = kind
-
-    def _note_startup(self) -> None:
-        """What the start-up code calls has the arguments of ``main`` and no result (System V gABI, ch. 5)."""
-        for number, file in enumerate(self.program.objects):
-            for section in file.sections:
-                for field in section.relocations if section.type in _STARTUP else ():
-                    found = self.resolver.own(number, Place(field.symbol, field.addend))
-                    if found is not None:
-                        self._callbacks[found] = STARTUP
 
     def _plan_entries(self) -> None:
         """Functions that cannot be entered from native code are closed to it: they stop the program if they are."""

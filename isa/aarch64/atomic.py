@@ -79,9 +79,7 @@ def store_exclusive_pair(m: A64, double: int, rs: int, release: int, rt2: int, r
 
 @row("size:2 111000 acquire:1 release:1 1 rs:5 0 op:3 00 rn:5 rt:5")
 @row("size:2 111000 acquire:1 release:1 1 rs:5 1 000 00 rn:5 rt:5", swap=1)
-def atomic(
-    m: A64, size: int, acquire: int, release: int, rs: int, rn: int, rt: int, op: int = 0, swap: int = 0
-) -> None:
+def atomic(m: A64, size: int, acquire: int, release: int, rs: int, rn: int, rt: int, op: int = 0, swap: int = 0) -> None:
     """LDADD, LDCLR, LDEOR, LDSET, LDSMAX, LDSMIN, LDUMAX, LDUMIN, SWP (LSE). Into the zero register they do not acquire."""
     operand = m.x(rs, 8 << size)
 

@@ -3,18 +3,7 @@
 from __future__ import annotations
 
 from isa import terms as t
-from isa.aarch64.state import (
-    A64,
-    TABLE,
-    add_with_flags,
-    lanes,
-    logic_flags,
-    pack,
-    require,
-    sign,
-    sub_with_flags,
-    zero,
-)  # fmt: skip
+from isa.aarch64.state import A64, TABLE, add_with_flags, lanes, logic_flags, pack, require, sign, sub_with_flags, zero
 from isa.terms import Term, signed
 
 row = TABLE.row

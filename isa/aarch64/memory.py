@@ -74,9 +74,7 @@ def unscaled_offset(m: A64, size: int, vector: int, opc: int, imm: int, mode: in
 
 
 @row("size:2 111 vector:1 00 opc:2 1 rm:5 option:3 scaled:1 10 rn:5 rt:5")
-def register_offset(
-    m: A64, size: int, vector: int, opc: int, rm: int, option: int, scaled: int, rn: int, rt: int
-) -> None:
+def register_offset(m: A64, size: int, vector: int, opc: int, rm: int, option: int, scaled: int, rn: int, rt: int) -> None:
     require(option & 2)
     scale = size | (opc & 2) << 1 if vector else size
     address = t.add(m.x(rn, sp=True), extended(m, rm, option, scale * scaled, 64))
@@ -172,7 +170,5 @@ def single_structure(m: A64, q: int, is_load: int, opcode: int, s: int, size: in
 
 
 @row("0 q:1 0011011 is_load:1 0 rm:5 opcode:3 s:1 size:2 rn:5 rt:5")
-def single_structure_post(
-    m: A64, q: int, is_load: int, rm: int, opcode: int, s: int, size: int, rn: int, rt: int
-) -> None:
+def single_structure_post(m: A64, q: int, is_load: int, rm: int, opcode: int, s: int, size: int, rn: int, rt: int) -> None:
     advance(m, rn, rm, one_structure(m, q, is_load, opcode, s, size, rn, rt))

@@ -7,15 +7,7 @@ from functools import reduce
 from isa import ieee
 from isa import terms as t
 from isa.aarch64 import elements as e
-from isa.aarch64.fp import (
-    arithmetic,
-    change_format,
-    choose_number,
-    fixed_to_float,
-    float_to_fixed,
-    fused,
-    round_to_integral,
-)
+from isa.aarch64.fp import arithmetic, change_format, choose_number, fixed_to_float, float_to_fixed, fused, round_to_integral
 from isa.aarch64.state import A64, TABLE, lanes, pack, require
 from isa.aarch64.vector import pairs, set_half
 from isa.aarch64.vector_move import shift_place

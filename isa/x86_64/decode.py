@@ -68,6 +68,4 @@ def _operand(instruction: Any, operand: Any) -> Operand:
     base, index, segment = (instruction.reg_name(r) if r else None for r in (memory.base, memory.index, memory.segment))
     if index in ("riz", "eiz"):
         index = None
-    return Operand(
-        "mem", operand.size, base=base, index=index, scale=memory.scale, displacement=memory.disp, segment=segment
-    )
+    return Operand("mem", operand.size, base=base, index=index, scale=memory.scale, displacement=memory.disp, segment=segment)

@@ -79,9 +79,7 @@ class X86Lifter(Lifter):
             return []
         return self.pcode(instruction)
 
-    def pcode(
-        self, instruction: Instruction, code: bytes | None = None, patch: Mapping[int, Term] | None = None
-    ) -> list[Exit]:
+    def pcode(self, instruction: Instruction, code: bytes | None = None, patch: Mapping[int, Term] | None = None) -> list[Exit]:
         code = code or instruction.code
         if not instruction.relocations:
             if any(o.base in ("rip", "eip") for o in decode(code).operands):
@@ -151,9 +149,7 @@ class X86Lifter(Lifter):
         width = width or 8 * operand.size
         if operand.kind == "imm":
             relocation = _at(instruction, decode(instruction.code).immediate_offset)
-            return (
-                t.const(operand.value, width) if relocation is None else t.extract(_placeholder(relocation), 0, width)
-            )
+            return t.const(operand.value, width) if relocation is None else t.extract(_placeholder(relocation), 0, width)
         if operand.kind == "mem":
             return self.load(self.address(instruction, operand), width // 8)
         if operand.register.startswith("xmm"):

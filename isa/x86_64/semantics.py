@@ -26,11 +26,7 @@ def _zero(width: int) -> Term:
 
 def _set_result_flags(lifter: X86Lifter, value: Term, condition: Term = t.TRUE) -> None:
     """sf, zf and pf from a result, if ``condition`` holds."""
-    for flag, new in (
-        ("sf", t.slt(value, _zero(value.width))),
-        ("zf", equal(value, _zero(value.width))),
-        ("pf", parity(value)),
-    ):
+    for flag, new in (("sf", t.slt(value, _zero(value.width))), ("zf", equal(value, _zero(value.width))), ("pf", parity(value))):
         lifter.set_cell(flag, t.ite(condition, new, lifter.cell(flag)))
 
 
@@ -153,15 +149,9 @@ def _double_shift(left: bool) -> X86Override:
         if width == 16 and not (count.op == "const" and count.attr < 16):
             lifter.refuse(instruction.text)  # undefined for counts above 16
         back = t.sub(t.const(width, width), count)
-        result = t.or_(
-            t.binary("shl" if left else "lshr", value, count), t.binary("lshr" if left else "shl", filler, back)
-        )
+        result = t.or_(t.binary("shl" if left else "lshr", value, count), t.binary("lshr" if left else "shl", filler, back))
         moved = t.ne(count, _zero(width))
-        last = (
-            t.extract(t.lshr(value, back), 0, 1)
-            if left
-            else t.extract(t.lshr(value, t.sub(count, t.const(1, width))), 0, 1)
-        )
+        last = t.extract(t.lshr(value, back), 0, 1) if left else t.extract(t.lshr(value, t.sub(count, t.const(1, width))), 0, 1)
         _write_counted(lifter, instruction, result)
         flag_of_one(lifter, count, t.xor(top(value), top(result)))
         lifter.set_cell("cf", t.ite(moved, last, lifter.cell("cf")))

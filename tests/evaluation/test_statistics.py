@@ -10,15 +10,7 @@ import pytest
 
 from guesssketch.evaluation import calibration
 from guesssketch.evaluation.doubt import Doubts, Needed, error_spans, needed
-from guesssketch.evaluation.statistics import (
-    bootstrap,
-    calibration_error,
-    isotonic,
-    reliability,
-    share,
-    weighted_share,
-    wilson,
-)
+from guesssketch.evaluation.statistics import bootstrap, calibration_error, isotonic, reliability, share, weighted_share, wilson
 from guesssketch.guess.confidence import SCORES, confidence, doubted, interpolated
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from guesssketch.guess.alignment_score import Counts, chosen, count, diagonal, f1, f1_interval
+from guesssketch.guess.alignment_score import Counts, chosen, count, f1, f1_interval
 
 TRUTH = [frozenset({0}), frozenset({0, 1}), frozenset[int]()]  # the last line has none
 
@@ -22,11 +22,6 @@ def test_lines_must_match() -> None:
 def test_what_is_near_the_greatest_weight_is_found() -> None:
     assert chosen([[0.6, 0.4, 0.0], [0.0, 0.0, 0.0]], share=0.5) == [{0, 1}, frozenset()]
     assert chosen([[0.6, 0.4, 0.0]], share=1) == [{0}]
-
-
-def test_the_diagonal_goes_from_corner_to_corner() -> None:
-    assert diagonal(4, 2) == [{0}, {0}, {1}, {1}]
-    assert diagonal(2, 4) == [{1}, {3}]
 
 
 def test_the_interval_holds_the_value() -> None:

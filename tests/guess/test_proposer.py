@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from guesssketch.assembler import assemble
 from guesssketch.errors import UsageError
 from guesssketch.guess.engine import Guess, How
 from guesssketch.guess.form import Form
-from guesssketch.guess.proposer import Guesser, Ready, guess_ahead, joined, open_engine
+from guesssketch.guess.proposer import Guesser, Ready, guess_ahead, identity, joined, open_engine
 from guesssketch.judge import judge
 from guesssketch.lowering import Lowering
 from guesssketch.problem import Exit, Problem
@@ -110,3 +111,21 @@ def test_a_folder_without_a_model_is_one_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as error:
         open_engine(tmp_path)
     assert str(tmp_path) in str(error.value) and "\n" not in str(error.value)
+
+
+def test_models_are_told_apart_without_reading_their_weights(tmp_path: Path) -> None:
+    def model(name: str, card: str, changed: int) -> Path:
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "card.json").write_text(card)
+        weights = folder / "model.safetensors"
+        weights.touch()
+        os.truncate(weights, 1 << 40)  # more than memory holds
+        os.utime(weights, ns=(0, changed))
+        return folder
+
+    first, copy = model("first", "{}", 10), model("copy", "{}", 10)
+    others = model("another-card", "[]", 10), model("other-weights", "{}", 11)
+    assert identity(first) == identity(copy)
+    assert len({identity(first), *map(identity, others)}) == 3
+    assert identity("owner/model") == "owner/model"

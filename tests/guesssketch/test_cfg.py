@@ -8,28 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from guesssketch import cfg, objfile
+from guesssketch import cfg, listing, objfile
 from guesssketch.errors import Untranslatable
-from guesssketch.program import (
-    MADE_UP,
-    Branch,
-    Call,
-    Fall,
-    Function,
-    IndirectJump,
-    Jump,
-    Place,
-    Program,
-    Return,
-    TailCall,
-    Trap,
-)
+from guesssketch.program import MADE_UP, Branch, Call, Fall, Function, IndirectJump, Jump, Place, Program, Return, TailCall, Trap
 
 
 def function(name: str, body: str, section: str = ".text", binding: str = ".globl") -> str:
-    return (
-        f'\n.section {section},"ax"\n{binding} {name}\n.type {name},@function\n{name}:\n{body}\n.size {name},.-{name}\n'
-    )
+    return f'\n.section {section},"ax"\n{binding} {name}\n.type {name},@function\n{name}:\n{body}\n.size {name},.-{name}\n'
 
 
 def recover(folder: Path, *texts: str) -> Program:
@@ -82,9 +67,7 @@ def test_operands_become_places(tmp_path: Path) -> None:
     ret"""
     program = recover(tmp_path, function("f", body))
     (block,) = functions(program)["f"].blocks.values()
-    seen = [
-        (r.kind, r.symbol, *place(program, block.places[r.symbol])) for i in block.instructions for r in i.relocations
-    ]
+    seen = [(r.kind, r.symbol, *place(program, block.places[r.symbol])) for i in block.instructions for r in i.relocations]
     assert seen == [
         ("pc", "S0", "v", 8), ("got", "S1", "v", 0), ("abs32", "S2", "w", 4), ("abs32s", "S3", "w", 0),
         ("tpoff", "S4", "t", 0), ("gottpoff", "S5", "t", 0), ("abs64", "S6", "v", 0), ("pc", "S0", "v", 8),
@@ -189,9 +172,7 @@ def test_absolute_jump_tables(tmp_path: Path) -> None:
 
 
 def test_table_address_in_another_block_and_computed_goto(tmp_path: Path) -> None:
-    body = (
-        "push %rbx\n lea labels(%rip),%rbx\n1: call outside\n cltq\n jmp *(%rbx,%rax,8)\nc0: jmp 1b\nc1: pop %rbx\n ret"
-    )
+    body = "push %rbx\n lea labels(%rip),%rbx\n1: call outside\n cltq\n jmp *(%rbx,%rax,8)\nc0: jmp 1b\nc1: pop %rbx\n ret"
     labels = '.section .data.rel.ro,"aw"\nlabels: .quad c0, c1\n'
     f = functions(recover(tmp_path, function("f", body) + labels))["f"]
     (jump,) = [block.terminator for block in f.blocks.values() if isinstance(block.terminator, IndirectJump)]
@@ -252,5 +233,5 @@ def test_relative_entries_without_a_table_are_refused(tmp_path: Path) -> None:
 
 def test_show(tmp_path: Path) -> None:
     program = recover(tmp_path, function("f", "mov v(%rip),%eax\n test %edi,%edi\n je outside\n ret"))
-    text = cfg.show(program.objects[0], program.functions[0][0])
+    text = listing.function_text(program.objects[0], program.functions[0][0])
     assert "S0 = v (pc)" in text and "-> branch out.0, else 0xe" in text and "-> tail call outside" in text

@@ -145,9 +145,7 @@ def _right(problems: list[Problem], style: str) -> None:
     for problem, lines, code in zip(problems, lowered, assemble(problems[0].target, lowered), strict=True):
         source = "; ".join(i.text for i in problem.instructions)
         assert lines, source
-        assert not RESERVED.search("\n".join(lines)) or (problem.target == "riscv64" and "sp" not in " ".join(lines)), (
-            source
-        )
+        assert not RESERVED.search("\n".join(lines)) or (problem.target == "riscv64" and "sp" not in " ".join(lines)), source
         assert isinstance(code, Assembled), (source, lines, code)
         assert agree(problem, code, states=8) is None, (source, lines)
 
@@ -157,10 +155,7 @@ def _right(problems: list[Problem], style: str) -> None:
 def test_candidates_agree_with_the_source(target: str, style: str) -> None:
     texts = [text.strip() for line in BLOCKS.strip().splitlines() for text in line.split("|")]
     live = WHOLE | VECTORS
-    _right(
-        [question(target, text, live=live, more_out=("cf",) if "adc" in text else (), symbols=LOCAL) for text in texts],
-        style,
-    )
+    _right([question(target, text, live=live, more_out=("cf",) if "adc" in text else (), symbols=LOCAL) for text in texts], style)
 
 
 @pytest.mark.parametrize("target", ["aarch64", "riscv64"])
@@ -179,6 +174,12 @@ def test_what_finds_no_register_has_no_candidate() -> None:
     assert lower(question("riscv64", "mulsd xmm0, [rdi]", live=live)) == []
 
 
+@pytest.mark.parametrize("style", ["best", "canonical"])
+def test_terms_nested_too_deeply_have_no_candidate(style: str) -> None:
+    deep = question("aarch64", "; ".join(["crc32 rax, rdx"] * 8), live={"rax": 64, "rdx": 64})
+    assert lower(deep, style) == []
+
+
 def test_every_register_live_still_lowers() -> None:
     live = WHOLE | {f"xmm{n}.{half}": 64 for n in range(16) for half in ("lo", "hi")}
     _right([question("aarch64", text, live=live) for text in ("packuswb xmm0, xmm15", "paddd xmm0, [rdi]")], "best")
@@ -191,18 +192,14 @@ def test_division_by_an_extension_is_narrowed() -> None:
     assert simplify([quotient], (), ()) == [t.binary("sdiv", a, d)]
 
 
-@pytest.mark.parametrize(
-    "line", ["str x0, [sp, #8]", "bl __udivti3", "mov x29, x0", "ldr d0, [x8, :lo12:.LCPI0_0]", "b .LBB0_1"]
-)
+@pytest.mark.parametrize("line", ["str x0, [sp, #8]", "bl __udivti3", "mov x29, x0", "ldr d0, [x8, :lo12:.LCPI0_0]", "b .LBB0_1"])
 def test_unusable_lines_are_refused(line: str) -> None:
     with pytest.raises(Unusable):
         candidate_lines("f0", [".LBB0_1:", line, "//gs.fall", "ret"], "aarch64", ())
 
 
 def test_callee_saved_vector_registers_are_renamed() -> None:
-    lines = candidate_lines(
-        "f0", ["ldr q8, [x0]", "add v0.4s, v8.4s, v0.4s", "//gs.fall", "ret"], "aarch64", ("x0", "v0", "v24")
-    )
+    lines = candidate_lines("f0", ["ldr q8, [x0]", "add v0.4s, v8.4s, v0.4s", "//gs.fall", "ret"], "aarch64", ("x0", "v0", "v24"))
     assert lines == ("ldr q25, [x0]", "add v0.4s, v25.4s, v0.4s")
 
 
@@ -212,9 +209,7 @@ def test_constants_above_the_entry_must_leave_inputs_alone() -> None:
         candidate_lines("f0", raw, "aarch64", ("x8", "v0"))
     assert candidate_lines("f0", raw, "aarch64", ("x0", "v0"))[:2] == ("mov w8, #255", "dup v24.8h, w8")
     with pytest.raises(Unusable, match="before the entry"):
-        candidate_lines(
-            "f0", ["lui s7, 16", "#gs.entry", "add a0, a0, s7", "#gs.fall", "ret"], "riscv64", ("x23", "x10")
-        )
+        candidate_lines("f0", ["lui s7, 16", "#gs.entry", "add a0, a0, s7", "#gs.fall", "ret"], "riscv64", ("x23", "x10"))
 
 
 def test_branches_are_threaded_and_inverted() -> None:

@@ -14,16 +14,7 @@ from guesssketch.prototypes import library, parse_signature
 from guesssketch.wall import aarch64, riscv64
 from guesssketch.wall.calls import COMPILER, Glue, glue, with_list
 from guesssketch.wall.moves import Move, argument_moves, ordered, result_moves
-from guesssketch.wall.places import (
-    Joined,
-    Places,
-    Register,
-    Slot,
-    Unsupported,
-    a64_places,
-    rv_places,
-    x86_places,
-)
+from guesssketch.wall.places import Joined, Places, Register, Slot, Unsupported, a64_places, rv_places, x86_places
 
 TARGETS = ("aarch64", "riscv64")
 
@@ -100,9 +91,7 @@ def test_list_form(name: str, listed: str | None) -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize(("name", "reason"), [
-    ("ptrace", "registers"), ("sqrtl", "long double"), ("fts_read", "_ftsent"),
-])  # fmt: skip
+@pytest.mark.parametrize(("name", "reason"), [("ptrace", "registers"), ("sqrtl", "long double"), ("fts_read", "_ftsent")])
 def test_refused(target: str, name: str, reason: str) -> None:
     with pytest.raises(Unsupported, match=reason):
         glue(name, library().get(name), [library()], target)

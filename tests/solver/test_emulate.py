@@ -47,9 +47,7 @@ def _run(pair: Pair, states: int = 60) -> Agreement:
         instructions = (Instruction(0, pair.source, pair.source.hex(), pair.relocations),)
     else:
         instructions = _assemble("x86_64", pair.source).instructions
-    problem = Problem(
-        pair.target, tuple(instructions), pair.exit, _live(pair.live_in), _live(pair.live_out), pair.symbols
-    )
+    problem = Problem(pair.target, tuple(instructions), pair.exit, _live(pair.live_in), _live(pair.live_out), pair.symbols)
     return compare(problem, _assemble(pair.target, pair.code), states)
 
 

@@ -19,7 +19,7 @@ from solver.equivalence import check
 from solver.verdict import Proved, Refuted, Unknown, Verdict
 
 PAIRS = sorted((Path(__file__).parent / "pairs").glob("*.pair"))
-IDENTITY = StateMap("x86_64", {n: n for n in (*GENERAL, *VECTORS)} | {f: f"home.{f}" for f in FLAGS}, "next", (), (), ())
+IDENTITY = StateMap("x86_64", {n: n for n in (*GENERAL, *VECTORS)} | {f: f"home.{f}" for f in FLAGS}, "next", (), ())
 MEMORY = t.memory()
 
 
