@@ -35,8 +35,10 @@ _FORMS: Final = {"aarch64": aarch64_form, "riscv64": riscv64_form}
 
 
 class Choices:
-    """Fillings for holes in translations of ``problem``. ``lines``: code near the holes, whose registers are in play; ``unset``: target
-    cells that something should set."""
+    """Fillings for holes in translations of ``problem``.
+
+    lines: code near the holes, whose registers are in play. unset: target cells that something should set.
+    """
 
     def __init__(self, problem: Problem, lines: Sequence[str], unset: Sequence[str] = ()) -> None:
         self.problem, self.target = problem, problem.target
@@ -68,9 +70,8 @@ class Choices:
             pool = [*(r for r, _ in self._used.most_common()), *self._homes, "t0", "t1", "t2", "zero"]
             yield from (r for r in pool if not like or r.startswith("f") == is_float)
             return
-        views = ("x", "w") if not like else ("v",) if like[0] == "v" else ("x", "w") if like[0] in "xw" else ("d", "s", "q", "h", "b")
-        view = like[:1] or "x"
-        number = like[1:]
+        view, number = like[:1] or "x", like[1:]
+        views = ("x", "w") if view in "xw" else ("v",) if view == "v" else ("d", "s", "q", "h", "b")
         pool = [r for r, _ in self._used.most_common()] + self._homes
         general = view in "xw"
         numbers = dict.fromkeys(r[1:] for r in pool if (r[0] in "xw") == general and not r.endswith("zr"))
@@ -84,15 +85,19 @@ class Choices:
 
     def numbers(self, near: int | None, instructions: Sequence[Instruction] | None = None) -> Iterator[int]:
         """Numbers that the source speaks of, what follows from them, and neighbours of ``near``."""
-        source = [int(n, 0) for i in instructions or self.problem.instructions for n in NUMBER.findall(i.text.partition(" ")[2])]
+        told = (i.text.partition(" ")[2] for i in instructions or self.problem.instructions)
+        source = [int(n, 0) for text in told for n in NUMBER.findall(text)]
         yield from source
         for n in dict.fromkeys(source):
-            yield from (-n, n - 1, n + 1, ~n, n & 0xFFF, n >> 12, n & 0xFFFF, n >> 16 & 0xFFFF, n + 4, n + 8, 32 - n, 64 - n, 63 - n)
+            yield from (-n, n - 1, n + 1, ~n, n & 0xFFF, n >> 12, n & 0xFFFF, n >> 16 & 0xFFFF)
+            yield from (n + 4, n + 8, 32 - n, 64 - n, 63 - n)
             if n > 0 and not n & (n - 1):
                 yield n.bit_length() - 1
         if near is not None:
-            yield from (-near, near + 1, near - 1, near + 4, near - 4, near + 8, near - 8, near + 16, near - 16, near + 32, near - 32,
-                        2 * near, near // 2, ~near, near + 2, near - 2, near ^ 0xFF, near & 0xFF)  # fmt: skip
+            yield -near
+            for n in (1, 4, 8, 16, 32, 2):
+                yield from (near + n, near - n)
+            yield from (2 * near, near // 2, ~near, near ^ 0xFF, near & 0xFF)
         yield from (0, 1, 2, 3, 4, 8, 16, 24, 31, 32, 48, 63, 56, 7, 5, 6, 12, 15, 20, 255, 65535, -1)
 
     def instructions(self, sources: Sequence[Instruction], extra: Sequence[str] = ()) -> Iterator[str]:

@@ -29,9 +29,9 @@ BRANCH: Final = "branch taken"
 
 @dataclass(frozen=True)
 class Doubts:
-    """lines: how much each line of code is doubted, 0 to 1. missing: source instructions of which the code shows nothing, the likeliest
-    first, each with the number of code lines that come before what should do it. unset: target cells that the code reads and nobody
-    has set."""
+    """lines: how much each instruction of the code is doubted, 0 to 1. missing: source instructions of which the code shows
+    nothing, the likeliest first, each with the number of code instructions that come before what should do it. unset: target
+    cells that the code reads and nobody has set."""
 
     lines: tuple[float, ...]
     missing: tuple[tuple[int, int], ...] = ()

@@ -15,11 +15,11 @@ _CONDITIONS: Final = {"b.eq": "b.ne", "b.lt": "b.ge", "b.gt": "b.le", "b.lo": "b
                       "blt": "bge", "bltu": "bgeu", "cbz": "cbnz", "tbz": "tbnz", "eq": "ne", "lt": "ge", "gt": "le", "lo": "hs",
                       "hi": "ls", "mi": "pl", "vs": "vc", "seqz": "snez", "slt": "sltu", "slti": "sltiu"}  # fmt: skip
 _INVERSE: Final = _CONDITIONS | {b: a for a, b in _CONDITIONS.items()}
-_SHIFTS: Final = re.compile(r"(?:\b(?:lsl|lsr|asr|ror)\b,? #?|^(?:sll|srl|sra)iw? \w+, \w+, |^(?:lsl|lsr|asr|ror) \w+, \w+, #?)(\d+)")
-_WIDTHS: Final = {"ldr": "ldrb", "ldrb": "ldrh", "ldrh": "ldrb", "strb": "strh", "strh": "strb", "ldrsw": "ldrsh", "lw": "lwu", "lwu": "lw",
-                  "ld": "lw", "sd": "sw", "sw": "sh", "sb": "sh", "lbu": "lb", "lb": "lbu", "lh": "lhu", "lhu": "lh", "addw": "add",
-                  "add": "addw", "addiw": "addi", "subw": "sub", "sub": "subw", "slliw": "slli", "srliw": "srli", "sraiw": "srai",
-                  "mulw": "mul", "sext.w": "mv"}  # fmt: skip
+_SHIFTS: Final = re.compile(r"(?:\b(?:lsl|lsr|asr|ror) #|^(?:sll|srl|sra)iw? \w+, \w+, |^(?:lsl|lsr|asr|ror) \w+, \w+, #)(\d+)")
+_WIDTHS: Final = {"ldr": "ldrb", "ldrb": "ldrh", "ldrh": "ldrb", "strb": "strh", "strh": "strb", "ldrsw": "ldrsh",
+                  "lw": "lwu", "lwu": "lw", "ld": "lw", "sd": "sw", "sw": "sh", "sb": "sh", "lbu": "lb", "lb": "lbu", "lh": "lhu",
+                  "lhu": "lh", "addw": "add", "add": "addw", "addiw": "addi", "subw": "sub", "sub": "subw", "slliw": "slli",
+                  "srliw": "srli", "sraiw": "srai", "mulw": "mul", "sext.w": "mv"}  # fmt: skip
 _VIEWS: Final = re.compile(r"\b([wx])(\d+)\b")
 
 Fault = Callable[[list[str], int, Problem, random.Random], list[str] | None]
@@ -86,7 +86,7 @@ def _dropped(lines: list[str], at: int, problem: Problem, pick: random.Random) -
 
 
 def _added(lines: list[str], at: int, problem: Problem, pick: random.Random) -> list[str] | None:
-    copy = _register([pick.choice(lines)] + lines, 0, problem, pick)
+    copy = _register([pick.choice(lines), *lines], 0, problem, pick)
     return None if copy is None else [*lines[:at], copy[0], *lines[at:]]
 
 

@@ -20,14 +20,18 @@ from guesssketch.errors import UsageError
 from guesssketch.problem import Problem
 
 Kind = Literal["immediate", "register", "opcode", "instruction", "choice"]
+_KINDS: Final[dict[str, Kind]] = {kind: kind for kind in get_args(Kind) if kind != "choice"}
 _HOLE: Final = re.compile(r"\?(?:\(([^)]*(?:\([^)]*\)[^)]*)*)\)|([a-z]+))")
 
 
 @dataclass(frozen=True)
 class Hole:
-    """kind: what may fill it: an ``immediate``, a ``register``, an ``opcode`` (or extension, or condition), an ``instruction``
-    (or nothing), or one of ``choices``, best first, each of them text with ``; `` between lines. guess: what stood there. source: of an
-    ``instruction``, the index of the source instruction that it may stand for, if that is known."""
+    """Part of a line that is not known.
+
+    kind: what may fill it: an ``immediate``, a ``register``, an ``opcode`` (or extension, or condition), an ``instruction``
+    (or nothing), or one of ``choices``, best first, each of them text with ``; `` between lines. guess: what stood there.
+    source: of an ``instruction``, the index of the source instruction that it may stand for, if that is known.
+    """
 
     kind: Kind
     choices: tuple[str, ...] = ()
@@ -79,9 +83,9 @@ def _hole(match: re.Match[str]) -> Hole:
     choices, kind = match.groups()
     if choices is not None:
         return Hole("choice", tuple(choice.strip() for choice in choices.split("|")))
-    if kind not in get_args(Kind) or kind == "choice":
-        raise UsageError(f"?{kind}: a hole is one of {', '.join(f'?{k}' for k in get_args(Kind)[:-1])} or ?(a|b)")
-    return Hole(kind)
+    if kind not in _KINDS:
+        raise UsageError(f"?{kind}: a hole is one of {', '.join(f'?{k}' for k in _KINDS)} or ?(a|b)")
+    return Hole(_KINDS[kind])
 
 
 def _written(hole: Hole) -> str:

@@ -57,7 +57,8 @@ class _Attempt:
     near: tuple[tuple[str, ...], ...] = ()
 
 
-def _attempt(problem: Problem, lines: tuple[str, ...], arena: Arena, budget: Budget, unsure: Sequence[float], share: int) -> _Attempt:
+def _attempt(problem: Problem, lines: tuple[str, ...], arena: Arena, budget: Budget, unsure: Sequence[float],
+             share: int) -> _Attempt:  # fmt: skip
     """One place repaired, for at most ``share`` candidates; or what came nearer."""
     code = assembled(problem, lines)
     here = Budget(min(share, budget.candidates), budget.proofs)

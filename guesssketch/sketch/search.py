@@ -31,7 +31,6 @@ class Budget:
     candidates: int = 6000
     proofs: int = 24
 
-    @property
     def is_spent(self) -> bool:
         return self.candidates <= 0 or self.proofs <= 0
 
@@ -58,7 +57,7 @@ class Search:
         source = self._new(candidates)
         sizes = iter(BATCHES)
         size = next(sizes)
-        while not self.budget.is_spent:
+        while not self.budget.is_spent():
             batch = list(islice(source, min(size, self.budget.candidates)))
             size = next(sizes, size)
             if not batch:
@@ -67,7 +66,7 @@ class Search:
             for lines, code in zip(batch, assemble(self.problem.target, batch), strict=True):
                 if isinstance(code, Assembled) and self._survives(lines, code) and self._proved(code):
                     return lines
-                if self.budget.is_spent:
+                if self.budget.is_spent():
                     return None
         return None
 

@@ -27,7 +27,7 @@ _AARCH64: Final = {
     r"cmp|test|sub|add|ucomi|comi": ("cmp {a}, {b}", "cmp {a}, #{n}", "tst {a}, {b}", "tst {a}, #{n}", "cmn {a}, #{n}"),
     r"set|cmp|test|j|sub|add|and|or|xor|neg": (
         "cset {d}, eq", "cset {d}, ne", "cset {d}, lt", "cset {d}, ge", "cset {d}, le", "cset {d}, gt",
-                                               "cset {d}, lo", "cset {d}, hs", "cset {d}, ls", "cset {d}, hi", "cset {d}, mi", "cset {d}, pl"),
+        "cset {d}, lo", "cset {d}, hs", "cset {d}, ls", "cset {d}, hi", "cset {d}, mi", "cset {d}, pl"),
     r"cmov": ("csel {d}, {a}, {b}, eq", "csel {d}, {a}, {b}, ne", "csel {d}, {a}, {b}, lt", "csel {d}, {a}, {b}, ge"),
     r"mov|add|lea": ("bfxil {d}, {a}, #0, #8", "bfxil {d}, {a}, #0, #16", "bfi {d}, {a}, #8, #8"),
 }  # fmt: skip
@@ -42,7 +42,7 @@ _RISCV64: Final = {
     r"mov|lea|push|pop|xchg": ("mv {d}, {a}", "li {d}, {n}", "lui {d}, {n}"),
     r"movs|cdq|cqo|cwd|cdqe": (
         "sext.w {d}, {a}", "slli {d}, {a}, 56", "srai {d}, {a}, 56", "slli {d}, {a}, 48", "srai {d}, {a}, 48",
-                               "sraiw {d}, {a}, 31", "srai {d}, {a}, 63"),
+        "sraiw {d}, {a}, 31", "srai {d}, {a}, 63"),
     r"movz|mov": ("andi {d}, {a}, 255", "slli {d}, {a}, 32", "srli {d}, {a}, 32", "slli {d}, {a}, 48", "srli {d}, {a}, 48"),
     r"add|lea|inc|adc|pop": ("add {d}, {a}, {b}", "addi {d}, {a}, {n}", "addw {d}, {a}, {b}", "addiw {d}, {a}, {n}"),
     r"sub|dec|push|cmp|sbb|neg": ("sub {d}, {a}, {b}", "subw {d}, {a}, {b}", "neg {d}, {a}", "negw {d}, {a}"),
@@ -50,13 +50,15 @@ _RISCV64: Final = {
     r"or|xor|not": ("or {d}, {a}, {b}", "ori {d}, {a}, {n}", "xor {d}, {a}, {b}", "xori {d}, {a}, {n}", "not {d}, {a}"),
     r"sh|sal|sar|ro|lea": (
         "slli {d}, {a}, {n}", "srli {d}, {a}, {n}", "srai {d}, {a}, {n}", "slliw {d}, {a}, {n}", "srliw {d}, {a}, {n}",
-                           "sraiw {d}, {a}, {n}", "sll {d}, {a}, {b}", "srl {d}, {a}, {b}", "sra {d}, {a}, {b}", "sllw {d}, {a}, {b}",
-                           "srlw {d}, {a}, {b}", "sraw {d}, {a}, {b}"),
-    r"i?mul|i?div": ("mul {d}, {a}, {b}", "mulw {d}, {a}, {b}", "div {d}, {a}, {b}", "divw {d}, {a}, {b}", "divu {d}, {a}, {b}",
-                     "divuw {d}, {a}, {b}", "rem {d}, {a}, {b}", "remw {d}, {a}, {b}", "remu {d}, {a}, {b}", "remuw {d}, {a}, {b}",
-                     "mulh {d}, {a}, {b}", "mulhu {d}, {a}, {b}"),
-    r"set|cmp|test|j|sub|add|and|or|xor|neg|cmov": ("seqz {d}, {a}", "snez {d}, {a}", "slt {d}, {a}, {b}", "sltu {d}, {a}, {b}",
-                                                    "slti {d}, {a}, {n}", "sltiu {d}, {a}, {n}", "sgtz {d}, {a}", "xori {d}, {a}, 1"),
+        "sraiw {d}, {a}, {n}", "sll {d}, {a}, {b}", "srl {d}, {a}, {b}", "sra {d}, {a}, {b}", "sllw {d}, {a}, {b}",
+        "srlw {d}, {a}, {b}", "sraw {d}, {a}, {b}"),
+    r"i?mul|i?div": (
+        "mul {d}, {a}, {b}", "mulw {d}, {a}, {b}", "div {d}, {a}, {b}", "divw {d}, {a}, {b}", "divu {d}, {a}, {b}",
+        "divuw {d}, {a}, {b}", "rem {d}, {a}, {b}", "remw {d}, {a}, {b}", "remu {d}, {a}, {b}", "remuw {d}, {a}, {b}",
+        "mulh {d}, {a}, {b}", "mulhu {d}, {a}, {b}"),
+    r"set|cmp|test|j|sub|add|and|or|xor|neg|cmov": (
+        "seqz {d}, {a}", "snez {d}, {a}", "slt {d}, {a}, {b}", "sltu {d}, {a}, {b}", "slti {d}, {a}, {n}",
+        "sltiu {d}, {a}, {n}", "sgtz {d}, {a}", "xori {d}, {a}, 1"),
 }  # fmt: skip
 _RISCV64_MEMORY: Final = {
     "byte": (("lbu {d}", "lb {d}"), ("sb {d}",)),
@@ -65,9 +67,11 @@ _RISCV64_MEMORY: Final = {
     "qword": (("ld {d}",), ("sd {d}",)),
 }
 _RISCV64_PLACES: Final = ("{n}({a})", "0({a})")
-_AARCH64_BRANCHES: Final = ("cbz {a:x}, taken", "cbnz {a:x}, taken", "cbz {a:w}, taken", "cbnz {a:w}, taken", "tbz {a:w}, #{n}, taken",
-                            "tbnz {a:w}, #{n}, taken",
-                            *(f"b.{c} taken" for c in "eq ne lt ge le gt lo hs ls hi mi pl vs vc".split()))  # fmt: skip
+_AARCH64_BRANCHES: Final = (
+    "cbz {a:x}, taken", "cbnz {a:x}, taken", "cbz {a:w}, taken", "cbnz {a:w}, taken", "tbz {a:w}, #{n}, taken",
+    "tbnz {a:w}, #{n}, taken", "b.eq taken", "b.ne taken", "b.lt taken", "b.ge taken", "b.le taken", "b.gt taken", "b.lo taken",
+    "b.hs taken", "b.ls taken", "b.hi taken", "b.mi taken", "b.pl taken", "b.vs taken", "b.vc taken",
+)  # fmt: skip
 _RISCV64_BRANCHES: Final = ("beqz {a}, taken", "bnez {a}, taken", "bltz {a}, taken", "bgez {a}, taken", "blez {a}, taken",
                             "bgtz {a}, taken", "beq {a}, {b}, taken", "bne {a}, {b}, taken", "blt {a}, {b}, taken",
                             "bge {a}, {b}, taken", "bltu {a}, {b}, taken", "bgeu {a}, {b}, taken")  # fmt: skip
@@ -80,7 +84,7 @@ def templates(target: str, source: Instruction, registers: Sequence[str], number
     """Instructions for ``target`` on ``registers`` and ``numbers``, those that are like ``source`` first."""
     general = [r for r in registers if r[0] in ("x" if target == "aarch64" else "ast")]
     families = _AARCH64 if target == "aarch64" else _RISCV64
-    near, far = list(_memory(target, source)), []
+    near, far = list(_memory(target, source)), list[str]()
     if source.mnemonic.startswith("j"):
         near += _AARCH64_BRANCHES if target == "aarch64" else _RISCV64_BRANCHES
     for pattern, forms in families.items():
@@ -91,11 +95,11 @@ def templates(target: str, source: Instruction, registers: Sequence[str], number
 
 def _memory(target: str, source: Instruction) -> Iterator[str]:
     """Loads and stores as wide as the source's."""
-    sizes, places = (_AARCH64_MEMORY, _AARCH64_PLACES) if target == "aarch64" else (_RISCV64_MEMORY, _RISCV64_PLACES)
     match = _SIZE.search(source.text)
     if match is None or source.mnemonic == "lea":
         return
-    loads, stores = sizes[match[1]]
+    places: tuple[str, ...] = _AARCH64_PLACES if target == "aarch64" else _RISCV64_PLACES
+    loads, stores = (_AARCH64_MEMORY if target == "aarch64" else _RISCV64_MEMORY)[match[1]]
     into = source.text.find("[") < source.text.find(",") or "," not in source.text
     into = into and not _READS_ONLY.match(source.mnemonic)
     wanted = stores if into and source.mnemonic.startswith(("mov", "set")) else (*loads, *stores) if into else loads
@@ -121,10 +125,10 @@ def _in_turn(sources: Sequence[Iterator[str]]) -> Iterator[str]:
 def _filled(form: str, registers: Sequence[str], numbers: Sequence[int], view: str, target: str) -> Iterator[str]:
     fields = list(dict.fromkeys(m[1] for m in _FIELD.finditer(form)))
     for values in product(*(numbers if field == "n" else registers for field in fields)):
-        chosen = dict(zip(fields, values, strict=True))
+        chosen = {field: str(value) for field, value in zip(fields, values, strict=True)}
 
-        def text(match: re.Match[str], chosen: dict[str, str | int] = chosen) -> str:
-            value = str(chosen[match[1]])
+        def text(match: re.Match[str], chosen: dict[str, str] = chosen) -> str:
+            value = chosen[match[1]]
             return value if match[1] == "n" or target == "riscv64" else (match[2] or view) + value[1:]
 
         yield _FIELD.sub(text, form)
