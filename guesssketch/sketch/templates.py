@@ -31,7 +31,7 @@ _AARCH64: Final = {
     r"cmov": ("csel {d}, {a}, {b}, eq", "csel {d}, {a}, {b}, ne", "csel {d}, {a}, {b}, lt", "csel {d}, {a}, {b}, ge"),
     r"mov|add|lea": ("bfxil {d}, {a}, #0, #8", "bfxil {d}, {a}, #0, #16", "bfi {d}, {a}, #8, #8"),
 }  # fmt: skip
-_AARCH64_MEMORY: Final = {
+_AARCH64_MEMORY: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "byte": (("ldrb {d:w}", "ldrsb {d:w}", "ldrsb {d:x}"), ("strb {d:w}",)),
     "word": (("ldrh {d:w}", "ldrsh {d:w}", "ldrsh {d:x}"), ("strh {d:w}",)),
     "dword": (("ldr {d:w}", "ldrsw {d:x}"), ("str {d:w}",)),
@@ -60,7 +60,7 @@ _RISCV64: Final = {
         "seqz {d}, {a}", "snez {d}, {a}", "slt {d}, {a}, {b}", "sltu {d}, {a}, {b}", "slti {d}, {a}, {n}",
         "sltiu {d}, {a}, {n}", "sgtz {d}, {a}", "xori {d}, {a}, 1"),
 }  # fmt: skip
-_RISCV64_MEMORY: Final = {
+_RISCV64_MEMORY: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "byte": (("lbu {d}", "lb {d}"), ("sb {d}",)),
     "word": (("lhu {d}", "lh {d}"), ("sh {d}",)),
     "dword": (("lw {d}", "lwu {d}"), ("sw {d}",)),
@@ -89,8 +89,8 @@ def templates(target: str, source: Instruction, registers: Sequence[str], number
         near += _AARCH64_BRANCHES if target == "aarch64" else _RISCV64_BRANCHES
     for pattern, forms in families.items():
         (near if re.match(pattern, source.mnemonic) else far).extend(forms)
-    for forms in (near, far):
-        yield from _in_turn([_filled(form, general, numbers, view, target) for form in forms for view in _views(target, form)])
+    for family in (near, far):
+        yield from _in_turn([_filled(form, general, numbers, view, target) for form in family for view in _views(target, form)])
 
 
 def _memory(target: str, source: Instruction) -> Iterator[str]:
