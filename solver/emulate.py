@@ -27,6 +27,7 @@ from solver.states import state as random_state
 __all__ = ["Agreement", "Machine", "Outcome", "agree", "compare"]
 
 _CELLS: Final = (*GENERAL, *VECTORS, *FLAGS)
+_WORD: Final = (1 << 64) - 1
 _KEPT_OUTCOMES: Final = 16  # of the runs of one source
 _ATTEMPTS: Final = 20  # states tried for each one wanted, before giving up on a source that keeps faulting
 
@@ -230,13 +231,17 @@ class Trial:
         def final(writes: Mapping[int, int], address: int) -> int:
             return writes.get(address, self.memory.get(address, byte(address)))
 
-        def word(writes: Mapping[int, int], address: int) -> int:
-            return sum(final(writes, address + k) << 8 * k for k in range(8))
+        def around(writes: Mapping[int, int], address: int) -> int:
+            return int.from_bytes(bytes(final(writes, address + k) for k in range(-7, 8)), "little")
+
+        def nan(address: int) -> bool:
+            a, b = around(wanted, address), around(got, address)
+            return any(same_but_nan(a >> s & _WORD, b >> s & _WORD) for s in range(0, 64, 8))
 
         found = []
         for address in sorted({*wanted, *got}):
             a, b = final(wanted, address), final(got, address)
-            if a != b and not any(same_but_nan(word(wanted, s), word(got, s)) for s in range(address - 7, address + 1)):
+            if a != b and not nan(address):
                 found.append(Difference(f"byte [{address:#x}]", a, b, 8))
         return found
 

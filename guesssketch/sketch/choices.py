@@ -6,6 +6,7 @@ import functools
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Final
 
 from guesssketch.guess.renaming import RISCV, registers
@@ -46,22 +47,21 @@ class Choices:
         self._unset = [_name(self.target, cell) for cell in unset]
         self._homes = _homes(problem, problem.instructions)
 
-    def of(self, hole: Hole, line: str, around: Sequence[str] = ()) -> list[str]:
+    def of(self, hole: Hole, line: str, around: Sequence[str] = ()) -> Iterator[str]:
         """What may stand in ``hole``, but what stood there. line: the text around it, the hole as its guess; around: the lines
         before and behind."""
-        if hole.choices:
-            return list(hole.choices)
+        found: Iterable[str] = hole.choices
         if hole.kind == "immediate":
-            found: Iterable[str] = map(str, self.numbers(int(hole.guess, 0) if hole.guess else None))
+            found = map(str, self.numbers(int(hole.guess, 0) if hole.guess else None))
         elif hole.kind == "register":
             found = self.registers(hole.guess)
         elif hole.kind == "opcode":
             found = opcodes(self.target, line, hole.guess)
-        else:
+        elif hole.kind == "instruction":
             sources = self.problem.instructions if hole.source is None else [self.problem.instructions[hole.source]]
             extra = [r for text in around for r in REGISTER[self.target].findall(text)]
-            found = ["", *self.instructions(sources, extra)]
-        return [text for text in dict.fromkeys(found) if text != hole.guess]
+            found = chain([""], self.instructions(sources, extra))
+        return _new(found, hole.guess)
 
     def registers(self, like: str) -> Iterator[str]:
         """Registers in place of ``like``: of its kind, those in play first; then the same register of other widths."""
@@ -118,6 +118,15 @@ class Choices:
             yield from (n, -n)
             if n > 0 and not n & (n - 1):
                 yield n.bit_length() - 1
+
+
+def _new(texts: Iterable[str], known: str) -> Iterator[str]:
+    """Each of ``texts`` once, but ``known``."""
+    seen = {known}
+    for text in texts:
+        if text not in seen:
+            seen.add(text)
+            yield text
 
 
 def _homes(problem: Problem, instructions: Sequence[Instruction]) -> list[str]:

@@ -98,22 +98,33 @@ class Search:
 
 def fillings(sketch: Sketch, choices: Choices) -> Iterator[tuple[str, ...]]:
     """Every way to fill the holes, by the sum of the ranks of what fills them."""
-    options = [choices.of(hole, line, around) for hole, line, around in _places(sketch)]
-    if not options:
-        yield sketch.filled(())
-        return
-    if not all(options):
-        return
+    options = [_Ranked(choices.of(hole, line, around)) for hole, line, around in _places(sketch)]
     heap: list[tuple[int, tuple[int, ...]]] = [(0, (0,) * len(options))]
     seen = {heap[0][1]}
     while heap:
         cost, ranks = heapq.heappop(heap)
-        yield sketch.filled([option[rank] for option, rank in zip(options, ranks, strict=True)])
+        texts = [option.at(rank) for option, rank in zip(options, ranks, strict=True)]
+        chosen = [text for text in texts if text is not None]
+        if len(chosen) < len(texts):
+            continue
+        yield sketch.filled(chosen)
         for n, rank in enumerate(ranks):
             following = (*ranks[:n], rank + 1, *ranks[n + 1 :])
-            if rank + 1 < len(options[n]) and following not in seen:
+            if following not in seen:
                 seen.add(following)
                 heapq.heappush(heap, (cost + 1, following))
+
+
+class _Ranked:
+    """An iterator's items by number, drawn as they are asked for."""
+
+    def __init__(self, source: Iterator[str]) -> None:
+        self._source, self._known = source, list[str]()
+
+    def at(self, rank: int) -> str | None:
+        """None if there are not so many."""
+        self._known += islice(self._source, rank + 1 - len(self._known))
+        return self._known[rank] if rank < len(self._known) else None
 
 
 def _places(sketch: Sketch) -> Iterator[tuple[Hole, str, tuple[str, ...]]]:
