@@ -22,6 +22,9 @@ _target = click.option("--target", type=click.Choice(TARGETS), required=True, he
 _prototypes = click.option("--prototypes", multiple=True, type=click.Path(path_type=Path, exists=True, dir_okay=False),
                            help="C declarations of external functions; may be repeated.")  # fmt: skip
 
+_proposers = click.option("--proposers", default="lowering", show_default=True,
+                          help="Who is asked, in order, separated by commas.")  # fmt: skip
+_model = click.option("--model", help="Folder or hub name of the model that lm asks.  [default: the one that is shipped]")
 _order = click.option("--memory-order", type=click.Choice(("relaxed", "tso")), default="relaxed", show_default=True,
                       help="Order of plain loads and stores as other threads see it: the target's, or x86-64's.")  # fmt: skip
 
@@ -41,8 +44,8 @@ def main() -> None:
 @click.option("--report", type=click.Path(path_type=Path), help="Write a JSON report of every block.")
 @click.option("--require", type=click.Choice(("proved", "tested")), default="tested", show_default=True,
               help="Weakest verdict to let through.")  # fmt: skip
-@click.option("--proposers", default="lowering", show_default=True, help="Who is asked, in order, separated by commas.")
-@click.option("--model", help="Folder or hub name of the model that lm asks.  [default: the one that is shipped]")
+@_proposers
+@_model
 @click.option("--prompt", type=click.Path(path_type=Path), help="Prompt template for a model that is not of this project.")
 @_prototypes
 @_order
@@ -70,7 +73,7 @@ def translate(files: Sequence[Path], target: str, output: Path, kind: Any, repor
     settings: dict[str, Any] = {"target": target, "require": require, "prototypes": tuple(prototypes),
                                 "model": model, "prompt": prompt, "assume": tuple(assume),
                                 "memory_order": memory_order}  # fmt: skip
-    settings["proposers"] = tuple(name.strip() for name in proposers.split(","))
+    settings["proposers"] = _names(proposers)
     settings["cache"] = None if no_cache else cache or default_directory()
     if jobs:
         settings["jobs"] = jobs
@@ -90,13 +93,16 @@ def translate(files: Sequence[Path], target: str, output: Path, kind: Any, repor
 @click.option("--stage", type=click.Choice(STAGES), default="cfg", show_default=True, help="What to print.")
 @click.option("--target", type=click.Choice(TARGETS), default="aarch64", show_default=True,
               help="Instruction set for all but the first stage.")  # fmt: skip
+@_proposers
+@_model
 @_prototypes
 @_order
-def show(file: Path, name: str | None, stage: str, target: str, prototypes: Sequence[Path], memory_order: Any) -> None:
+def show(file: Path, name: str | None, stage: str, target: str, proposers: str, model: str | None,
+         prototypes: Sequence[Path], memory_order: Any) -> None:  # fmt: skip
     """Print a stage of the pipeline as text."""
     from guesssketch import stages
 
-    for line in stages.show(file, name, stage, target, prototypes, memory_order):
+    for line in stages.show(file, name, stage, target, prototypes, memory_order, _names(proposers), model):
         click.echo(line)
 
 
@@ -110,6 +116,20 @@ def prove(pair: Path) -> None:
     verdict = pairs.prove_pair(pairs.parse(_text(pair), str(pair)))
     click.echo(str(verdict))
     if not isinstance(verdict, Proved):
+        sys.exit(1)
+
+
+@main.command()
+@click.argument("sketch", type=click.Path(path_type=Path))
+@click.option("--candidates", type=click.IntRange(min=1), default=6000, show_default=True, help="Fillings to try, at most.")
+def solve(sketch: Path, candidates: int) -> None:
+    """Fill the holes in a target block so that it is proved equal to its source (docs/pairs.md)."""
+    from guesssketch import api
+
+    lines = api.solve(_text(sketch), candidates=candidates)
+    for line in lines or ("no filling was found",):
+        click.echo(line)
+    if lines is None:
         sys.exit(1)
 
 
@@ -273,6 +293,10 @@ def evaluate_blocks(pairs: Path, model: str | None, targets: Sequence[str], spli
     if output:
         outputs.write([(output, (json.dumps(report, indent=1) + "\n").encode())])
     figures.show(report, Console(width=None if sys.stdout.isatty() else 180))
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(","))
 
 
 def _text(path: Path) -> str:

@@ -76,17 +76,31 @@ class Problem:
 
 
 @dataclass(frozen=True)
+class Unsure:
+    """What a model doubted of its candidate, for each line.
+
+    doubts: 1 less the least probability of the line's tokens. others: the line with one token put out for another that the model
+    thought of, likeliest first. sources: for each instruction the source instruction that it mostly looks at; empty if not known.
+    """
+
+    doubts: tuple[float, ...]
+    others: tuple[tuple[str, ...], ...]
+    sources: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class Candidate:
     """A proposed translation.
 
     lines: target assembly, one instruction a line, labels as ``1:`` lines. Leaving to the branch's target is a branch to
     ``taken``; leaving to the next block is falling off the end, or a branch to ``fall``. Symbols are the problem's
     placeholders under the target's own operators (``:lo12:S0``, ``%pcrel_hi(S0)``).
-    proposer: ``lm``, ``sketch``, ``lowering`` or ``user``.
+    proposer: ``lm``, ``sketch``, ``lowering`` or ``user``. unsure: of a model's, if it told.
     """
 
     lines: tuple[str, ...]
     proposer: str
+    unsure: Unsure | None = None
 
 
 class Proposer(Protocol):

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from guesssketch.guess.form import Form, normalise
-from guesssketch.problem import Candidate, Problem
+from guesssketch.guess.unsure import joined_unsure, unsure
+from guesssketch.problem import Candidate, Problem, Unsure
 from guesssketch.questions import cut
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ SMALL: Final = 1 << 24  # bytes; larger files are told apart without being read
 _LABEL: Final = re.compile(r"(\d+):")
 _REFERENCE: Final = re.compile(r"(?<![\w.#])(\d+)([bf])(?!\w)")
 _FALL: Final = re.compile(r"\bfall\b")
+_Said = tuple[tuple[str, ...], Unsure | None]
 
 
 @dataclass
@@ -83,25 +85,29 @@ class Guesser:
     def _candidates(self, root: _Node, guesses: Mapping[tuple[object, ...], Sequence[Guess]]) -> dict[str, Sequence[Candidate]]:
         known: dict[str, Sequence[Candidate]] = {}
 
-        def visit(node: _Node) -> list[list[tuple[str, ...]]]:
-            """For each leaf below, its lines by rank; no candidate for a node where a leaf has none."""
+        def visit(node: _Node) -> list[list[_Said]]:
+            """For each leaf below, what was said by rank; no candidate for a node where a leaf has none."""
             if node.halves:
                 pieces = visit(node.halves[0]) + visit(node.halves[1])
             else:
                 pieces = [self._named(node.form, guesses)]
             ranks = max(map(len, pieces)) if all(pieces) else 0
-            texts = (joined([piece[min(rank, len(piece) - 1)] for piece in pieces]) for rank in range(ranks))
-            known[node.problem.key] = tuple(Candidate(lines, NAME) for lines in dict.fromkeys(texts))
+            texts = dict[tuple[str, ...], Unsure | None]()
+            for rank in range(ranks):
+                lines, doubted = _in_a_row([piece[min(rank, len(piece) - 1)] for piece in pieces])
+                texts.setdefault(lines, doubted)
+            known[node.problem.key] = tuple(Candidate(lines, NAME, doubted) for lines, doubted in texts.items())
             return pieces
 
         visit(root)
         return known
 
-    def _named(self, form: Form | None, guesses: Mapping[tuple[object, ...], Sequence[Guess]]) -> list[tuple[str, ...]]:
+    def _named(self, form: Form | None, guesses: Mapping[tuple[object, ...], Sequence[Guess]]) -> list[_Said]:
         """The form's guesses as text with the problem's own names, best first."""
         if form is None:
             return []
-        return [form.lines(guess.lines, self.target) for guess in guesses[_seen(form)] if guess.lines is not None]
+        return [(form.lines(guess.lines, self.target), unsure(guess, form, self.target))
+                for guess in guesses[_seen(form)] if guess.lines is not None]  # fmt: skip
 
 
 class Ready:
@@ -183,6 +189,13 @@ def joined(pieces: Sequence[Sequence[str]]) -> tuple[str, ...]:
         lines += body
     last, _ = _renumbered(pieces[-1], labels)
     return (*lines, *last)
+
+
+def _in_a_row(pieces: Sequence[_Said]) -> _Said:
+    """Texts ``joined``, with what is known of their lines."""
+    texts = [lines for lines, _ in pieces]
+    lengths = [len(joined([text, ()])) for text in texts[:-1]] + [len(texts[-1])]
+    return joined(texts), joined_unsure([known for _, known in pieces], lengths)
 
 
 def _renumbered(lines: Sequence[str], labels: int) -> tuple[list[str], int]:

@@ -147,11 +147,16 @@ def _name(target: str, cell: str) -> str:
 
 
 def opcodes(target: str, line: str, word: str) -> list[str]:
-    """Words in place of ``word``, mnemonic or modifier of ``line``, that give a form whose semantics are validated."""
+    """Words in place of ``word``, mnemonic or modifier of ``line``, that give a form whose semantics are validated.
+
+    Where no word stood, a hole that begins the line is its mnemonic; any other, a modifier.
+    """
+    if not word and not line.startswith(" "):
+        return [other for group in _GROUPS for other in group]
     for group in _GROUPS:
         if word in group and not line.startswith(f"{word} "):
             return [other for other in group if other != word]
-    operands = _shape(target, line)
+    operands = _shape(target, line if word else f"add{line}")
     close = _spelt_alike(word)
     return sorted(_by_shape(target).get(operands, ()), key=lambda other: (close(other), other))
 

@@ -14,6 +14,7 @@ from typing import Final
 from guesssketch.assembler import Assembled
 from guesssketch.judge import LIFTS
 from guesssketch.problem import Problem
+from guesssketch.sketch.ways import ALL, Ways
 from isa import terms as t
 from isa.machine import Instruction
 from isa.statemap import FLAGS, MAPS
@@ -39,11 +40,11 @@ class Doubts:
 
 
 def doubts(problem: Problem, code: Assembled, arena: Arena, differences: Sequence[Difference],
-           unsure: Sequence[float] = ()) -> Doubts:  # fmt: skip
-    """unsure: for each line of the code, 1 less the least probability of its tokens; none if nobody told."""
+           unsure: Sequence[float] = (), ways: Ways = ALL) -> Doubts:  # fmt: skip
+    """unsure: for each instruction of the code, 1 less the least probability of its tokens; none if nobody told."""
     touched = [_touched(problem.target, i) for i in code.instructions]
-    reached = _slice(touched, *arena.homes(differences))
-    trace = arena.trace(code)
+    reached = _slice(touched, *arena.homes(differences)) if ways.slices else [True] * len(touched)
+    trace = arena.trace(code) if ways.values else None
     known = _occurring(trace) if trace else [False] * len(reached)
     found = [(1.0 if r else APART) * (KNOWN if k else 1.0) for r, k in zip(reached, known, strict=True)]
     if len(unsure) == len(found):

@@ -11,36 +11,43 @@ from guesssketch.problem import Problem
 from guesssketch.sketch.choices import MODIFIER, NUMBER, REGISTER
 from guesssketch.sketch.doubt import Doubts
 from guesssketch.sketch.holes import Hole, Line, Sketch
+from guesssketch.sketch.ways import ALL, Ways
 
 # What a kind of hole costs beside the line's doubt: kinds that are seldom wrong, or have many fillings, come later.
 _COSTS: Final = {"immediate": 0.5, "opcode": 0.3, "register": 0.6, "order": 1.0, "drop": 1.0, "width": 0.6, "missed": 0.3,
-                 "insert": 2.5}  # fmt: skip
+                 "told": 0.1, "insert": 2.5}  # fmt: skip
 _WIDTH: Final = re.compile(r"\b([wx])(\d+|zr)\b")
-_LABEL: Final = re.compile(r"\d+:")
+LABEL: Final = re.compile(r"\d+:")
 
 
-def sketches(problem: Problem, lines: Sequence[str], doubts: Doubts) -> list[tuple[float, Sketch]]:
-    """Sketches with their costs, the likeliest first. ``doubts.lines`` are those of instructions, labels left out."""
+def sketches(problem: Problem, lines: Sequence[str], doubts: Doubts, others: Sequence[Sequence[str]] = (),
+             ways: Ways = ALL) -> list[tuple[float, Sketch]]:  # fmt: skip
+    """Sketches with their costs, the likeliest first. others: of each line, what the model thought of in its place."""
     found: list[tuple[float, Sketch]] = []
     doubted = iter(doubts.lines)
-    weights = [0.0 if _LABEL.fullmatch(line) else next(doubted, 1.0) for line in lines]
+    weights = [0.0 if LABEL.fullmatch(line) else next(doubted, 1.0) for line in lines]
     for at, (line, weight) in enumerate(zip(lines, weights, strict=True)):
         if not weight:
             continue
         base = -math.log(weight)
+        if others and others[at] and not ways.immediates_only:
+            found.append((base + _COSTS["told"], _with(problem, lines, at, (Hole("choice", tuple(others[at]), line),))))
         for kind, parts in _of_line(problem, line):
+            if ways.immediates_only and kind != "immediate":
+                continue
             found.append((base + _COSTS[kind], _with(problem, lines, at, parts)))
-        if at + 1 < len(lines) and weights[at + 1]:
+        if at + 1 < len(lines) and weights[at + 1] and not ways.immediates_only:
             both = Hole("choice", (f"{lines[at + 1]}; {line}",), f"{line}; {lines[at + 1]}")
             cost = -math.log(max(weight, weights[at + 1])) + _COSTS["order"]
             found.append((cost, Sketch(problem, (*_plain(lines[:at]), (both,), *_plain(lines[at + 2 :])))))
-    found += _insertions(problem, lines, weights, doubts)
+    if not ways.immediates_only:
+        found += _insertions(problem, lines, weights, doubts)
     return sorted(found, key=lambda entry: entry[0])
 
 
 def _insertions(problem: Problem, lines: Sequence[str], weights: Sequence[float], doubts: Doubts) -> Iterator[tuple[float, Sketch]]:
     """An instruction put in: what a missing source instruction does, where it is missed; anything, anywhere."""
-    ends = [n + 1 for n, line in enumerate(lines) if not _LABEL.fullmatch(line)]  # of instructions
+    ends = [n + 1 for n, line in enumerate(lines) if not LABEL.fullmatch(line)]  # of instructions
     for rank, (source, place) in enumerate(doubts.missing):
         at = ends[place - 1] if 0 < place <= len(ends) else 0
         for distance, where in enumerate(dict.fromkeys((at, min(at + 1, len(lines))))):

@@ -9,12 +9,13 @@ from typing import Final
 
 from guesssketch.assembler import AssemblyError, assemble
 from guesssketch.judge import verify
-from guesssketch.problem import Problem
+from guesssketch.problem import Problem, Unsure
 from guesssketch.sketch.choices import Choices
 from guesssketch.sketch.doubt import Doubts, doubts
-from guesssketch.sketch.edits import sketches
+from guesssketch.sketch.edits import LABEL, sketches
 from guesssketch.sketch.holes import Sketch
-from guesssketch.sketch.search import RLIMIT, Budget, Search, assembled, fillings
+from guesssketch.sketch.search import RLIMIT, Budget, Filling, Search, assembled, fillings
+from guesssketch.sketch.ways import ALL, Ways
 from solver.arena import Arena
 from solver.link import Unlinkable
 from solver.verdict import Proved, Refuted
@@ -24,45 +25,66 @@ _STEP: Final = 0.02  # cost of each filling after the first
 
 
 @dataclass(frozen=True)
+class Step:
+    """One place repaired.
+
+    doubts: of each of the guess's lines, 0 to 1. wrong: names of the results that differed. sketch: the guess with the hole that
+    was filled. filled: the lines after it.
+    """
+
+    guess: tuple[str, ...]
+    doubts: tuple[float, ...]
+    wrong: tuple[str, ...]
+    sketch: Sketch
+    filled: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Repair:
-    """lines: proved, None if no repair was found. tried: candidates that were run. places: holes that were filled."""
+    """What came of a guess.
+
+    lines: proved, None if no repair was found. tried: candidates that were run. steps: the places, in order; none if the guess
+    is right as it is.
+    """
 
     lines: tuple[str, ...] | None
     tried: int
-    places: int = 0
+    steps: tuple[Step, ...] = ()
 
 
-def repair(problem: Problem, guess: Sequence[str], unsure: Sequence[float] = (), budget: Budget | None = None) -> Repair:
-    """Repair ``guess``. unsure: see ``doubt.doubts``."""
+def repair(problem: Problem, guess: Sequence[str], unsure: Unsure | None = None, budget: Budget | None = None,
+           ways: Ways = ALL) -> Repair:  # fmt: skip
+    """Repair ``guess``, of which the model told ``unsure``."""
     budget = budget or Budget()
     total = budget.candidates
     try:
         arena = Arena(problem)
     except Unlinkable:
         return Repair(None, 0)
-    lines = tuple(guess)
-    first = _attempt(problem, lines, arena, budget, unsure, budget.candidates // 2)
+    share = budget.candidates // 2
+    first = _attempt(problem, tuple(guess), arena, budget, unsure, share, ways)
     if first.found is not None:
-        return Repair(first.found, total - budget.candidates, 1)
+        return Repair(first.found, total - budget.candidates, first.steps)
     for near in first.near[:_SECOND]:
-        again = _attempt(problem, near, arena, budget, (), budget.candidates // 2)
+        again = _attempt(problem, near.filled, arena, budget, None, share, ways)
         if again.found is not None:
-            return Repair(again.found, total - budget.candidates, 2)
+            return Repair(again.found, total - budget.candidates, (near, *again.steps))
     return Repair(None, total - budget.candidates)
 
 
 @dataclass(frozen=True)
 class _Attempt:
-    found: tuple[str, ...] | None
-    near: tuple[tuple[str, ...], ...] = ()
+    """found: proved. steps: how; none if the guess is right. near: steps to what is less wrong, the least wrong first."""
+
+    found: tuple[str, ...] | None = None
+    steps: tuple[Step, ...] = ()
+    near: tuple[Step, ...] = ()
 
 
-def _attempt(problem: Problem, lines: tuple[str, ...], arena: Arena, budget: Budget, unsure: Sequence[float],
-             share: int) -> _Attempt:  # fmt: skip
+def _attempt(problem: Problem, lines: tuple[str, ...], arena: Arena, budget: Budget, unsure: Unsure | None, share: int,
+             ways: Ways) -> _Attempt:  # fmt: skip
     """One place repaired, for at most ``share`` candidates; or what came nearer."""
     code = assembled(problem, lines)
-    here = Budget(min(share, budget.candidates), budget.proofs)
-    before = here.candidates, here.proofs
     wrong: frozenset[str] = frozenset()
     if code is None:
         doubt = _unassembled(problem, lines)
@@ -70,47 +92,51 @@ def _attempt(problem: Problem, lines: tuple[str, ...], arena: Arena, budget: Bud
         try:
             found = arena.focus(code)
         except Unlinkable:
-            return _Attempt(None)
+            return _Attempt()
         if not found:
             verdict = verify(problem, code, explain=True, rlimit=RLIMIT)
             if isinstance(verdict, Proved):
                 return _Attempt(lines)
             if not isinstance(verdict, Refuted):
-                return _Attempt(None)
+                return _Attempt()
             arena.add(verdict.counterexample)
             found = arena.focus(code) or verdict.counterexample.differences
         wrong = frozenset(d.what for d in found)
-        doubt = doubts(problem, code, arena, found, unsure)
-    search = Search(problem, arena, here, wrong)
-    proved = search.first(_candidates(problem, lines, doubt))
-    budget.candidates -= before[0] - here.candidates
-    budget.proofs -= before[1] - here.proofs
-    return _Attempt(proved, tuple(n.lines for n in sorted(search.near.values(), key=lambda n: len(n.wrong))))
+        told = [u for line, u in zip(lines, unsure.doubts, strict=True) if not LABEL.fullmatch(line)] if unsure else ()
+        doubt = doubts(problem, code, arena, found, told, ways)
+    with budget.part(share) as here:
+        search = Search(problem, arena, here, wrong)
+        proved = search.first(_candidates(problem, lines, doubt, unsure, ways))
+
+    def step(filling: Filling) -> Step:
+        rest = iter(doubt.lines)
+        each = tuple(0.0 if LABEL.fullmatch(line) else next(rest, 1.0) for line in lines)
+        return Step(lines, each, tuple(sorted(wrong)), filling.sketch, filling.lines)
+
+    if proved is not None:
+        return _Attempt(proved.lines, (step(proved),))
+    return _Attempt(near=tuple(step(n.filling) for n in sorted(search.near.values(), key=lambda n: len(n.wrong))))
 
 
 def _unassembled(problem: Problem, lines: Sequence[str]) -> Doubts:
     (error,) = assemble(problem.target, [lines])
     assert isinstance(error, AssemblyError)
-    weights = tuple(1.0 if error.line in (None, n) else 0.01 for n in range(len(lines)) if not lines[n].endswith(":"))
-    return Doubts(weights)
+    return Doubts(tuple(1.0 if error.line in (None, n) else 0.01 for n, line in enumerate(lines) if not LABEL.fullmatch(line)))
 
 
-def _candidates(problem: Problem, lines: Sequence[str], doubt: Doubts) -> Iterator[tuple[str, ...]]:
+def _candidates(problem: Problem, lines: Sequence[str], doubt: Doubts, unsure: Unsure | None, ways: Ways) -> Iterator[Filling]:
     """Fillings of all sketches of the guess, interleaved by cost."""
     choices = Choices(problem, lines, doubt.unset)
-    heap: list[tuple[float, int, Iterator[tuple[str, ...]], tuple[str, ...]]] = []
-    for number, (cost, sketch) in enumerate(sketches(problem, lines, doubt)):
-        _push(heap, cost, number, fillings(sketch, choices))
+    others = unsure.others if unsure else ()
+    heap: list[tuple[float, int, Iterator[tuple[str, ...]], Filling]] = []
+
+    def push(cost: float, number: int, rest: Iterator[tuple[str, ...]], sketch: Sketch) -> None:
+        if (candidate := next(rest, None)) is not None:
+            heapq.heappush(heap, (cost, number, rest, Filling(candidate, sketch)))
+
+    for number, (cost, sketch) in enumerate(sketches(problem, lines, doubt, others, ways)):
+        push(cost, number, fillings(sketch, choices), sketch)
     while heap:
-        cost, number, rest, candidate = heapq.heappop(heap)
-        yield candidate
-        _push(heap, cost + _STEP, number, rest)
-
-
-def _push(heap: list[tuple[float, int, Iterator[tuple[str, ...]], tuple[str, ...]]], cost: float, number: int,
-          rest: Iterator[tuple[str, ...]]) -> None:  # fmt: skip
-    if (candidate := next(rest, None)) is not None:
-        heapq.heappush(heap, (cost, number, rest, candidate))
-
-
-__all__ = ["Repair", "Sketch", "repair"]
+        cost, number, rest, filling = heapq.heappop(heap)
+        yield filling
+        push(cost + _STEP, number, rest, filling.sketch)

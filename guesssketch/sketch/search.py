@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
@@ -34,12 +35,29 @@ class Budget:
     def is_spent(self) -> bool:
         return self.candidates <= 0 or self.proofs <= 0
 
+    @contextmanager
+    def part(self, candidates: int) -> Iterator[Budget]:
+        """At most so many candidates of it."""
+        share = Budget(max(0, min(candidates, self.candidates)), self.proofs)
+        allowed = share.candidates
+        yield share
+        self.candidates -= allowed - share.candidates
+        self.proofs = share.proofs
+
+
+@dataclass(frozen=True)
+class Filling:
+    """A candidate, and the sketch that it fills."""
+
+    lines: tuple[str, ...]
+    sketch: Sketch
+
 
 @dataclass(frozen=True)
 class Near:
     """A candidate that is wrong, but in less than what it was made from. wrong: names of the results that differ."""
 
-    lines: tuple[str, ...]
+    filling: Filling
     wrong: frozenset[str]
 
 
@@ -52,7 +70,7 @@ class Search:
         self.near: dict[tuple[str, ...], Near] = {}
         self._seen: set[tuple[str, ...]] = set()
 
-    def first(self, candidates: Iterable[tuple[str, ...]]) -> tuple[str, ...] | None:
+    def first(self, candidates: Iterable[Filling]) -> Filling | None:
         """The first candidate that is proved, within the budget."""
         source = self._new(candidates)
         sizes = iter(BATCHES)
@@ -63,20 +81,20 @@ class Search:
             if not batch:
                 return None
             self.budget.candidates -= len(batch)
-            for lines, code in zip(batch, assemble(self.problem.target, batch), strict=True):
-                if isinstance(code, Assembled) and self._survives(lines, code) and self._proved(code):
-                    return lines
+            for filling, code in zip(batch, assemble(self.problem.target, [f.lines for f in batch]), strict=True):
+                if isinstance(code, Assembled) and self._survives(filling, code) and self._proved(code):
+                    return filling
                 if self.budget.is_spent():
                     return None
         return None
 
-    def _new(self, candidates: Iterable[tuple[str, ...]]) -> Iterator[tuple[str, ...]]:
-        for lines in candidates:
-            if lines not in self._seen:
-                self._seen.add(lines)
-                yield lines
+    def _new(self, candidates: Iterable[Filling]) -> Iterator[Filling]:
+        for filling in candidates:
+            if filling.lines not in self._seen:
+                self._seen.add(filling.lines)
+                yield filling
 
-    def _survives(self, lines: tuple[str, ...], code: Assembled) -> bool:
+    def _survives(self, filling: Filling, code: Assembled) -> bool:
         try:
             found = self.arena.differences(code)
         except Unlinkable:
@@ -85,7 +103,7 @@ class Search:
             return True
         wrong = frozenset(d.what for d in found)
         if self.bar and wrong < self.bar:
-            self.near[lines] = Near(lines, wrong)
+            self.near[filling.lines] = Near(filling, wrong)
         return False
 
     def _proved(self, code: Assembled) -> bool:
@@ -123,7 +141,7 @@ class _Ranked:
 
     def at(self, rank: int) -> str | None:
         """None if there are not so many."""
-        self._known += islice(self._source, rank + 1 - len(self._known))
+        self._known += islice(self._source, max(0, rank + 1 - len(self._known)))
         return self._known[rank] if rank < len(self._known) else None
 
 
@@ -143,7 +161,9 @@ def solve(sketch: Sketch, budget: Budget | None = None) -> tuple[str, ...] | Non
     except Unlinkable:
         return None
     plain = ["".join(part for part in line if isinstance(part, str)) for line in sketch.lines]
-    return Search(sketch.problem, arena, budget).first(fillings(sketch, Choices(sketch.problem, plain)))
+    filled = (Filling(lines, sketch) for lines in fillings(sketch, Choices(sketch.problem, plain)))
+    found = Search(sketch.problem, arena, budget).first(filled)
+    return None if found is None else found.lines
 
 
 def assembled(problem: Problem, lines: Sequence[str]) -> Assembled | None:
