@@ -5,19 +5,23 @@ All runs are Unicorn's (``solver.emulate``). What survives is not proved; what d
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Final
 
+from isa.evaluate import evaluate
 from isa.machine import Instruction
 from isa.statemap import MAPS
+from isa.x86_64.lift import lift
 from solver.counterexample import Counterexample, Difference
 from solver.emulate import CodeLike, ProblemLike, Trial, source_of
 from solver.link import Unlinkable, link_source, link_target
 from solver.machine import machine
+from solver.memory import byte
 
 _ATTEMPTS: Final = 20  # states tried for each that is wanted, as the source may fault
 STORED: Final = "stored"
+FAULT: Final = "target faults"
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,31 @@ class Trace:
 
     source: tuple[Mapping[str, int], ...]
     code: tuple[Mapping[str, int], ...]
+
+
+@dataclass(frozen=True)
+class Halt:
+    """A run of the code from the first state, stopped before one of its instructions, at ``offset``.
+
+    state: every cell. written: bytes that the code wrote. memory: bytes that differ from ``solver.memory``.
+    """
+
+    offset: int
+    state: Mapping[str, int]
+    written: Mapping[int, int]
+    memory: Mapping[int, int]
+
+    def content(self, address: int, size: int) -> int:
+        """What memory holds there, little-endian."""
+        places = range(address, address + size)
+        return int.from_bytes(bytes(self.memory.get(place, byte(place)) for place in places), "little")
+
+
+def nearer(wrong: Set[str], bar: Set[str]) -> bool:
+    """Whether fewer results are wrong than in ``bar``, and no other; a fault is worse than anything."""
+    if any(what.startswith(FAULT) for what in wrong):
+        return False
+    return wrong < bar or any(what.startswith(FAULT) for what in bar)
 
 
 class Arena:
@@ -86,6 +115,46 @@ class Arena:
         linked = link_target(code.instructions, self.source.placement)
         steps = _steps(self.problem.target, [linked[:end] for end in ends], state, self.source.memory)
         return None if steps is None else Trace(source, steps)
+
+    def halts(self, code: CodeLike) -> list[Halt]:
+        """Before each instruction and at the end, as far as the code runs straight through."""
+        number, target = self.numbers[0], self.problem.target
+        state = Trial(self.problem, code, self.source).initial(number)
+        linked = link_target(code.instructions, self.source.placement)
+        cells = list(machine(target).cells)
+        found = [Halt(0, {**dict.fromkeys(cells, 0), **state}, {}, self.source.memory)]
+        for end in (i.offset + len(i.code) for i in code.instructions):
+            outcome = machine(target).run(linked[:end], state, cells, self.source.memory)
+            if outcome.exit is None:
+                break
+            found.append(Halt(end, outcome.state, outcome.writes, {**self.source.memory, **outcome.writes}))
+        return found
+
+    def wrong_with(self, code: CodeLike, halt: Halt, changes: Sequence[Mapping[str, int]]) -> list[frozenset[str]]:
+        """What is wrong in the end, for each way to change cells at ``halt``. Raises Unlinkable if ``code`` cannot be run."""
+        trial = Trial(self.problem, code, self.source)
+        found = []
+        for change in changes:
+            self.runs += 1
+            state = {**halt.state, **change}
+            differences = trial.resume(self.numbers[0], halt.offset, state, halt.memory, halt.written)
+            found.append(frozenset(d.what for d in differences))
+        return found
+
+    def accesses(self) -> tuple[list[tuple[int, int]], list[tuple[int, int, int]]]:
+        """What the source reads in the first state: address and bytes; and writes: address, bytes, value in the end."""
+        effect = lift(self.problem.instructions, self.problem.exit)  # type: ignore[arg-type]
+        number = self.numbers[0]
+        env = {**self.source.placement.values, **self.source.state(number)}
+        content, written = self.source.memory, self.source.outcome(number).writes
+        every = [*effect.loads, *effect.stores]
+        try:
+            values = evaluate([x for a in every for x in (a.address, a.guard)], env, lambda a: content.get(a, byte(a)))
+        except (KeyError, ValueError):
+            return [], []
+        places = [(address, a.size) for a, address, guard in zip(every, values[::2], values[1::2], strict=True) if guard]
+        loads, stores = places[: len(effect.loads)], places[len(effect.loads) :]
+        return loads, [(a, n, sum(written.get(a + k, 0) << 8 * k for k in range(n))) for a, n in stores]
 
     def _source_steps(self, number: int) -> tuple[Mapping[str, int], ...] | None:
         instructions: Sequence[Instruction] = self.problem.instructions

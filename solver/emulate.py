@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from isa.evaluate import Program
@@ -189,6 +189,17 @@ class Trial:
         shown = [(n, state[n] if n in state else condition(n, state)) for n, _ in problem.live_in]
         return Counterexample(tuple(shown), (), tuple(differences))
 
+    def resume(self, number: int, offset: int, state: Mapping[str, int], memory: Mapping[int, int],
+               written: Mapping[int, int]) -> list[Difference]:  # fmt: skip
+        """Differences in the end, if the code is entered at ``offset`` with ``state``.
+
+        written: what it wrote till then, which ``memory`` (what differs from ``solver.memory``) holds.
+        """
+        code = machine_nops(self.problem.target, offset) + self.code[offset:]
+        got = machine(self.problem.target).run(code, state, self.read, memory, self.exits)
+        wanted = self.source.outcome(number)
+        return self._differences(wanted, replace(got, writes={**written, **got.writes}))
+
     def _holds(self, assumed: Program, state: Mapping[str, int]) -> bool:
         values = assumed.run({**self.source.placement.values, **state}, lambda a: self.memory.get(a, byte(a)))
         return all(values)
@@ -244,6 +255,12 @@ class Trial:
             if a != b and not nan(address):
                 found.append(Difference(f"byte [{address:#x}]", a, b, 8))
         return found
+
+
+def machine_nops(isa: str, size: int) -> bytes:
+    """Code of ``size`` bytes that does nothing."""
+    nop = bytes.fromhex("1f2003d5" if isa == "aarch64" else "0100")  # C.NOP, so that a compressed instruction can be left out
+    return nop * (size // len(nop))
 
 
 def same_but_nan(a: int, b: int) -> bool:

@@ -44,7 +44,7 @@ class Choices:
     def __init__(self, problem: Problem, lines: Sequence[str], unset: Sequence[str] = ()) -> None:
         self.problem, self.target = problem, problem.target
         self._used = Counter(r for line in lines for r in REGISTER[self.target].findall(line))
-        self._unset = [_name(self.target, cell) for cell in unset]
+        self._unset = [register_name(self.target, cell) for cell in unset]
         self._homes = _homes(problem, problem.instructions)
 
     def of(self, hole: Hole, line: str, around: Sequence[str] = ()) -> Iterator[str]:
@@ -135,12 +135,12 @@ def _homes(problem: Problem, instructions: Sequence[Instruction]) -> list[str]:
     found = []
     for name in dict.fromkeys(r for i in instructions for r in registers(i.text)):
         cells = [homes[cell] for cell in ((f"{name}.lo", f"{name}.hi") if name.startswith("xmm") else (name,)) if cell in homes]
-        found += [_name(problem.target, cell) for cell in cells]
+        found += [register_name(problem.target, cell) for cell in cells]
     flags = [homes[name] for name, _ in problem.live_out if name in ("cf", "zf", "sf", "of", "pf", "l", "le", "be")]
-    return list(dict.fromkeys([*found, *(_name(problem.target, cell) for cell in flags)]))
+    return list(dict.fromkeys([*found, *(register_name(problem.target, cell) for cell in flags)]))
 
 
-def _name(target: str, cell: str) -> str:
+def register_name(target: str, cell: str) -> str:
     """The register of a target cell, as text has it."""
     base = cell.partition(".")[0]
     return RISCV.get(base, base) if target == "riscv64" else base

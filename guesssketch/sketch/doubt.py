@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from guesssketch.assembler import Assembled
@@ -30,30 +30,44 @@ BRANCH: Final = "branch taken"
 
 @dataclass(frozen=True)
 class Doubts:
-    """lines: how much each instruction of the code is doubted, 0 to 1. missing: source instructions of which the code shows
-    nothing, the likeliest first, each with the number of code instructions that come before what should do it. unset: target
-    cells that the code reads and nobody has set."""
+    """What is thought of each part of a guess.
+
+    lines: how much each line is doubted, 0 to 1; labels are no lines here. missing: source instructions of which the code shows
+    nothing, the likeliest first, each with the number of lines that come before what should do it. unset: target cells that the
+    code reads and nobody has set. demands: before each line and at the end, the cells that the wrong results depend on. touched:
+    what each line reads and writes.
+    """
 
     lines: tuple[float, ...]
     missing: tuple[tuple[int, int], ...] = ()
     unset: tuple[str, ...] = ()
+    demands: tuple[frozenset[str], ...] = ()
+    touched: tuple[Touched, ...] = ()
 
 
-def doubts(problem: Problem, code: Assembled, arena: Arena, differences: Sequence[Difference],
+def doubts(problem: Problem, code: Assembled, layout: Sequence[range], arena: Arena, differences: Sequence[Difference],
            unsure: Sequence[float] = (), ways: Ways = ALL) -> Doubts:  # fmt: skip
-    """unsure: for each instruction of the code, 1 less the least probability of its tokens; none if nobody told."""
-    touched = [_touched(problem.target, i) for i in code.instructions]
-    reached = _slice(touched, *arena.homes(differences)) if ways.slices else [True] * len(touched)
+    """layout: the code's instructions that each line makes. unsure: for each line, 1 less the least probability of its tokens; none
+    if nobody told."""
+    touched = [_together([_touched(problem.target, code.instructions[n]) for n in part]) for part in layout]
+    cells, memory, way_out = arena.homes(differences)
+    if not (cells or memory or way_out):  # it faults: anything may be why
+        cells, memory, way_out = {MAPS[problem.target].homes[name] for name, _ in problem.live_out}, True, True
+    reached, demands = _slice(touched, cells, memory, way_out)
+    if not ways.slices:
+        reached = [True] * len(touched)
     trace = arena.trace(code) if ways.values else None
+    if trace:
+        trace = replace(trace, code=tuple(trace.code[part[-1]] for part in layout))
     known = _occurring(trace) if trace else [False] * len(reached)
     found = [(1.0 if r else APART) * (KNOWN if k else 1.0) for r, k in zip(reached, known, strict=True)]
     if len(unsure) == len(found):
         found = [d * (0.1 + u) / 1.1 for d, u in zip(found, unsure, strict=True)]
     missing = _missing(trace, {d.what for d in differences}) if trace else ()
-    return Doubts(tuple(found), missing, tuple(_unset(problem, touched)))
+    return Doubts(tuple(found), missing, tuple(_unset(problem, touched)), tuple(demands), tuple(touched))
 
 
-def _unset(problem: Problem, touched: Sequence[_Touched]) -> Iterator[str]:
+def _unset(problem: Problem, touched: Sequence[Touched]) -> Iterator[str]:
     """Cells that are read before they are written, and hold nothing of the source's where the block begins."""
     homes = MAPS[problem.target].homes
     known = {homes[name] for name, _ in problem.live_in} | {homes["rsp"]}
@@ -62,12 +76,10 @@ def _unset(problem: Problem, touched: Sequence[_Touched]) -> Iterator[str]:
         known |= one.written | one.read
 
 
-def _slice(touched: Sequence[_Touched], cells: Set[str], memory: bool, way_out: bool) -> list[bool]:
-    """For each instruction whether a wrong result may depend on it (all, if none is known)."""
+def _slice(touched: Sequence[Touched], cells: Set[str], memory: bool, way_out: bool) -> tuple[list[bool], list[frozenset[str]]]:
+    """For each instruction whether a wrong result may depend on it; before each, and at the end, the cells that it depends on."""
     wanted = {*cells, *([_MEMORY] if memory else [])}
-    if not wanted and not way_out:
-        return [True] * len(touched)
-    found = []
+    found, demands = [], [frozenset(wanted)]
     for one in reversed(touched):
         hit = bool(one.written & wanted) or (one.branches and way_out)
         if one.branches:
@@ -75,11 +87,12 @@ def _slice(touched: Sequence[_Touched], cells: Set[str], memory: bool, way_out: 
         elif hit:
             wanted = (wanted - (one.written - {_MEMORY})) | one.read
         found.append(hit)
-    return found[::-1]
+        demands.append(frozenset(wanted))
+    return found[::-1], demands[::-1]
 
 
 @dataclass(frozen=True)
-class _Touched:
+class Touched:
     """Cells (and ``memory``) that an instruction writes and reads; whether it is a branch."""
 
     written: frozenset[str]
@@ -88,20 +101,30 @@ class _Touched:
 
 
 @functools.lru_cache(maxsize=1 << 14)
-def _touched_by(target: str, code: bytes, text: str) -> _Touched:
+def _touched_by(target: str, code: bytes, text: str) -> Touched:
     try:
         effect = LIFTS[target]((Instruction(0, code, text),), len(code))
     except (ValueError, KeyError):
-        return _Touched(frozenset(), frozenset(), True)
+        return Touched(frozenset(), frozenset(), True)
     cells = {name: term for name, term in effect.cells.items() if term is not t.var(name, term.width)}
     read = t.variables(*cells.values(), effect.memory, *(a.address for a in (*effect.loads, *effect.stores)),
                        *([effect.condition] if effect.condition is not None else []))  # fmt: skip
-    return _Touched(frozenset([*cells, *([_MEMORY] if effect.stores else [])]),
+    return Touched(frozenset([*cells, *([_MEMORY] if effect.stores else [])]),
                     frozenset([*read, *([_MEMORY] if effect.loads else [])]),
                     effect.condition is not None or bool(effect.opaque))  # fmt: skip
 
 
-def _touched(target: str, instruction: Instruction) -> _Touched:
+def _together(parts: Sequence[Touched]) -> Touched:
+    """Instructions in a row as one."""
+    written: frozenset[str] = frozenset()
+    read: frozenset[str] = frozenset()
+    for part in parts:
+        read |= part.read - written
+        written |= part.written
+    return Touched(written, read, any(part.branches for part in parts))
+
+
+def _touched(target: str, instruction: Instruction) -> Touched:
     return _touched_by(target, instruction.code, instruction.text)
 
 

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from guesssketch.problem import Problem
+from guesssketch.sketch.angels import Edit
 from guesssketch.sketch.choices import MODIFIER, NUMBER, REGISTER
 from guesssketch.sketch.doubt import Doubts
-from guesssketch.sketch.holes import Hole, Line, Sketch
+from guesssketch.sketch.holes import LABEL, Hole, Line, Sketch
 from guesssketch.sketch.ways import ALL, Ways
 
 # What a kind of hole costs beside the line's doubt: kinds that are seldom wrong, or have many fillings, come later.
 _COSTS: Final = {"immediate": 0.5, "opcode": 0.3, "register": 0.6, "order": 1.0, "drop": 1.0, "width": 0.6, "missed": 0.3,
-                 "told": 0.1, "insert": 2.5}  # fmt: skip
+                 "told": 0.1, "nearer": 0.5, "insert": 2.5}  # fmt: skip
 _WIDTH: Final = re.compile(r"\b([wx])(\d+|zr)\b")
-LABEL: Final = re.compile(r"\d+:")
 
 
 def sketches(problem: Problem, lines: Sequence[str], doubts: Doubts, others: Sequence[Sequence[str]] = (),
@@ -55,6 +55,16 @@ def _insertions(problem: Problem, lines: Sequence[str], weights: Sequence[float]
     for at in range(len(lines) + 1):
         near = max(weights[max(0, at - 1) : at + 1], default=1.0)
         yield -math.log(near or 0.05) + _COSTS["insert"], _inserted(problem, lines, at, None)
+
+
+def forced(problem: Problem, lines: Sequence[str], edits: Iterable[Edit]) -> Iterator[tuple[float, Sketch]]:
+    """Sketches, with their costs, of edits that the states of a run ask for."""
+    at = [n for n, line in enumerate(lines) if not LABEL.fullmatch(line)]
+    for rank, edit in enumerate(edits):
+        start = at[edit.at - 1] + 1 if 0 < edit.at == len(at) else at[edit.at] if edit.at < len(at) else len(lines)
+        hole = Hole("choice", edit.texts, lines[start] if edit.deleted else "")
+        cost = _COSTS["nearer"] if edit.rest else 0.0
+        yield cost + 0.01 * rank, Sketch(problem, (*_plain(lines[:start]), (hole,), *_plain(lines[start + edit.deleted :])))
 
 
 def _inserted(problem: Problem, lines: Sequence[str], at: int, source: int | None) -> Sketch:

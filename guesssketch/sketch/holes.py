@@ -21,6 +21,7 @@ from guesssketch.problem import Problem
 
 Kind = Literal["immediate", "register", "opcode", "instruction", "choice"]
 _KINDS: Final[dict[str, Kind]] = {kind: kind for kind in get_args(Kind) if kind != "choice"}
+LABEL: Final = re.compile(r"\d+:")
 _HOLE: Final = re.compile(r"\?(?:\(([^)]*(?:\([^)]*\)[^)]*)*)\)|([a-z]+))")
 
 

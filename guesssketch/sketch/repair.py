@@ -10,11 +10,12 @@ from typing import Final
 from guesssketch.assembler import AssemblyError, assemble
 from guesssketch.judge import verify
 from guesssketch.problem import Problem, Unsure
+from guesssketch.sketch.angels import edits
 from guesssketch.sketch.choices import Choices
 from guesssketch.sketch.doubt import Doubts, doubts
-from guesssketch.sketch.edits import LABEL, sketches
-from guesssketch.sketch.holes import Sketch
-from guesssketch.sketch.search import RLIMIT, Budget, Filling, Search, assembled, fillings
+from guesssketch.sketch.edits import forced, sketches
+from guesssketch.sketch.holes import LABEL, Sketch
+from guesssketch.sketch.search import RLIMIT, Budget, Filling, Search, assembled, fillings, layout
 from guesssketch.sketch.ways import ALL, Ways
 from solver.arena import Arena
 from solver.link import Unlinkable
@@ -86,6 +87,7 @@ def _attempt(problem: Problem, lines: tuple[str, ...], arena: Arena, budget: Bud
     """One place repaired, for at most ``share`` candidates; or what came nearer."""
     code = assembled(problem, lines)
     wrong: frozenset[str] = frozenset()
+    asked: list[tuple[float, Sketch]] = []
     if code is None:
         doubt = _unassembled(problem, lines)
     else:
@@ -103,10 +105,14 @@ def _attempt(problem: Problem, lines: tuple[str, ...], arena: Arena, budget: Bud
             found = arena.focus(code) or verdict.counterexample.differences
         wrong = frozenset(d.what for d in found)
         told = [u for line, u in zip(lines, unsure.doubts, strict=True) if not LABEL.fullmatch(line)] if unsure else ()
-        doubt = doubts(problem, code, arena, found, told, ways)
+        parts = layout(problem, lines, code)
+        doubt = doubts(problem, code, parts, arena, found, told, ways)
+        if not ways.immediates_only:
+            asked = list(forced(problem, lines, edits(problem, code, parts, arena, doubt, wrong)))
+    others = unsure.others if unsure else ()
     with budget.part(share) as here:
         search = Search(problem, arena, here, wrong)
-        proved = search.first(_candidates(problem, lines, doubt, unsure, ways))
+        proved = search.first(_candidates(problem, lines, doubt, [*asked, *sketches(problem, lines, doubt, others, ways)]))
 
     def step(filling: Filling) -> Step:
         rest = iter(doubt.lines)
@@ -124,17 +130,17 @@ def _unassembled(problem: Problem, lines: Sequence[str]) -> Doubts:
     return Doubts(tuple(1.0 if error.line in (None, n) else 0.01 for n, line in enumerate(lines) if not LABEL.fullmatch(line)))
 
 
-def _candidates(problem: Problem, lines: Sequence[str], doubt: Doubts, unsure: Unsure | None, ways: Ways) -> Iterator[Filling]:
+def _candidates(problem: Problem, lines: Sequence[str], doubt: Doubts, sketched: Sequence[tuple[float, Sketch]]
+                ) -> Iterator[Filling]:  # fmt: skip
     """Fillings of all sketches of the guess, interleaved by cost."""
     choices = Choices(problem, lines, doubt.unset)
-    others = unsure.others if unsure else ()
     heap: list[tuple[float, int, Iterator[tuple[str, ...]], Filling]] = []
 
     def push(cost: float, number: int, rest: Iterator[tuple[str, ...]], sketch: Sketch) -> None:
         if (candidate := next(rest, None)) is not None:
             heapq.heappush(heap, (cost, number, rest, Filling(candidate, sketch)))
 
-    for number, (cost, sketch) in enumerate(sketches(problem, lines, doubt, others, ways)):
+    for number, (cost, sketch) in enumerate(sketched):
         push(cost, number, fillings(sketch, choices), sketch)
     while heap:
         cost, number, rest, filling = heapq.heappop(heap)

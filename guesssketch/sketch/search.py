@@ -9,15 +9,15 @@ import heapq
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from itertools import accumulate, islice
 from typing import Final
 
 from guesssketch.assembler import Assembled, AssemblyError, assemble
 from guesssketch.judge import verify
 from guesssketch.problem import Problem
 from guesssketch.sketch.choices import Choices
-from guesssketch.sketch.holes import Hole, Sketch
-from solver.arena import Arena
+from guesssketch.sketch.holes import LABEL, Hole, Sketch
+from solver.arena import Arena, nearer
 from solver.link import Unlinkable
 from solver.verdict import Proved, Refuted
 
@@ -102,7 +102,7 @@ class Search:
         if not found:
             return True
         wrong = frozenset(d.what for d in found)
-        if self.bar and wrong < self.bar:
+        if nearer(wrong, self.bar):
             self.near[filling.lines] = Near(filling, wrong)
         return False
 
@@ -164,6 +164,19 @@ def solve(sketch: Sketch, budget: Budget | None = None) -> tuple[str, ...] | Non
     filled = (Filling(lines, sketch) for lines in fillings(sketch, Choices(sketch.problem, plain)))
     found = Search(sketch.problem, arena, budget).first(filled)
     return None if found is None else found.lines
+
+
+def layout(problem: Problem, lines: Sequence[str], code: Assembled) -> list[range]:
+    """For each line that is no label, its instructions in ``code``: one, but where the assembler makes several (``li``)."""
+    texts = [line for line in lines if not LABEL.fullmatch(line)]
+    sizes = [1] * len(texts)
+    if len(texts) != len(code.instructions):
+        wide = [n for n, text in enumerate(texts) if text.startswith("li ")]
+        for n, alone in zip(wide, assemble(problem.target, [[texts[n]] for n in wide]), strict=True):
+            sizes[n] = len(alone.instructions) if isinstance(alone, Assembled) else 1
+    ends = list(accumulate(sizes))
+    assert ends[-1:] == [len(code.instructions)] or not ends, (lines, sizes)
+    return [range(end - size, end) for size, end in zip(sizes, ends, strict=True)]
 
 
 def assembled(problem: Problem, lines: Sequence[str]) -> Assembled | None:
