@@ -121,7 +121,7 @@ def prove(pair: Path) -> None:
 
 @main.command()
 @click.argument("sketch", type=click.Path(path_type=Path))
-@click.option("--candidates", type=click.IntRange(min=1), default=6000, show_default=True, help="Fillings to try, at most.")
+@click.option("--candidates", type=click.IntRange(min=1), default=12000, show_default=True, help="Fillings to try, at most.")
 def solve(sketch: Path, candidates: int) -> None:
     """Fill the holes in a target block so that it is proved equal to its source (docs/pairs.md)."""
     from guesssketch import api

@@ -141,6 +141,10 @@ class Arena:
             found.append(frozenset(d.what for d in differences))
         return found
 
+    def symbols(self) -> Mapping[str, int]:
+        """Where runs place the symbols."""
+        return self.source.placement.values
+
     def accesses(self) -> tuple[list[tuple[int, int]], list[tuple[int, int, int]]]:
         """What the source reads in the first state: address and bytes; and writes: address, bytes, value in the end."""
         effect = lift(self.problem.instructions, self.problem.exit)  # type: ignore[arg-type]

@@ -7,16 +7,28 @@ so, and instructions that do are read off the state. All this on one state; what
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
 from guesssketch.assembler import Assembled
+from guesssketch.guess.renaming import registers
 from guesssketch.problem import Problem
 from guesssketch.sketch.choices import NUMBER, register_name
-from guesssketch.sketch.doubt import Doubts
-from guesssketch.sketch.making import Setting, makers, signed, stores
+from guesssketch.sketch.doubt import BRANCH, Doubts
+from guesssketch.sketch.holes import LABEL
+from guesssketch.sketch.making import (
+    Setting,
+    branches,
+    compares,
+    double_loads,
+    double_stores,
+    makers,
+    pages,
+    signed,
+    stores,
+)
 from isa.statemap import FLAGS, MAPS
 from solver.arena import Arena, Halt, nearer
 from solver.link import Unlinkable
@@ -25,6 +37,7 @@ _RUNS: Final = 3000  # of the code, each with one value put in
 _MAKERS: Final = 400  # instructions for a value at a place
 _PLACES: Final = 24  # at which a value is asked for
 _ALL: Final = (1 << 64) - 1
+_FLAGS: Final = frozenset("nzcv")
 _GENERAL: Final = {"aarch64": frozenset(f"x{n}" for n in range(31)), "riscv64": frozenset(f"x{n}" for n in range(1, 32))}
 
 
@@ -38,8 +51,8 @@ class Edit:
     rest: bool
 
 
-def edits(problem: Problem, code: Assembled, layout: Sequence[range], arena: Arena, doubt: Doubts, wrong: frozenset[str]
-          ) -> Iterator[Edit]:  # fmt: skip
+def edits(problem: Problem, lines: Sequence[str], code: Assembled, layout: Sequence[range], arena: Arena, doubt: Doubts,
+          wrong: frozenset[str]) -> Iterator[Edit]:  # fmt: skip
     """Of ``code``, which is ``wrong``: those that make all right on the first state; then those that make it less wrong.
 
     layout: the code's instructions that each line makes; an edit is of lines, labels left out.
@@ -53,15 +66,17 @@ def edits(problem: Problem, code: Assembled, layout: Sequence[range], arena: Are
         return
     known = _known(problem, doubt, len(halts))
     numbers = [n for i in problem.instructions for n in _numbers(i.text)]
-    values = list(dict.fromkeys(v for v in _values(trace.source if trace else (), numbers)))
+    near = list(dict.fromkeys([*numbers, *(n + d for n in numbers for d in (1, -1)), 0, 1, 255, 65535]))
+    addresses = arena.symbols()
+    values = list(dict.fromkeys(_values(trace.source if trace else (), numbers, addresses.values())))
     settings = [
-        Setting({register_name(problem.target, cell): halt.state[cell] for cell in sorted(cells, key=_order)},
-                list(dict.fromkeys([*numbers, *(n - 1 for n in numbers), 1, 255, 65535])),
-                [(address, size, halt.content(address, size)) for address, size in dict.fromkeys(loads)])
+        Setting({register_name(problem.target, cell): halt.state[cell] for cell in sorted(cells, key=_order)}, near,
+                [(address, size, halt.content(address, size)) for address, size in dict.fromkeys(loads)], addresses,
+                [line[:-1] for line in lines if LABEL.fullmatch(line)])
         for halt, cells in zip(halts, known, strict=True)
     ]  # fmt: skip
-    if halts:
-        yield from _stores(problem, halts[-1], settings, written)
+    yield from _unvalued(problem, doubt, settings, wrong)
+    yield from _stores(problem, halts[-1], settings, written)
     later: list[Edit] = []
     runs = _RUNS
     for use in _uses(problem, doubt, len(halts)):
@@ -127,33 +142,70 @@ def _texts(problem: Problem, register: str, value: int, setting: Setting) -> tup
     return tuple(islice(dict.fromkeys(makers(problem.target, register, value, setting)), _MAKERS))
 
 
+def _unvalued(problem: Problem, doubt: Doubts, settings: Sequence[Setting], wrong: Set[str]) -> Iterator[Edit]:
+    """Instructions that no single value asks for: upper parts of addresses, comparisons, branches, loads of two registers."""
+    target = problem.target
+    unset = [cell for cell in doubt.unset if cell in _GENERAL[target]]
+    for cell in unset:
+        first = next((n for n, one in enumerate(doubt.touched) if cell in one.read), 0)
+        texts = tuple(pages(target, register_name(target, cell), [s.name for s in problem.symbols]))
+        if texts and first < len(settings):
+            yield Edit(first, 0, texts, False)
+    end = len(settings) - 1
+    play, numbers = list(settings[end].registers), settings[end].numbers
+    if set(doubt.unset) & _FLAGS:
+        first = next(n for n, one in enumerate(doubt.touched) if one.read & _FLAGS)
+        for at in range(min(first, end), -1, -1):
+            yield Edit(at, 0, tuple(compares(target, play, numbers)), False)
+    if wrong == {BRANCH}:
+        yield Edit(end, 0, tuple(branches(target, play, numbers)), False)
+    if target == "aarch64":
+        homes = MAPS[target].homes
+        taken = dict.fromkeys([*unset, *(homes[what] for what in sorted(wrong) if homes.get(what) in _GENERAL[target])])
+        for at in range(end, -1, -1):
+            if texts := tuple(double_loads(list(taken), settings[at])):
+                yield Edit(at, 0, texts, True)
+
+
 def _stores(problem: Problem, end: Halt, settings: Sequence[Setting], written: Sequence[tuple[int, int, int]]) -> Iterator[Edit]:
     """For each store of the source of which memory shows nothing."""
-    for address, size, value in written:
-        if end.content(address, size) != value:
-            for at in range(len(settings) - 1, -1, -1):
-                if texts := tuple(stores(problem.target, address, size, value, settings[at].registers)):
-                    yield Edit(at, 0, texts[:_MAKERS], len(written) > 1)
+    missed = [(address, size, value) for address, size, value in written if end.content(address, size) != value]
+    if len(missed) > 1 and problem.target == "aarch64":
+        for at in range(len(settings) - 1, -1, -1):
+            if texts := tuple(double_stores(missed, settings[at].registers)):
+                yield Edit(at, 0, texts, len(missed) > 2)
+    for address, size, value in missed:
+        for at in range(len(settings) - 1, -1, -1):
+            if texts := tuple(stores(problem.target, address, size, value, settings[at].registers)):
+                yield Edit(at, 0, texts[:_MAKERS], len(missed) > 1)
 
 
 def _known(problem: Problem, doubt: Doubts, count: int) -> list[frozenset[str]]:
     """Before each line and at the end, the general registers that hold something known."""
-    homes = MAPS[problem.target].homes
+    homes, named = MAPS[problem.target].homes, {r for i in problem.instructions for r in registers(i.text)}
+    used = frozenset().union(*(one.read | one.written for one in doubt.touched), {homes[r] for r in named if r in homes})
     cells = {homes[name] for name, _ in problem.live_in} | {homes["rsp"]}
-    found = [frozenset(cells & _GENERAL[problem.target])]
+    found = [frozenset(cells & used & _GENERAL[problem.target])]
     for one in doubt.touched:
         cells |= one.written
-        found.append(frozenset(cells & _GENERAL[problem.target]))
+        found.append(frozenset(cells & used & _GENERAL[problem.target]))
     return found[:count]
 
 
-def _values(source: Sequence[Mapping[str, int]], numbers: Sequence[int]) -> Iterator[int]:
+def _values(source: Sequence[Mapping[str, int]], numbers: Sequence[int], addresses: Iterable[int]) -> Iterator[int]:
+    """What a register may have to hold: what the source computes, its numbers in whole and in parts, addresses and their pages."""
     for step in source:
         for cell, value in step.items():
             if value >> 64 == 0 and cell not in FLAGS:
                 yield from (value, value & 0xFFFF_FFFF, signed(value, 32) & _ALL)
     yield from (0, 1)
     yield from (n & _ALL for n in numbers)
+    yield from (part for address in addresses for part in (address, address & -4096))
+    for n in numbers:
+        if n >> 16:
+            yield from (n & 0xFFFF << shift for shift in (0, 16, 32, 48))
+            yield from (n & ~(0xFFFF << shift) & _ALL for shift in (0, 16, 32, 48))
+            yield from (n & (1 << width) - 1 for width in (32, 48))
 
 
 def _numbers(text: str) -> list[int]:

@@ -18,21 +18,25 @@ class Setting:
     """Where a value is missed.
 
     registers: names of the target, of 64 bits, and what they hold. numbers: that the source knows. loads: address, bytes and
-    content (unsigned) of what the source reads.
+    content (unsigned) of what the source reads. symbols: their addresses. labels: numbers of the labels before.
     """
 
     registers: Mapping[str, int]
     numbers: Sequence[int]
     loads: Sequence[tuple[int, int, int]]
+    symbols: Mapping[str, int]
+    labels: Sequence[str]
 
 
 def makers(target: str, register: str, value: int, setting: Setting) -> Iterator[str]:
     """Instructions that set ``register`` to ``value``, short ways first."""
     known = list(setting.registers.items())
+    yield from _addresses(target, register, value, setting)
     if target == "aarch64":
         number = register[1:]
         short = [("w" + number, 32)] if value >> 32 == 0 else []
         views = [*short, ("x" + number, 64)]
+        yield from _movk(register, value, setting)
         yield from chain(*(_aarch64_unary(d, w, value, known, setting) for d, w in views))
         yield from chain(*(_aarch64_loads(d, w, value, known, setting) for d, w in views))
         yield from chain(*(_aarch64_binary(d, w, value, known) for d, w in views))
@@ -41,6 +45,26 @@ def makers(target: str, register: str, value: int, setting: Setting) -> Iterator
         yield from _riscv64_unary(register, value, known, setting)
         yield from _riscv64_loads(register, value, known, setting)
         yield from _riscv64_binary(register, value, known)
+
+
+def _addresses(target: str, d: str, value: int, setting: Setting) -> Iterator[str]:
+    for symbol, address in setting.symbols.items():
+        page = address & -4096
+        if target == "aarch64":
+            if value == page:
+                yield f"adrp {d}, {symbol}"
+            if value == address:
+                yield from (f"add {d}, {a}, :lo12:{symbol}" for a, held in setting.registers.items() if held == page)
+        elif value == address:
+            near = [a for a, held in setting.registers.items() if -4096 < signed(address - held, 64) < 4096]
+            yield from (f"addi {d}, {a}, %pcrel_lo({label}b)" for a in near for label in setting.labels)
+
+
+def pages(target: str, register: str, symbols: Sequence[str]) -> Iterator[str]:
+    """The upper part of an address into ``register``; whether it is that which is missed only a run can tell."""
+    for symbol in symbols:
+        yield from ((f"adrp {register}, {symbol}", f"adrp {register}, :got:{symbol}") if target == "aarch64" else
+                    (f"auipc {register}, %pcrel_hi({symbol})", f"auipc {register}, %got_pcrel_hi({symbol})"))  # fmt: skip
 
 
 def signed(value: int, width: int) -> int:
@@ -115,6 +139,14 @@ def _aarch64_unary(d: str, w: int, value: int, known: Sequence[tuple[str, int]],
                     yield f"sbfx {d}, {a}, #{low}, #{field}"
                 if low and (held & (1 << field) - 1) << low == value:
                     yield f"ubfiz {d}, {a}, #{low}, #{field}"
+
+
+def _movk(register: str, value: int, setting: Setting) -> Iterator[str]:
+    held = setting.registers.get(register, ~value)
+    for shift in (0, 16, 32, 48):
+        if (held ^ value) & ~(0xFFFF << shift) & _ALL == 0:
+            view = "x" if value >> 32 else "w"
+            yield f"movk {view}{register[1:]}, #{value >> shift & 0xFFFF}, lsl #{shift}"
 
 
 def _aarch64_loads(d: str, w: int, value: int, known: Sequence[tuple[str, int]], setting: Setting) -> Iterator[str]:
@@ -218,6 +250,63 @@ def _riscv64_binary(d: str, value: int, known: Sequence[tuple[str, int]]) -> Ite
         for b, second in known:
             yield from (f"{name} {d}, {a}, {b}" for op, name in _RISCV64.items() if _is(op, first, second, 64, value))
             yield from (f"{name} {d}, {a}, {b}" for op, name in _WORDS.items() if _word_is(op, first, second, value))
+
+
+def double_loads(registers: Sequence[str], setting: Setting) -> Iterator[str]:
+    """AArch64's loads of two ``registers``, from places side by side that the source reads."""
+    sizes = {(address, size) for address, size, _ in setting.loads}
+    for address, size in sorted(sizes):
+        if size >= 4 and (address + size, size) in sizes:
+            for a, held in setting.registers.items():
+                n = signed(address - held, 64)
+                if -64 * size <= n < 64 * size and n % size == 0:
+                    yield from (f"ldp {_view(one, 8 * size)}, {_view(two, 8 * size)}, [{a}, #{n}]"
+                                for one in registers for two in registers if one != two)  # fmt: skip
+
+
+def double_stores(written: Sequence[tuple[int, int, int]], known: Mapping[str, int]) -> Iterator[str]:
+    """AArch64's stores of two registers, to places side by side that the source writes (address, bytes, value)."""
+    for address, size, value in written:
+        for behind, other, second in written:
+            if size == other >= 4 and behind == address + size:
+                ones = [holder for holder, held in (*known.items(), ("xzr", 0)) if (held ^ value) & (1 << 8 * size) - 1 == 0]
+                twos = [holder for holder, held in (*known.items(), ("xzr", 0)) if (held ^ second) & (1 << 8 * size) - 1 == 0]
+                for a, held in known.items():
+                    n = signed(address - held, 64)
+                    if -64 * size <= n < 64 * size and n % size == 0:
+                        yield from (f"stp {_view(one, 8 * size)}, {_view(two, 8 * size)}, [{a}, #{n}]"
+                                    for one in ones for two in twos)  # fmt: skip
+
+
+def compares(target: str, registers: Sequence[str], numbers: Sequence[int]) -> Iterator[str]:
+    """AArch64's instructions that set nothing but flags."""
+    if target != "aarch64":
+        return
+    for view in (32, 64):
+        for one in registers:
+            yield from (f"cmp {_view(one, view)}, {_view(two, view)}" for two in registers if two != one)
+            yield f"tst {_view(one, view)}, {_view(one, view)}"
+            for n in numbers:
+                yield from (f"{name} {_view(one, view)}, #{n}" for name in ("cmp", "tst") if n >= 0)
+                if n < 0:
+                    yield f"cmn {_view(one, view)}, #{-n}"
+            yield from (f"tst {_view(one, view)}, {_view(two, view)}" for two in registers if two < one)
+
+
+def branches(target: str, registers: Sequence[str], numbers: Sequence[int]) -> Iterator[str]:
+    """Conditional branches to ``taken``."""
+    if target == "aarch64":
+        yield from (f"b.{condition} taken" for condition in _CONDITIONS)
+        for name in ("cbz", "cbnz"):
+            yield from (f"{name} {_view(register, view)}, taken" for register in registers for view in (64, 32))
+        bits = dict.fromkeys([*(n.bit_length() - 1 for n in numbers if n > 0 and not n & (n - 1)), 0, 7, 15, 31, 63])
+        for name in ("tbz", "tbnz"):
+            yield from (f"{name} x{register[1:]}, #{bit}, taken" for register in registers for bit in bits)
+        return
+    for name in ("beqz", "bnez", "bltz", "bgez", "blez", "bgtz"):
+        yield from (f"{name} {register}, taken" for register in registers)
+    for name in ("beq", "bne", "blt", "bge", "bltu", "bgeu"):
+        yield from (f"{name} {one}, {two}, taken" for one in registers for two in registers if one != two)
 
 
 def stores(target: str, address: int, size: int, value: int, known: Mapping[str, int]) -> Iterator[str]:

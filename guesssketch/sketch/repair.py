@@ -62,12 +62,11 @@ def repair(problem: Problem, guess: Sequence[str], unsure: Unsure | None = None,
         arena = Arena(problem)
     except Unlinkable:
         return Repair(None, 0)
-    share = budget.candidates // 2
-    first = _attempt(problem, tuple(guess), arena, budget, unsure, share, ways)
+    first = _attempt(problem, tuple(guess), arena, budget, unsure, total // 2, ways)
     if first.found is not None:
         return Repair(first.found, total - budget.candidates, first.steps)
     for near in first.near[:_SECOND]:
-        again = _attempt(problem, near.filled, arena, budget, None, share, ways)
+        again = _attempt(problem, near.filled, arena, budget, None, total // (2 * _SECOND), ways)
         if again.found is not None:
             return Repair(again.found, total - budget.candidates, (near, *again.steps))
     return Repair(None, total - budget.candidates)
@@ -108,7 +107,7 @@ def _attempt(problem: Problem, lines: tuple[str, ...], arena: Arena, budget: Bud
         parts = layout(problem, lines, code)
         doubt = doubts(problem, code, parts, arena, found, told, ways)
         if not ways.immediates_only:
-            asked = list(forced(problem, lines, edits(problem, code, parts, arena, doubt, wrong)))
+            asked = list(forced(problem, lines, edits(problem, lines, code, parts, arena, doubt, wrong)))
     others = unsure.others if unsure else ()
     with budget.part(share) as here:
         search = Search(problem, arena, here, wrong)

@@ -29,7 +29,7 @@ RLIMIT: Final = 2_000_000  # for each query to Z3 about a survivor
 class Budget:
     """What may still be spent: candidates run, and survivors given to Z3."""
 
-    candidates: int = 6000
+    candidates: int = 12000
     proofs: int = 24
 
     def is_spent(self) -> bool:
