@@ -11,7 +11,7 @@ from typing import Final
 
 from isa.evaluate import evaluate
 from isa.machine import Instruction
-from isa.statemap import MAPS
+from isa.statemap import FLAGS, MAPS
 from isa.x86_64.lift import lift
 from solver.counterexample import Counterexample, Difference
 from solver.emulate import CodeLike, ProblemLike, Trial, source_of
@@ -31,6 +31,17 @@ class Trace:
 
     source: tuple[Mapping[str, int], ...]
     code: tuple[Mapping[str, int], ...]
+
+    @property
+    def missing(self) -> frozenset[int]:
+        """Values, at least in the low half, that the source has and the code never; 0 and 1 do not count."""
+        known = {low(value) for step in self.code for value in step.values()}
+        return frozenset(low(v) for step in self.source for cell, v in step.items() if cell not in FLAGS and v > 1) - known
+
+
+def low(value: int) -> int:
+    """What is compared of a value: 32 bits, as the rest may be dead; of a store its whole address."""
+    return value if value >> 64 else value & 0xFFFF_FFFF
 
 
 @dataclass(frozen=True)

@@ -18,12 +18,11 @@ from guesssketch.sketch.ways import ALL, Ways
 from isa import terms as t
 from isa.machine import Instruction
 from isa.statemap import FLAGS, MAPS
-from solver.arena import Arena, Trace
+from solver.arena import Arena, Trace, low
 from solver.counterexample import Difference
 
 APART: Final = 0.05  # doubt of a line that no wrong result depends on
 KNOWN: Final = 0.3  # factor for a line whose values occur in the source
-_LOW: Final = (1 << 32) - 1
 _MEMORY: Final = "memory"
 BRANCH: Final = "branch taken"
 
@@ -35,7 +34,7 @@ class Doubts:
     lines: how much each line is doubted, 0 to 1; labels are no lines here. missing: source instructions of which the code shows
     nothing, the likeliest first, each with the number of lines that come before what should do it. unset: target cells that the
     code reads and nobody has set. demands: before each line and at the end, the cells that the wrong results depend on. touched:
-    what each line reads and writes.
+    what each line reads and writes. lacking: values that the source has and the code never.
     """
 
     lines: tuple[float, ...]
@@ -43,6 +42,7 @@ class Doubts:
     unset: tuple[str, ...] = ()
     demands: tuple[frozenset[str], ...] = ()
     touched: tuple[Touched, ...] = ()
+    lacking: frozenset[int] = frozenset()
 
 
 def doubts(problem: Problem, code: Assembled, layout: Sequence[range], arena: Arena, differences: Sequence[Difference],
@@ -64,7 +64,8 @@ def doubts(problem: Problem, code: Assembled, layout: Sequence[range], arena: Ar
     if len(unsure) == len(found):
         found = [d * (0.1 + u) / 1.1 for d, u in zip(found, unsure, strict=True)]
     missing = _missing(trace, {d.what for d in differences}) if trace else ()
-    return Doubts(tuple(found), missing, tuple(_unset(problem, touched)), tuple(demands), tuple(touched))
+    lacking = trace.missing if trace else frozenset()
+    return Doubts(tuple(found), missing, tuple(_unset(problem, touched)), tuple(demands), tuple(touched), lacking)
 
 
 def _unset(problem: Problem, touched: Sequence[Touched]) -> Iterator[str]:
@@ -130,8 +131,8 @@ def _touched(target: str, instruction: Instruction) -> Touched:
 
 def _occurring(trace: Trace) -> list[bool]:
     """For each instruction of the code whether all that it computes occurs in the source, at least in the low half."""
-    known = {_low(value) for step in trace.source for value in step.values()}
-    return [bool(step) and all(_low(v) in known for v in step.values()) for step in trace.code]
+    known = {low(value) for step in trace.source for value in step.values()}
+    return [bool(step) and all(low(v) in known for v in step.values()) for step in trace.code]
 
 
 def _missing(trace: Trace, wrong: Set[str]) -> tuple[tuple[int, int], ...]:
@@ -139,10 +140,10 @@ def _missing(trace: Trace, wrong: Set[str]) -> tuple[tuple[int, int], ...]:
     places: dict[int, int] = {}
     for number, step in enumerate(trace.code):
         for value in step.values():
-            places.setdefault(_low(value), number)
+            places.setdefault(low(value), number)
     found, last, at = {}, {}, 0
     for number, step in enumerate(trace.source):
-        known = {cell: places.get(_low(value)) for cell, value in step.items()}
+        known = {cell: places.get(low(value)) for cell, value in step.items()}
         at = max([at, *(place + 1 for place in known.values() if place is not None)])
         if any(place is None and step[cell] > 1 for cell, place in known.items() if cell not in FLAGS):
             found[number] = at
@@ -152,8 +153,3 @@ def _missing(trace: Trace, wrong: Set[str]) -> tuple[tuple[int, int], ...]:
     for number, place in last.values():
         found.setdefault(number, place)
     return tuple(found.items())
-
-
-def _low(value: int) -> int:
-    """What is compared of a value: 32 bits, as the rest may be dead; of a store its whole address."""
-    return value if value >> 64 else value & _LOW

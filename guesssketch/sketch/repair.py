@@ -65,7 +65,7 @@ def repair(problem: Problem, guess: Sequence[str], unsure: Unsure | None = None,
     first = _attempt(problem, tuple(guess), arena, budget, unsure, total // 2, ways)
     if first.found is not None:
         return Repair(first.found, total - budget.candidates, first.steps)
-    for near in first.near[:_SECOND]:
+    for near in first.near:
         again = _attempt(problem, near.filled, arena, budget, None, total // (2 * _SECOND), ways)
         if again.found is not None:
             return Repair(again.found, total - budget.candidates, (near, *again.steps))
@@ -74,7 +74,7 @@ def repair(problem: Problem, guess: Sequence[str], unsure: Unsure | None = None,
 
 @dataclass(frozen=True)
 class _Attempt:
-    """found: proved. steps: how; none if the guess is right. near: steps to what is less wrong, the least wrong first."""
+    """found: proved. steps: how; none if the guess is right. near: steps to what is less wrong."""
 
     found: tuple[str, ...] | None = None
     steps: tuple[Step, ...] = ()
@@ -110,7 +110,7 @@ def _attempt(problem: Problem, lines: tuple[str, ...], arena: Arena, budget: Bud
             asked = list(forced(problem, lines, edits(problem, lines, code, parts, arena, doubt, wrong)))
     others = unsure.others if unsure else ()
     with budget.part(share) as here:
-        search = Search(problem, arena, here, wrong)
+        search = Search(problem, arena, here, wrong, doubt.lacking)
         proved = search.first(_candidates(problem, lines, doubt, [*asked, *sketches(problem, lines, doubt, others, ways)]))
 
     def step(filling: Filling) -> Step:
@@ -120,7 +120,7 @@ def _attempt(problem: Problem, lines: tuple[str, ...], arena: Arena, budget: Bud
 
     if proved is not None:
         return _Attempt(proved.lines, (step(proved),))
-    return _Attempt(near=tuple(step(n.filling) for n in sorted(search.near.values(), key=lambda n: len(n.wrong))))
+    return _Attempt(near=tuple(map(step, search.near(_SECOND))))
 
 
 def _unassembled(problem: Problem, lines: Sequence[str]) -> Doubts:

@@ -9,7 +9,7 @@ import heapq
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import accumulate, islice
+from itertools import accumulate, islice, zip_longest
 from typing import Final
 
 from guesssketch.assembler import Assembled, AssemblyError, assemble
@@ -22,6 +22,7 @@ from solver.link import Unlinkable
 from solver.verdict import Proved, Refuted
 
 BATCHES: Final = (32, 128, 480)  # candidates assembled together: few at first
+TRACED: Final = 800  # wrong candidates of which it is asked whether they have more of the source's values
 RLIMIT: Final = 2_000_000  # for each query to Z3 about a survivor
 
 
@@ -55,19 +56,28 @@ class Filling:
 
 @dataclass(frozen=True)
 class Near:
-    """A candidate that is wrong, but in less than what it was made from. wrong: names of the results that differ."""
+    """A candidate that is wrong, but nearer than what it was made from.
+
+    wrong: names of the results that differ. missing: values that only the source has; None if fewer results are wrong.
+    """
 
     filling: Filling
     wrong: frozenset[str]
+    missing: frozenset[int] | None = None
 
 
 class Search:
-    """Candidates for one problem, tried in turn. ``near``: those that come nearer than ``bar``."""
+    """Candidates for one problem, tried in turn. ``near``: those that come nearer than what they were made from.
 
-    def __init__(self, problem: Problem, arena: Arena, budget: Budget, bar: frozenset[str] = frozenset()) -> None:
+    bar: what is wrong there. missing: values that only the source has there, on the first state.
+    """
+
+    def __init__(self, problem: Problem, arena: Arena, budget: Budget, bar: frozenset[str] = frozenset(),
+                 missing: frozenset[int] = frozenset()) -> None:  # fmt: skip
         self.problem, self.arena, self.budget = problem, arena, budget
-        self.bar = bar
-        self.near: dict[tuple[str, ...], Near] = {}
+        self.bar, self.missing = bar, missing
+        self._near: list[Near] = []
+        self._traced = TRACED
         self._seen: set[tuple[str, ...]] = set()
 
     def first(self, candidates: Iterable[Filling]) -> Filling | None:
@@ -103,8 +113,20 @@ class Search:
             return True
         wrong = frozenset(d.what for d in found)
         if nearer(wrong, self.bar):
-            self.near[filling.lines] = Near(filling, wrong)
+            self._near.append(Near(filling, wrong))
+        elif self.missing and self._traced:
+            self._traced -= 1
+            trace = self.arena.trace(code)
+            if trace is not None and (missing := trace.missing) < self.missing:
+                self._near.append(Near(filling, wrong, missing))
         return False
+
+    def near(self, count: int) -> list[Filling]:
+        """At most ``count`` candidates that came nearer, in turn by results and by values, the nearest first."""
+        results = sorted((n for n in self._near if n.missing is None), key=lambda n: len(n.wrong))
+        values = sorted((n for n in self._near if n.missing is not None), key=lambda n: len(n.missing or ()))
+        turns = (n.filling for pair in zip_longest(results, values) for n in pair if n is not None)
+        return list(islice(turns, count))
 
     def _proved(self, code: Assembled) -> bool:
         self.budget.proofs -= 1
