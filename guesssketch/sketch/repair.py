@@ -57,6 +57,7 @@ def repair(problem: Problem, guess: Sequence[str], unsure: Unsure | None = None,
            ways: Ways = ALL) -> Repair:  # fmt: skip
     """Repair ``guess``, of which the model told ``unsure``."""
     budget = budget or Budget()
+    unsure = unsure if ways.told else None
     total = budget.candidates
     try:
         arena = Arena(problem)
@@ -106,7 +107,7 @@ def _attempt(problem: Problem, lines: tuple[str, ...], arena: Arena, budget: Bud
         told = [u for line, u in zip(lines, unsure.doubts, strict=True) if not LABEL.fullmatch(line)] if unsure else ()
         parts = layout(problem, lines, code)
         doubt = doubts(problem, code, parts, arena, found, told, ways)
-        if not ways.immediates_only:
+        if ways.forced and not ways.immediates_only:
             asked = list(forced(problem, lines, edits(problem, lines, code, parts, arena, doubt, wrong)))
     others = unsure.others if unsure else ()
     with budget.part(share) as here:

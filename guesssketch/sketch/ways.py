@@ -8,13 +8,18 @@ from typing import Final
 
 @dataclass(frozen=True)
 class Ways:
-    """immediates_only: no hole but immediates, as the published method has it. slices: doubt by what wrong results depend on.
-    values: doubt by which values the source has too. cuts: repair the pieces of a long block one by one."""
+    """How places are found, and what may be put there.
+
+    immediates_only: no hole but immediates, as the published method has it. slices: doubt by what wrong results depend on.
+    values: doubt by which values the source has too. forced: put values in where they make all right. told: use what the model
+    told of its guess.
+    """
 
     immediates_only: bool = False
     slices: bool = True
     values: bool = True
-    cuts: bool = True
+    forced: bool = True
+    told: bool = True
 
 
 ALL: Final = Ways()
