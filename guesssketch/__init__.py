@@ -4,8 +4,9 @@
     guesssketch.translate("foo.o", "aarch64").write("foo.aarch64.o")
     print(guesssketch.show("foo.o", "liveness", function="main"))
     print(guesssketch.prove(Path("pair.txt").read_text()))
+    print(guesssketch.solve(Path("sketch.txt").read_text()))
 
-The command line is made of these three. Names are loaded when first used.
+The command line is made of these four. Names are loaded when first used.
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ _HOMES = {
     "translate": "guesssketch.api",
     "prove": "guesssketch.api",
     "show": "guesssketch.api",
+    "solve": "guesssketch.api",
     "Translation": "guesssketch.pipeline",
     "Report": "guesssketch.report",
     "Pair": "guesssketch.pairs",
+    "Sketch": "guesssketch.sketch.holes",
     "Problem": "guesssketch.problem",
     "Candidate": "guesssketch.problem",
     "Proposer": "guesssketch.problem",

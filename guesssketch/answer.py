@@ -68,7 +68,7 @@ class Answer:
         for one in (*data["pieces"], *data["attempts"]):
             if (told := one["insight"]) is not None:
                 doubts, filled = (Doubt(**d) for d in told["doubts"]), (Filled(**f) for f in told["filled"])
-                one["insight"] = Insight(told["confidence"], tuple(doubts), told["alignment"], tuple(filled))
+                one["insight"] = Insight(told["confidence"], tuple(doubts), told["alignment"], told["others"], tuple(filled))
         pieces, attempts = (Piece(**piece) for piece in data["pieces"]), (Attempt(**attempt) for attempt in data["attempts"])
         return Answer(tuple(pieces), data["failures"], tuple(attempts))
 

@@ -1,4 +1,4 @@
-"""The library's calls, which the package exports: translate, show, prove."""
+"""The library's calls, which the package exports: translate, show, prove, solve."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from guesssketch.pairs import Pair
 from guesssketch.pipeline import Options, Translation
 from guesssketch.problem import MemoryOrder
 from guesssketch.progress import Tell, quiet
+from guesssketch.sketch import holes, search
+from guesssketch.sketch.holes import Sketch
+from guesssketch.sketch.search import Budget
 from isa.statemap import MAPS
 from solver.verdict import Verdict
 
@@ -63,6 +66,19 @@ def show(path: Name, stage: str = "cfg", *, function: str | None = None, target:
 def prove(pair: str | Pair) -> Verdict:
     """The verdict on a pair, or on the text of a pair file. Raises InputError if the text does not parse or assemble."""
     return pairs.prove_pair(pairs.parse(pair, "pair") if isinstance(pair, str) else pair)
+
+
+def solve(sketch: str | Pair | Sketch, *, candidates: int = Budget.candidates) -> tuple[str, ...] | None:
+    """Target lines that fill the holes and are proved equal to the source; None if none of ``candidates`` fillings is.
+
+    sketch: a ``Sketch``, or a pair (or the text of a pair file) with holes in its code, as ``guesssketch.sketch.holes`` has them.
+    Raises UsageError if the text does not parse or the source does not assemble.
+    """
+    if isinstance(sketch, str):
+        sketch = pairs.parse(sketch, "sketch")
+    if isinstance(sketch, Pair):
+        sketch = holes.parse(pairs.problem(sketch), "\n".join(sketch.code))
+    return search.solve(sketch, Budget(candidates))
 
 
 def _check_target(target: str) -> None:

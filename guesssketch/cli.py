@@ -19,6 +19,11 @@ from guesssketch.command import a_file, a_folder, a_path, check_json, deliver, t
 STAGES = ("cfg", "liveness", "source", "candidates", "proof")
 SHELLS = ("bash", "zsh", "fish")
 
+_proposers = click.option("--proposers", metavar="NAMES", default="lowering", show_default=True,
+                          help="Who is asked, in order, separated by commas.")  # fmt: skip
+_model = click.option("--model", metavar="MODEL",
+                      help="Folder or hub name of the model that lm asks.  [default: the one that is shipped]")  # fmt: skip
+
 
 @click.group(cls=command.Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
@@ -37,9 +42,8 @@ def main() -> None:
               help="JSON report of `guesssketch test`, for the page to show what was tested.")  # fmt: skip
 @click.option("--require", type=click.Choice(("proved", "tested")), default="tested", show_default=True,
               help="Weakest verdict to let through.")  # fmt: skip
-@click.option("--proposers", metavar="NAMES", default="lowering", show_default=True,
-              help="Who is asked, in order, separated by commas.")  # fmt: skip
-@click.option("--model", metavar="MODEL", help="Folder or hub name of the model that lm asks.  [default: the one that is shipped]")
+@_proposers
+@_model
 @click.option("--prompt", type=a_path, help="Prompt template for a model that is not of this project.")
 @command.prototypes
 @command.memory_order
@@ -71,7 +75,7 @@ def translate(files: Sequence[Path], target: str, output: Path, kind: Any, json_
     with Progress() as progress:
         result = pipeline.translate(files, pipeline.Options(
             target, require, jobs or command.cores(), None if no_cache else cache or default_directory(),
-            tuple(name.strip() for name in proposers.split(",")), model, prompt, tuple(prototypes), tuple(assume), progress,
+            _names(proposers), model, prompt, tuple(prototypes), tuple(assume), progress,
             memory_order, align=html is not None))  # fmt: skip
     contents = result.files(output, kind)
     if html:
@@ -87,11 +91,13 @@ def translate(files: Sequence[Path], target: str, output: Path, kind: Any, json_
 @click.option("--stage", type=click.Choice(STAGES), default="cfg", show_default=True, help="What to print.")
 @click.option("--target", type=target_choice, default="aarch64", show_default=True,
               help="Instruction set for all but the first stage.")  # fmt: skip
+@_proposers
+@_model
 @command.prototypes
 @command.memory_order
 @command.json_file()
-def show(file: Path, name: str | None, stage: str, target: str, prototypes: Sequence[Path], memory_order: Any,
-         json_file: Path | None) -> None:  # fmt: skip
+def show(file: Path, name: str | None, stage: str, target: str, proposers: str, model: str | None,
+         prototypes: Sequence[Path], memory_order: Any, json_file: Path | None) -> None:  # fmt: skip
     """Print a stage of the pipeline as text."""
     check_json(json_file, [file])
 
@@ -99,7 +105,7 @@ def show(file: Path, name: str | None, stage: str, target: str, prototypes: Sequ
 
     from guesssketch import stages
 
-    listings = stages.show(file, name, stage, target, prototypes, memory_order)
+    listings = stages.show(file, name, stage, target, prototypes, memory_order, _names(proposers), model)
     if json_file is None:
         for listing in listings:
             click.echo("\n".join(stages.text(listing)))
@@ -124,6 +130,24 @@ def prove(pair: Path, json_file: Path | None) -> None:
     verdict = pairs.prove_pair(pairs.parse(_text(pair), str(pair)))
     deliver(lambda console: click.echo(str(verdict)), lambda: json.dumps(to_dict(verdict), indent=1) + "\n", json_file)
     if not isinstance(verdict, Proved):
+        sys.exit(1)
+
+
+@main.command()
+@click.argument("sketch", type=a_path)
+@click.option("--candidates", metavar="N", type=click.IntRange(min=1), default=12000, show_default=True,
+              help="Fillings to try, at most.")  # fmt: skip
+@command.json_file()
+def solve(sketch: Path, candidates: int, json_file: Path | None) -> None:
+    """Fill the holes in a target block so that it is proved equal to its source (docs/pairs.md)."""
+    check_json(json_file, [sketch])
+
+    from guesssketch import api
+
+    lines = api.solve(_text(sketch), candidates=candidates)
+    shown = "\n".join(lines or ("no filling was found",))
+    deliver(lambda console: click.echo(shown), lambda: json.dumps({"lines": lines}) + "\n", json_file)
+    if lines is None:
         sys.exit(1)
 
 
@@ -307,6 +331,10 @@ def completion(shell: str) -> None:
     kind = get_completion_class(shell)
     assert kind
     click.echo(kind(main, {}, "guesssketch", "_GUESSSKETCH_COMPLETE").source())
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(","))
 
 
 def _text(path: Path) -> str:

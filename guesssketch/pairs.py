@@ -28,7 +28,7 @@ import isa.riscv64.lift
 import isa.x86_64.lift
 from guesssketch.assembler import AssemblyError, assemble, assemble_x86
 from guesssketch.errors import InputError
-from guesssketch.problem import Exit, MemoryOrder, Symbol
+from guesssketch.problem import Exit, MemoryOrder, Problem, Symbol
 from isa import terms as t
 from isa.machine import Effect
 from isa.statemap import CONDITIONS, FLAGS, GENERAL, MAPS, VECTORS, cell_term
@@ -123,6 +123,15 @@ def prove_pair(pair: Pair, *, rlimit: int = RLIMIT) -> Verdict:
     live_out = default_live_out(source) if pair.live_out is None else pair.live_out
     return check(source, code, MAPS[pair.target], live_in, live_out, pair.exit, pair.symbols, order=pair.order,
                  rlimit=rlimit)  # fmt: skip
+
+
+def problem(pair: Pair) -> Problem:
+    """What the pair's source asks of a proposer. Raises UsageError if it does not assemble."""
+    instructions = tuple(assemble_x86("\n".join(pair.source)))
+    source = isa.x86_64.lift.lift(instructions, pair.exit)
+    live_in = default_live_in(source) if pair.live_in is None else pair.live_in
+    live_out = default_live_out(source) if pair.live_out is None else pair.live_out
+    return Problem(pair.target, instructions, pair.exit, tuple(sorted(live_in)), tuple(sorted(live_out)), pair.symbols, pair.order)
 
 
 def default_live_in(source: Effect) -> Live:

@@ -98,17 +98,26 @@ class Filled:
 
 @dataclass(frozen=True)
 class Insight:
-    """What a proposer knows of its candidate besides the text. Readers see it; nothing is judged by it.
+    """What a proposer knows of its candidate besides the text. Readers and the sketch see it; nothing is judged by it.
 
     confidence: probability that the candidate is right, None if that is not told. doubts: of the parts of it.
     alignment: for each line, its share in each source instruction (rows sum to 1); empty if that is not told.
-    filled: the holes of the sketch that it comes from.
+    others: for each line, what a model thought of too: the line with one token put out for another, likeliest first; empty if
+    that is not told. filled: the holes of the sketch that it comes from.
     """
 
     confidence: float | None = None
     doubts: tuple[Doubt, ...] = ()
     alignment: tuple[tuple[float, ...], ...] = ()
+    others: tuple[tuple[str, ...], ...] = ()
     filled: tuple[Filled, ...] = ()
+
+    def doubted(self, lines: int) -> tuple[float, ...]:
+        """For each of ``lines`` lines, 1 less the least probability of its parts."""
+        least = [1.0] * lines
+        for doubt in self.doubts:
+            least[doubt.line] = min(least[doubt.line], doubt.probability)
+        return tuple(1.0 - probability for probability in least)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Final
 
 from guesssketch import cfg, objfile, wall
 from guesssketch.errors import UsageError
+from guesssketch.guess.proposer import SHIPPED, Guesser
 from guesssketch.judge import judge
 from guesssketch.listing import block_lines, block_name, function_head
 from guesssketch.liveness import Live, Liveness, analyse
@@ -16,6 +17,8 @@ from guesssketch.problem import MemoryOrder, Problem, Proposer
 from guesssketch.program import Block, Program
 from guesssketch.questions import ask, cut
 from guesssketch.resolve import BlockId, Resolver
+from guesssketch.sketch.proposer import Sketcher
+from guesssketch.sketch.story import story
 from guesssketch.workers import make_proposers
 from isa import terms as t
 from isa.statemap import CONDITIONS, FLAGS, GENERAL, VECTORS
@@ -36,11 +39,13 @@ class Listing:
 
 
 def show(path: Path, function: str | None, stage: str, target: str, prototypes: Sequence[Path] = (),
-         order: MemoryOrder = "relaxed") -> Iterator[Listing]:  # fmt: skip
+         order: MemoryOrder = "relaxed", proposers: Sequence[str] = ("lowering",), model: Path | str | None = None
+         ) -> Iterator[Listing]:  # fmt: skip
     """One stage of one object file (or of each object of an archive), function by function.
 
     stage: ``cfg`` (functions and blocks), ``liveness``, ``source`` (each block's effect as terms), ``candidates`` (what the
-    proposers say), ``proof`` (and the verdict on each). Only the named function's blocks are translated and proved.
+    ``proposers`` say, and how a guess of ``model`` was repaired), ``proof`` (and the verdict on each). Only the named function's
+    blocks are translated and proved.
     Raises UsageError for an unknown function, and InputError.
     """
     program = cfg.recover(objfile.read(path))
@@ -56,7 +61,8 @@ def show(path: Path, function: str | None, stage: str, target: str, prototypes: 
         return
     resolver = Resolver(program)
     liveness = analyse(program, resolver, wall.Boundary(program, resolver, target, tuple(prototypes)))
-    listing = _Listing(program, resolver, liveness, stage, target, make_proposers(("lowering",), target), order)
+    asked = make_proposers(proposers, target, Guesser(target, model or SHIPPED))
+    listing = _Listing(program, resolver, liveness, stage, target, asked, order)
     for number, index, f in wanted:
         blocks = {block_name(at): list(listing.block(BlockId(number, index, at), block)) for at, block in f.blocks.items()}
         yield Listing(program.objects[number].name, f.name, [f"{f.name}:"], blocks)
@@ -109,6 +115,9 @@ class _Listing:
             yield f"{base + written.offset:6x}  {asked.text}"
         answered = False
         for proposer in self.proposers:
+            if isinstance(proposer, Sketcher):
+                for repairs in proposer.repairs([problem]):
+                    yield from (line for repaired in repairs for line in story(repaired))
             for candidates in proposer.propose([problem]):
                 if not candidates:
                     yield f"{proposer.name}: no candidate"

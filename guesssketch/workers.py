@@ -42,19 +42,24 @@ class Work:
     memory: Path | None = None
 
 
-def make_proposers(names: Sequence[str], target: str, guesses: Guesses | None = None) -> list[Proposer]:
-    """The proposers by name, in order. ``guesses``: what the model said already; else ``lm`` asks the model that is shipped.
+def make_proposers(names: Sequence[str], target: str, model: Proposer | None = None) -> list[Proposer]:
+    """The proposers by name, in order. ``model``: who ``lm`` is; if not given, the model that is shipped.
 
-    Raises UsageError for an unknown name.
+    Raises UsageError for an unknown name, and for ``sketch`` without ``lm`` before it.
     """
     from guesssketch.lowering import Lowering
+    from guesssketch.sketch.proposer import Sketcher
 
+    guesser = model or Guesser(target)
     makers: dict[str, Callable[[], Proposer]] = {
-        "lm": lambda: Guesser(target) if guesses is None else Ready(guesses),
+        "lm": lambda: guesser,
+        "sketch": lambda: Sketcher(guesser),
         "lowering": lambda: Lowering(target),
     }
     if unknown := [name for name in names if name not in makers]:
         raise UsageError(f"unknown proposer {unknown[0]!r}: choose from {', '.join(makers)}")
+    if "sketch" in names and "lm" not in names[: names.index("sketch")]:
+        raise UsageError("sketch repairs what lm guesses, so lm must be asked before it: --proposers lm,sketch,lowering")
     return [makers[name]() for name in names]
 
 
@@ -129,4 +134,4 @@ def _answer(work: Work, task: tuple[Sequence[Problem], Guesses]) -> list[Answer]
     problems, guesses = task
     if work.memory is not None:
         gate.use_cache(work.memory)
-    return answer(problems, make_proposers(work.proposers, work.target, guesses))
+    return answer(problems, make_proposers(work.proposers, work.target, Ready(guesses)))

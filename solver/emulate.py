@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from isa.evaluate import Program
@@ -27,6 +27,7 @@ from solver.states import state as random_state
 __all__ = ["Agreement", "Machine", "Outcome", "agree", "compare"]
 
 _CELLS: Final = (*GENERAL, *VECTORS, *FLAGS)
+_WORD: Final = (1 << 64) - 1
 _KEPT_OUTCOMES: Final = 16  # of the runs of one source
 _ATTEMPTS: Final = 20  # states tried for each one wanted, before giving up on a source that keeps faulting
 
@@ -77,7 +78,7 @@ def compare(problem: ProblemLike, code: CodeLike, states: int, seed: int = 0) ->
     """Run both sides on ``states`` random states (the same for the same ``seed``)."""
     try:
         source = _source(problem.instructions, problem.exit, problem.live_out, tuple(problem.symbols), seed)
-        trial = _Trial(problem, code, source)
+        trial = Trial(problem, code, source)
     except Unlinkable as error:
         return Agreement(0, None, str(error))
     done = 0
@@ -115,7 +116,7 @@ def _noise(target: str, seed: int, number: int) -> Mapping[str, int]:
     return {n: source.getrandbits(width) for n, (_, _, width) in cells.items() if n not in threads} | {"tp": THREAD}
 
 
-class _Source:
+class Source:
     """A source block linked, with the outcome of its runs, as several candidates are compared with it."""
 
     def __init__(self, placement: Placement, code: SourceCode, read: list[str], seed: int) -> None:
@@ -124,31 +125,45 @@ class _Source:
         self._read = read
         self._exits = [code.fall] + ([] if code.taken is None else [code.taken])
         self._outcomes: list[Outcome] = []
+        self._added: list[Mapping[str, int]] = []
+
+    def add(self, state: Mapping[str, int]) -> int:
+        """One more state, by its cells (the rest are 0); gives its number."""
+        self._added.append({**dict.fromkeys(_CELLS, 0), **state, "fs_base": THREAD})
+        return -len(self._added)
+
+    def state(self, number: int) -> Mapping[str, int]:
+        """A state of chance, the same for all problems, or, if ``number`` is negative, one that was added."""
+        return _state(self.seed, number) if number >= 0 else self._added[-number - 1]
 
     def outcome(self, number: int) -> Outcome:
-        """How it ends from ``_state(seed, number)``."""
-        if number < len(self._outcomes):
+        """How it ends from ``state(number)``."""
+        if 0 <= number < len(self._outcomes):
             return self._outcomes[number]
-        state = _state(self.seed, number)
-        outcome = machine("x86_64").run(self.code.code, state, self._read, self.memory, self._exits)
+        outcome = machine("x86_64").run(self.code.code, self.state(number), self._read, self.memory, self._exits)
         if number == len(self._outcomes) < _KEPT_OUTCOMES:
             self._outcomes.append(outcome)
         return outcome
 
 
+def source_of(problem: ProblemLike, seed: int = 0) -> Source:
+    """The source's side of all trials, one's own. Raises Unlinkable."""
+    return _source.__wrapped__(problem.instructions, problem.exit, problem.live_out, tuple(problem.symbols), seed)
+
+
 @functools.lru_cache(maxsize=512)
 def _source(instructions: tuple[Instruction, ...], exit: str, live_out: tuple[tuple[str, int], ...],
-            symbols: tuple[SymbolLike, ...], seed: int) -> _Source:  # fmt: skip
+            symbols: tuple[SymbolLike, ...], seed: int) -> Source:  # fmt: skip
     placement = place(symbols, seed)
     used = {n for n, _ in live_out}
     cells = sorted(used - set(CONDITIONS)) + (list(FLAGS) if used & set(CONDITIONS) else [])
-    return _Source(placement, link_source(instructions, exit, placement), list(dict.fromkeys([*cells, "rsp"])), seed)
+    return Source(placement, link_source(instructions, exit, placement), list(dict.fromkeys([*cells, "rsp"])), seed)
 
 
-class _Trial:
+class Trial:
     """Both sides linked and ready to run."""
 
-    def __init__(self, problem: ProblemLike, code: CodeLike, source: _Source) -> None:
+    def __init__(self, problem: ProblemLike, code: CodeLike, source: Source) -> None:
         self.problem, self.map = problem, MAPS[problem.target]
         self.source, self.memory = source, source.memory
         self._assumed = _assumed(problem.instructions, problem.exit, problem.assume)
@@ -164,22 +179,34 @@ class _Trial:
         wanted = self.source.outcome(number)
         if wanted.exit is None:
             return False
-        state = _state(self.source.seed, number)
+        state = self.source.state(number)
         if self._assumed is not None and not self._holds(self._assumed, state):
             return False
-        got = machine(problem.target).run(self.code, self._related(state, number), self.read, self.memory, self.exits)
+        got = machine(problem.target).run(self.code, self.initial(number), self.read, self.memory, self.exits)
         differences = self._differences(wanted, got)
         if not differences:
             return True
         shown = [(n, state[n] if n in state else condition(n, state)) for n, _ in problem.live_in]
         return Counterexample(tuple(shown), (), tuple(differences))
 
+    def resume(self, number: int, offset: int, state: Mapping[str, int], memory: Mapping[int, int],
+               written: Mapping[int, int]) -> list[Difference]:  # fmt: skip
+        """Differences in the end, if the code is entered at ``offset`` with ``state``.
+
+        written: what it wrote till then, which ``memory`` (what differs from ``solver.memory``) holds.
+        """
+        code = machine_nops(self.problem.target, offset) + self.code[offset:]
+        got = machine(self.problem.target).run(code, state, self.read, memory, self.exits)
+        wanted = self.source.outcome(number)
+        return self._differences(wanted, replace(got, writes={**written, **got.writes}))
+
     def _holds(self, assumed: Program, state: Mapping[str, int]) -> bool:
         values = assumed.run({**self.source.placement.values, **state}, lambda a: self.memory.get(a, byte(a)))
         return all(values)
 
-    def _related(self, state: Mapping[str, int], number: int) -> dict[str, int]:
-        """A target state that the map relates to ``state``; what is dead or has no home holds noise."""
+    def initial(self, number: int) -> dict[str, int]:
+        """A target state that the map relates to the source's; what is dead or has no home holds noise."""
+        state = self.source.state(number)
         initial = dict(_noise(self.problem.target, self.source.seed, number))
         for name, bits in self.problem.live_in:
             wanted = state[name] if name in state else condition(name, state)
@@ -215,15 +242,25 @@ class _Trial:
         def final(writes: Mapping[int, int], address: int) -> int:
             return writes.get(address, self.memory.get(address, byte(address)))
 
-        def word(writes: Mapping[int, int], address: int) -> int:
-            return sum(final(writes, address + k) << 8 * k for k in range(8))
+        def around(writes: Mapping[int, int], address: int) -> int:
+            return int.from_bytes(bytes(final(writes, address + k) for k in range(-7, 8)), "little")
+
+        def nan(address: int) -> bool:
+            a, b = around(wanted, address), around(got, address)
+            return any(same_but_nan(a >> s & _WORD, b >> s & _WORD) for s in range(0, 64, 8))
 
         found = []
         for address in sorted({*wanted, *got}):
             a, b = final(wanted, address), final(got, address)
-            if a != b and not any(same_but_nan(word(wanted, s), word(got, s)) for s in range(address - 7, address + 1)):
+            if a != b and not nan(address):
                 found.append(Difference(f"byte [{address:#x}]", a, b, 8))
         return found
+
+
+def machine_nops(isa: str, size: int) -> bytes:
+    """Code of ``size`` bytes that does nothing."""
+    nop = bytes.fromhex("1f2003d5" if isa == "aarch64" else "0100")  # C.NOP, so that a compressed instruction can be left out
+    return nop * (size // len(nop))
 
 
 def same_but_nan(a: int, b: int) -> bool:

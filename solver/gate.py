@@ -98,6 +98,11 @@ def _known(isa: str) -> dict[str, int]:
     return known
 
 
+def known(isa: str) -> frozenset[str]:
+    """Forms that have agreed, in the table or in this process."""
+    return frozenset(_known(isa))
+
+
 def validated(isa: str, key: str) -> bool:
     """Whether form ``key`` has agreed, in the table or in this process."""
     return key in _known(isa)

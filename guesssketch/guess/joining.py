@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from guesssketch.guess.confidence import confidence
-from guesssketch.guess.tokens import END, target_words
+from guesssketch.guess.form import Form
+from guesssketch.guess.tokens import END, target_lines, target_words
 from guesssketch.problem import Candidate, Doubt, Insight
 
 if TYPE_CHECKING:
     from guesssketch.guess.engine import Guess
 
+LEAST: Final = 0.002  # probability of a token that is worth a try in another's place
 _LABEL: Final = re.compile(r"(\d+):")
 _REFERENCE: Final = re.compile(r"(?<![\w.#])(\d+)([bf])(?!\w)")
 _FALL: Final = re.compile(r"\bfall\b")
@@ -24,7 +26,7 @@ class Said:
     """A guess under the problem's own names.
 
     size: source instructions. confidence: that it is right. probabilities: of each line's tokens; empty for a model whose
-    tokens are not this project's. alignment: as in ``Insight``.
+    tokens are not this project's. alignment, others: as in ``Insight``.
     """
 
     lines: tuple[str, ...]
@@ -32,10 +34,12 @@ class Said:
     confidence: float
     probabilities: tuple[tuple[float, ...], ...]
     alignment: tuple[tuple[float, ...], ...]
+    others: tuple[tuple[str, ...], ...]
 
 
-def said(guess: Guess, lines: tuple[str, ...], size: int, card: Mapping[str, Any]) -> Said:
-    """``lines``: the guess's text, renamed. card: of the model, {} if it has none."""
+def said(guess: Guess, form: Form, target: str, card: Mapping[str, Any]) -> Said:
+    """The guess, which must be text, for ``form``. card: of the model, {} if it has none."""
+    lines = form.lines(guess.lines or (), target)
     rows: list[tuple[float, ...]] = []
     start = 0
     for at, token in enumerate(guess.tokens):
@@ -43,8 +47,35 @@ def said(guess: Guess, lines: tuple[str, ...], size: int, card: Mapping[str, Any
             rows.append(tuple(guess.probabilities[start:at]))
             start = at + 1
     alignment = tuple(map(tuple, guess.alignment or ()))
-    return Said(lines, size, confidence(guess, card), tuple(rows) if len(rows) == len(lines) else (),
-                alignment if len(alignment) == len(lines) else ())  # fmt: skip
+    own = len(rows) == len(lines)  # the tokens are this project's
+    return Said(lines, len(form.source), confidence(guess, card), tuple(rows) if own else (),
+                alignment if len(alignment) == len(lines) else (),
+                tuple(form.lines(texts, target) for texts in _others(guess, target)) if own else ())  # fmt: skip
+
+
+def _others(guess: Guess, target: str) -> Iterator[list[str]]:
+    """For each line, the line with one token put out for another that the model thought of, likeliest first."""
+    start = 0
+    for end, token in enumerate(guess.tokens):
+        if token != END:
+            continue
+        found: dict[str, float] = {}
+        for at in range(start, end):
+            for other, chance in guess.alternatives[at]:
+                tokens = [*guess.tokens[start:at], other, *guess.tokens[at + 1 : end + 1]]
+                if chance >= LEAST and (text := _text(tokens, target)) is not None:
+                    found[text] = max(chance, found.get(text, 0.0))
+        yield sorted(found, key=lambda text: -found[text])
+        start = end + 1
+
+
+def _text(tokens: Sequence[str], target: str) -> str | None:
+    """One line of text; None if the tokens are not one."""
+    try:
+        lines = target_lines(tokens, target)
+    except ValueError:
+        return None
+    return lines[0] if len(lines) == 1 else None
 
 
 def candidate(pieces: Sequence[Said], proposer: str) -> Candidate:
@@ -53,6 +84,7 @@ def candidate(pieces: Sequence[Said], proposer: str) -> Candidate:
     sure = 1.0
     doubts: list[Doubt] = []
     rows: list[tuple[float, ...]] = []
+    others: list[tuple[str, ...]] = []
     before, size = 0, sum(piece.size for piece in pieces)
     for piece in pieces:
         sure *= piece.confidence
@@ -61,10 +93,14 @@ def candidate(pieces: Sequence[Said], proposer: str) -> Candidate:
             doubts += _doubts(first + number, line, piece.probabilities[number] if piece.probabilities else ())
             shares = piece.alignment[number] if piece.alignment else (0.0,) * piece.size
             rows.append((0.0,) * before + shares + (0.0,) * (size - before - piece.size))
+        others += piece.others
         before += piece.size
         if before < size and _leads_on(piece.lines):
             rows.append((0.0,) * size)
-    return Candidate(lines, proposer, Insight(sure, tuple(doubts), tuple(rows) if all(p.alignment for p in pieces) else ()))
+            others.append(())
+    aligned = all(p.alignment for p in pieces)
+    return Candidate(lines, proposer, Insight(sure, tuple(doubts), tuple(rows) if aligned else (),
+                                              tuple(others) if len(others) == len(lines) else ()))  # fmt: skip
 
 
 def _doubts(number: int, line: str, probabilities: Sequence[float]) -> Iterator[Doubt]:

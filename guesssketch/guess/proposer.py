@@ -104,9 +104,7 @@ class Guesser:
         """The form's guesses under the problem's own names, best first."""
         if node.form is None:
             return []
-        size = len(node.problem.instructions)
-        found = (guess for guess in guesses[_seen(node.form)] if guess.lines is not None)
-        return [said(guess, node.form.lines(guess.lines or (), self.target), size, card) for guess in found]
+        return [said(guess, node.form, self.target, card) for guess in guesses[_seen(node.form)] if guess.lines is not None]
 
     @cached_property
     def _card(self) -> Mapping[str, Any]:

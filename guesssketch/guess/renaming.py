@@ -27,7 +27,7 @@ _ABI: Final = ("zero", "ra", "sp", "gp", "tp", "t0", "t1", "t2", "s0", "s1", *(f
                *(f"s{n}" for n in range(2, 12)), *(f"t{n}" for n in range(3, 7)))  # fmt: skip
 _FLOAT_ABI: Final = (*(f"ft{n}" for n in range(8)), "fs0", "fs1", *(f"fa{n}" for n in range(8)),
                      *(f"fs{n}" for n in range(2, 12)), *(f"ft{n}" for n in range(8, 12)))  # fmt: skip
-_RISCV: Final = {f"x{n}": name for n, name in enumerate(_ABI)} | {f"f{n}": name for n, name in enumerate(_FLOAT_ABI)}
+RISCV: Final = {f"x{n}": name for n, name in enumerate(_ABI)} | {f"f{n}": name for n, name in enumerate(_FLOAT_ABI)}
 
 
 def _names(register: str) -> tuple[str, str, str, str]:
@@ -81,15 +81,15 @@ def rename_lines(lines: Sequence[str], target: str, permutation: Mapping[str, st
                 if target == "aarch64":
                     changed |= {f"{view}{old[1:]}": f"{view}{new[1:]}" for view in "vqdshb"}
                 else:
-                    changed[_RISCV[old]] = _RISCV[new]
+                    changed[RISCV[old]] = RISCV[new]
             continue
         old, new = homes[a], homes[b]
         if target == "aarch64":
             changed |= {old: new, f"w{old[1:]}": f"w{new[1:]}"}
         else:
-            changed[_RISCV[old]] = _RISCV[new]
+            changed[RISCV[old]] = RISCV[new]
             if old == "x8":
-                changed["fp"] = _RISCV[new]
+                changed["fp"] = RISCV[new]
     return tuple(re.sub(r"\b[a-z]+\d*\b", lambda m: changed.get(m[0], m[0]), line) for line in lines)
 
 

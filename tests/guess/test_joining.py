@@ -5,12 +5,18 @@ from __future__ import annotations
 import pytest
 
 from guesssketch.guess.engine import Guess
+from guesssketch.guess.form import Form
 from guesssketch.guess.joining import candidate, said
 from guesssketch.guess.tokens import target_tokens, target_words
 
 
 def guess(lines: tuple[str, ...], probabilities: list[float], alignment: list[list[float]] | None = None) -> Guess:
-    return Guess(target_tokens(lines), probabilities, [], 1.0, 0.0, lines, alignment)
+    tokens = target_tokens(lines)
+    return Guess(tokens, probabilities, [[] for _ in tokens], 1.0, 0.0, lines, alignment)
+
+
+def form(size: int, registers: dict[str, str] | None = None) -> Form:
+    return Form(("nop",) * size, "fall", (), (), (), (), registers or {}, {})
 
 
 @pytest.mark.parametrize("line", [
@@ -27,15 +33,15 @@ def test_a_word_is_doubted_as_its_least_likely_token() -> None:
     lines = ("add w8, w0, #0x1234",)
     tokens = target_tokens(lines)
     assert tokens == ["add", "w8", "w0", "#12", "#34", ";"]
-    found = candidate([said(guess(lines, [0.9, 0.8, 0.7, 0.6, 0.5, 1.0]), ("add w9, w10, #0x1234",), 1, {})], "lm")
+    found = candidate([said(guess(lines, [0.9, 0.8, 0.7, 0.6, 0.5, 1.0]), form(1, {"rax": "r10", "rdi": "r11"}), "aarch64", {})], "lm")
     assert found.insight is not None and found.insight.confidence == pytest.approx(0.9 * 0.8 * 0.7 * 0.6 * 0.5)
     shown = {found.lines[d.line][d.start : d.start + d.length]: d.probability for d in found.insight.doubts}
     assert shown == {"add": 0.9, "w9": 0.8, "w10": 0.7, "#0x1234": 0.5}
 
 
 def test_pieces_are_told_in_the_lines_and_instructions_of_the_whole() -> None:
-    one = said(guess(("cbz x0, fall", "nop"), [1.0, 1.0, 0.4, 1.0, 1.0, 1.0], [[0.25, 0.75], [1.0, 0.0]]), ("cbz x0, fall", "nop"), 2, {})
-    two = said(guess(("ret",), [0.3, 1.0], [[1.0]]), ("ret",), 1, {})
+    one = said(guess(("cbz x0, fall", "nop"), [1.0, 1.0, 0.4, 1.0, 1.0, 1.0], [[0.25, 0.75], [1.0, 0.0]]), form(2), "aarch64", {})
+    two = said(guess(("ret",), [0.3, 1.0], [[1.0]]), form(1), "aarch64", {})
     found = candidate([one, two], "lm")
     assert found.lines == ("cbz x0, 1f", "nop", "1:", "ret") and found.insight is not None
     assert found.insight.alignment == ((0.25, 0.75, 0.0), (1.0, 0.0, 0.0), (0.0, 0.0, 0.0), (0.0, 0.0, 1.0))
@@ -45,5 +51,5 @@ def test_pieces_are_told_in_the_lines_and_instructions_of_the_whole() -> None:
 
 def test_another_models_tokens_tell_no_doubts() -> None:
     foreign = Guess(["add", "Ġw8"], [0.1, 0.2], [], 1.0, 0.0, ("add w8, w8, w8",))
-    found = candidate([said(foreign, ("add w8, w8, w8",), 1, {})], "lm")
+    found = candidate([said(foreign, form(1), "aarch64", {})], "lm")
     assert found.insight is not None and not found.insight.doubts and not found.insight.alignment

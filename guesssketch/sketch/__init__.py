@@ -1,0 +1,1 @@
+"""Sketch: what a guess has wrong becomes holes, and the solver fills them (docs/design.md, "Sketching")."""

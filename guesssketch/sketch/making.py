@@ -1,0 +1,323 @@
+"""Single instructions that put a given value into a register, in a given state: what may stand where the value is missed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Final
+
+_ALL: Final = (1 << 64) - 1
+_SCALES: Final = (1, 2, 3, 4)
+_FIELDS: Final = (1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 24, 32)  # widths of bit fields
+_CONDITIONS: Final = ("eq", "ne", "lt", "ge", "le", "gt", "lo", "hs", "ls", "hi", "mi", "pl", "vs", "vc")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Where a value is missed.
+
+    registers: names of the target, of 64 bits, and what they hold. numbers: that the source knows. loads: address, bytes and
+    content (unsigned) of what the source reads. symbols: their addresses. labels: numbers of the labels before.
+    """
+
+    registers: Mapping[str, int]
+    numbers: Sequence[int]
+    loads: Sequence[tuple[int, int, int]]
+    symbols: Mapping[str, int]
+    labels: Sequence[str]
+
+
+def makers(target: str, register: str, value: int, setting: Setting) -> Iterator[str]:
+    """Instructions that set ``register`` to ``value``, short ways first."""
+    known = list(setting.registers.items())
+    yield from _addresses(target, register, value, setting)
+    if target == "aarch64":
+        number = register[1:]
+        short = [("w" + number, 32)] if value >> 32 == 0 else []
+        views = [*short, ("x" + number, 64)]
+        yield from _movk(register, value, setting)
+        yield from chain(*(_aarch64_unary(d, w, value, known, setting) for d, w in views))
+        yield from chain(*(_aarch64_loads(d, w, value, known, setting) for d, w in views))
+        yield from chain(*(_aarch64_binary(d, w, value, known) for d, w in views))
+        yield from chain(*(_aarch64_choice(d, w, value, known) for d, w in views))
+    else:
+        yield from _riscv64_unary(register, value, known, setting)
+        yield from _riscv64_loads(register, value, known, setting)
+        yield from _riscv64_binary(register, value, known)
+
+
+def _addresses(target: str, d: str, value: int, setting: Setting) -> Iterator[str]:
+    for symbol, address in setting.symbols.items():
+        page = address & -4096
+        if target == "aarch64":
+            if value == page:
+                yield f"adrp {d}, {symbol}"
+            if value == address:
+                yield from (f"add {d}, {a}, :lo12:{symbol}" for a, held in setting.registers.items() if held == page)
+        elif value == address:
+            near = [a for a, held in setting.registers.items() if -4096 < signed(address - held, 64) < 4096]
+            yield from (f"addi {d}, {a}, %pcrel_lo({label}b)" for a in near for label in setting.labels)
+
+
+def pages(target: str, register: str, symbols: Sequence[str]) -> Iterator[str]:
+    """The upper part of an address into ``register``; whether it is that which is missed only a run can tell."""
+    for symbol in symbols:
+        yield from ((f"adrp {register}, {symbol}", f"adrp {register}, :got:{symbol}") if target == "aarch64" else
+                    (f"auipc {register}, %pcrel_hi({symbol})", f"auipc {register}, %got_pcrel_hi({symbol})"))  # fmt: skip
+
+
+def signed(value: int, width: int) -> int:
+    """The two's complement reading of the low ``width`` bits."""
+    value &= (1 << width) - 1
+    return value - (1 << width) if value >> width - 1 else value
+
+
+# What the operations give, of operands of ``w`` bits.
+_OPERATIONS: Final[Mapping[str, Callable[[int, int, int], int]]] = {
+    "add": lambda a, b, w: a + b,
+    "sub": lambda a, b, w: a - b,
+    "and": lambda a, b, w: a & b,
+    "orr": lambda a, b, w: a | b,
+    "eor": lambda a, b, w: a ^ b,
+    "bic": lambda a, b, w: a & ~b,
+    "mul": lambda a, b, w: a * b,
+    "lsl": lambda a, b, w: a << b % w,
+    "lsr": lambda a, b, w: a >> b % w,
+    "asr": lambda a, b, w: signed(a, w) >> b % w,
+    "ror": lambda a, b, w: a >> b % w | a << w - b % w,
+    "udiv": lambda a, b, w: a // b if b else 0,
+    "sdiv": lambda a, b, w: _quotient(signed(a, w), signed(b, w)),
+    "urem": lambda a, b, w: a % b if b else a,
+    "srem": lambda a, b, w: signed(a, w) - _quotient(signed(a, w), signed(b, w)) * signed(b, w),
+    "slt": lambda a, b, w: int(signed(a, w) < signed(b, w)),
+    "sltu": lambda a, b, w: int(a < b),
+}
+
+
+def _quotient(a: int, b: int) -> int:
+    return 0 if b == 0 else abs(a) // abs(b) * (1 if (a < 0) == (b < 0) else -1)
+
+
+def _is(operation: str, a: int, b: int, width: int, value: int) -> bool:
+    ones = (1 << width) - 1
+    return (_OPERATIONS[operation](a & ones, b & ones, width) ^ value) & ones == 0
+
+
+# --- AArch64
+
+_PLAIN: Final = ("add", "sub", "and", "orr", "eor", "bic", "mul", "lsl", "lsr", "asr", "ror", "udiv", "sdiv")
+
+
+def _view(register: str, width: int) -> str:
+    return ("x" if width == 64 else "w") + register[1:]
+
+
+def _aarch64_unary(d: str, w: int, value: int, known: Sequence[tuple[str, int]], setting: Setting) -> Iterator[str]:
+    ones = (1 << w) - 1
+    yield f"mov {d}, #{signed(value, w)}"
+    for name, held in known:
+        a, held = _view(name, w), held & ones
+        if held == value & ones:
+            yield f"mov {d}, {a}"
+        if held ^ ones == value & ones:
+            yield f"mvn {d}, {a}"
+        if -held & ones == value & ones:
+            yield f"neg {d}, {a}"
+        if 0 < abs(n := signed(value - held, w)) < 4096 or (n and n % 4096 == 0 and abs(n) < 1 << 24):
+            yield f"{'add' if n > 0 else 'sub'} {d}, {a}, #{abs(n)}"
+        for operation in ("and", "orr", "eor"):
+            yield from (f"{operation} {d}, {a}, #{n}" for n in setting.numbers if _is(operation, held, n, w, value))
+        for operation in ("lsl", "lsr", "asr", "ror"):
+            yield from (f"{operation} {d}, {a}, #{k}" for k in range(1, w) if held and _is(operation, held, k, w, value))
+        for field in _FIELDS:
+            for low in range(w - field):
+                part = held >> low & (1 << field) - 1
+                if part == value & ones:
+                    yield f"ubfx {d}, {a}, #{low}, #{field}"
+                if signed(part, field) & ones == value & ones:
+                    yield f"sbfx {d}, {a}, #{low}, #{field}"
+                if low and (held & (1 << field) - 1) << low == value:
+                    yield f"ubfiz {d}, {a}, #{low}, #{field}"
+
+
+def _movk(register: str, value: int, setting: Setting) -> Iterator[str]:
+    held = setting.registers.get(register, ~value)
+    for shift in (0, 16, 32, 48):
+        if (held ^ value) & ~(0xFFFF << shift) & _ALL == 0:
+            view = "x" if value >> 32 else "w"
+            yield f"movk {view}{register[1:]}, #{value >> shift & 0xFFFF}, lsl #{shift}"
+
+
+def _aarch64_loads(d: str, w: int, value: int, known: Sequence[tuple[str, int]], setting: Setting) -> Iterator[str]:
+    for address, size, content in setting.loads:
+        names = {1: ("ldrb", "ldrsb"), 2: ("ldrh", "ldrsh"), 4: ("ldr", "ldrsw"), 8: ("ldr", "")}.get(size, ("", ""))
+        fits = [names[0]] if content == value and (w == 64) == (size == 8) else []
+        fits += [names[1]] if (signed(content, 8 * size) ^ value) & (1 << w) - 1 == 0 and size < w // 8 else []
+        for name in filter(None, fits):
+            yield from (f"{name} {d}, {place}" for place in _aarch64_places(address, size, known))
+
+
+def _aarch64_places(address: int, size: int, known: Sequence[tuple[str, int]]) -> Iterator[str]:
+    for a, held in known:
+        n = signed(address - held, 64)
+        if -256 <= n < 256 or (0 <= n < 4096 * size and n % size == 0):
+            yield f"[{a}, #{n}]"
+    for a, base in known:
+        for b, index in known:
+            if base + index & _ALL == address:
+                yield f"[{a}, {b}]"
+            elif (base + index * size) & _ALL == address:
+                yield f"[{a}, {b}, lsl #{size.bit_length() - 1}]"
+
+
+def _aarch64_binary(d: str, w: int, value: int, known: Sequence[tuple[str, int]]) -> Iterator[str]:
+    for name, a in known:
+        for other, b in known:
+            first, second = _view(name, w), _view(other, w)
+            yield from (f"{op} {d}, {first}, {second}" for op in _PLAIN if _is(op, a, b, w, value))
+            for k in _SCALES:
+                yield from (f"{op} {d}, {first}, {second}, lsl #{k}" for op in ("add", "sub") if _is(op, a, b << k, w, value))
+            if w == 64:
+                low = b & 0xFFFF_FFFF
+                for k in (0, *_SCALES):
+                    for extension, extended in (("sxtw", signed(low, 32)), ("uxtw", low)):
+                        if _is("add", a, extended << k, w, value):
+                            yield f"add {d}, {first}, w{other[1:]}, {extension}{f' #{k}' if k else ''}"
+
+
+def _aarch64_choice(d: str, w: int, value: int, known: Sequence[tuple[str, int]]) -> Iterator[str]:
+    ones = (1 << w) - 1
+    if value <= 1:
+        yield from (f"cset {d}, {condition}" for condition in _CONDITIONS)
+    same = [name for name, held in known if held & ones == value & ones] + (["xzr"] if value == 0 else [])
+    for a in same:
+        for b in (*(name for name, _ in known), "xzr"):
+            if a != b:
+                yield from (f"csel {d}, {_view(a, w)}, {_view(b, w)}, {condition}" for condition in _CONDITIONS)
+
+
+# --- RISC-V
+
+_RISCV64: Final = {"add": "add", "sub": "sub", "and": "and", "orr": "or", "eor": "xor", "mul": "mul", "lsl": "sll", "lsr": "srl",
+                   "asr": "sra", "udiv": "divu", "sdiv": "div", "urem": "remu", "srem": "rem", "slt": "slt",
+                   "sltu": "sltu"}  # fmt: skip
+_WORDS: Final = {"add": "addw", "sub": "subw", "mul": "mulw", "lsl": "sllw", "lsr": "srlw", "asr": "sraw", "udiv": "divuw",
+                 "sdiv": "divw", "urem": "remuw", "srem": "remw"}  # fmt: skip
+
+
+def _word_is(operation: str, a: int, b: int, value: int) -> bool:
+    return signed(value, 32) & _ALL == value and _is(operation, a, b, 32, value)
+
+
+def _riscv64_unary(d: str, value: int, known: Sequence[tuple[str, int]], setting: Setting) -> Iterator[str]:
+    yield f"li {d}, {signed(value, 64)}"
+    for a, held in known:
+        if held == value:
+            yield f"mv {d}, {a}"
+        if held ^ _ALL == value:
+            yield f"not {d}, {a}"
+        if -held & _ALL == value:
+            yield f"neg {d}, {a}"
+        if -2048 <= (n := signed(value - held, 64)) < 2048 and n:
+            yield f"addi {d}, {a}, {n}"
+        if -2048 <= (n := signed(value - held, 32)) < 2048 and signed(value, 32) & _ALL == value:
+            yield f"addiw {d}, {a}, {n}"
+        for operation, name in (("and", "andi"), ("orr", "ori"), ("eor", "xori"), ("slt", "slti"), ("sltu", "sltiu")):
+            fits = (n for n in setting.numbers if -2048 <= n < 2048 and _is(operation, held, n, 64, value))
+            yield from (f"{name} {d}, {a}, {n}" for n in fits)
+        for operation, name in (("lsl", "slli"), ("lsr", "srli"), ("asr", "srai")):
+            yield from (f"{name} {d}, {a}, {k}" for k in range(1, 64) if held and _is(operation, held, k, 64, value))
+            yield from (f"{name}w {d}, {a}, {k}" for k in range(1, 32) if held and _word_is(operation, held, k, value))
+        if value == int(held == 0):
+            yield f"seqz {d}, {a}"
+        if value == int(held != 0):
+            yield f"snez {d}, {a}"
+
+
+def _riscv64_loads(d: str, value: int, known: Sequence[tuple[str, int]], setting: Setting) -> Iterator[str]:
+    for address, size, content in setting.loads:
+        names = {1: ("lbu", "lb"), 2: ("lhu", "lh"), 4: ("lwu", "lw"), 8: ("", "ld")}.get(size, ("", ""))
+        fits = [names[0]] if content == value else []
+        fits += [names[1]] if signed(content, 8 * size) & _ALL == value else []
+        for a, held in known:
+            if -2048 <= (n := signed(address - held, 64)) < 2048:
+                yield from (f"{name} {d}, {n}({a})" for name in fits if name)
+
+
+def _riscv64_binary(d: str, value: int, known: Sequence[tuple[str, int]]) -> Iterator[str]:
+    for a, first in known:
+        for b, second in known:
+            yield from (f"{name} {d}, {a}, {b}" for op, name in _RISCV64.items() if _is(op, first, second, 64, value))
+            yield from (f"{name} {d}, {a}, {b}" for op, name in _WORDS.items() if _word_is(op, first, second, value))
+
+
+def double_loads(registers: Sequence[str], setting: Setting) -> Iterator[str]:
+    """AArch64's loads of two ``registers``, from places side by side that the source reads."""
+    sizes = {(address, size) for address, size, _ in setting.loads}
+    for address, size in sorted(sizes):
+        if size >= 4 and (address + size, size) in sizes:
+            for a, held in setting.registers.items():
+                n = signed(address - held, 64)
+                if -64 * size <= n < 64 * size and n % size == 0:
+                    yield from (f"ldp {_view(one, 8 * size)}, {_view(two, 8 * size)}, [{a}, #{n}]"
+                                for one in registers for two in registers if one != two)  # fmt: skip
+
+
+def double_stores(written: Sequence[tuple[int, int, int]], known: Mapping[str, int]) -> Iterator[str]:
+    """AArch64's stores of two registers, to places side by side that the source writes (address, bytes, value)."""
+    for address, size, value in written:
+        for behind, other, second in written:
+            if size == other >= 4 and behind == address + size:
+                ones = [holder for holder, held in (*known.items(), ("xzr", 0)) if (held ^ value) & (1 << 8 * size) - 1 == 0]
+                twos = [holder for holder, held in (*known.items(), ("xzr", 0)) if (held ^ second) & (1 << 8 * size) - 1 == 0]
+                for a, held in known.items():
+                    n = signed(address - held, 64)
+                    if -64 * size <= n < 64 * size and n % size == 0:
+                        yield from (f"stp {_view(one, 8 * size)}, {_view(two, 8 * size)}, [{a}, #{n}]"
+                                    for one in ones for two in twos)  # fmt: skip
+
+
+def compares(target: str, registers: Sequence[str], numbers: Sequence[int]) -> Iterator[str]:
+    """AArch64's instructions that set nothing but flags."""
+    if target != "aarch64":
+        return
+    for view in (32, 64):
+        for one in registers:
+            yield from (f"cmp {_view(one, view)}, {_view(two, view)}" for two in registers if two != one)
+            yield f"tst {_view(one, view)}, {_view(one, view)}"
+            for n in numbers:
+                yield from (f"{name} {_view(one, view)}, #{n}" for name in ("cmp", "tst") if n >= 0)
+                if n < 0:
+                    yield f"cmn {_view(one, view)}, #{-n}"
+            yield from (f"tst {_view(one, view)}, {_view(two, view)}" for two in registers if two < one)
+
+
+def branches(target: str, registers: Sequence[str], numbers: Sequence[int]) -> Iterator[str]:
+    """Conditional branches to ``taken``."""
+    if target == "aarch64":
+        yield from (f"b.{condition} taken" for condition in _CONDITIONS)
+        for name in ("cbz", "cbnz"):
+            yield from (f"{name} {_view(register, view)}, taken" for register in registers for view in (64, 32))
+        bits = dict.fromkeys([*(n.bit_length() - 1 for n in numbers if n > 0 and not n & (n - 1)), 0, 7, 15, 31, 63])
+        for name in ("tbz", "tbnz"):
+            yield from (f"{name} x{register[1:]}, #{bit}, taken" for register in registers for bit in bits)
+        return
+    for name in ("beqz", "bnez", "bltz", "bgez", "blez", "bgtz"):
+        yield from (f"{name} {register}, taken" for register in registers)
+    for name in ("beq", "bne", "blt", "bge", "bltu", "bgeu"):
+        yield from (f"{name} {one}, {two}, taken" for one in registers for two in registers if one != two)
+
+
+def stores(target: str, address: int, size: int, value: int, known: Mapping[str, int]) -> Iterator[str]:
+    """Instructions that store the low ``size`` bytes of ``value``, held by a register or 0, at ``address``."""
+    zero = ("xzr", 0) if target == "aarch64" else ("zero", 0)
+    holders = [name for name, held in (*known.items(), zero) if (held ^ value) & (1 << 8 * size) - 1 == 0]
+    for holder in holders:
+        if target == "aarch64":
+            name = {1: "strb", 2: "strh"}.get(size, "str") + " " + _view(holder, 64 if size == 8 else 32)
+            yield from (f"{name}, {place}" for place in _aarch64_places(address, size, list(known.items())))
+        else:
+            name = {1: "sb", 2: "sh", 4: "sw"}.get(size, "sd") + " " + holder
+            offsets = ((a, signed(address - held, 64)) for a, held in known.items())
+            yield from (f"{name}, {n}({a})" for a, n in offsets if -2048 <= n < 2048)
