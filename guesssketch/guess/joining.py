@@ -64,7 +64,8 @@ def candidate(pieces: Sequence[Said], proposer: str) -> Candidate:
         before += piece.size
         if before < size and _leads_on(piece.lines):
             rows.append((0.0,) * size)
-    return Candidate(lines, proposer, Insight(sure, tuple(doubts), tuple(rows) if all(p.alignment for p in pieces) else ()))
+    known = Insight(sure, tuple(doubts), tuple(rows) if all(p.alignment for p in pieces) else ())
+    return Candidate(lines, proposer, insight=known)
 
 
 def _doubts(number: int, line: str, probabilities: Sequence[float]) -> Iterator[Doubt]:

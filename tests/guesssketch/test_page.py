@@ -32,7 +32,7 @@ class Says:
     insight: Insight | None = None
 
     def propose(self, problems: Sequence[Problem]) -> list[list[Candidate]]:
-        return [[Candidate(self.lines, self.name, self.insight)] for _ in problems]
+        return [[Candidate(self.lines, self.name, insight=self.insight)] for _ in problems]
 
 
 def translated(source: Path, **options: Any) -> pipeline.Translation:
