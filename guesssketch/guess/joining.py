@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _LABEL: Final = re.compile(r"(\d+):")
 _REFERENCE: Final = re.compile(r"(?<![\w.#])(\d+)([bf])(?!\w)")
 _FALL: Final = re.compile(r"\bfall\b")
+_SURE: Final = 0.98  # what is likelier is no doubt
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def said(guess: Guess, lines: tuple[str, ...], size: int, card: Mapping[str, Any
         if token == END:
             rows.append(tuple(guess.probabilities[start:at]))
             start = at + 1
-    alignment = tuple(map(tuple, guess.alignment or ()))
+    alignment = tuple(tuple(round(share, 3) for share in row) for row in guess.alignment or ())
     return Said(lines, size, confidence(guess, card), tuple(rows) if len(rows) == len(lines) else (),
                 alignment if len(alignment) == len(lines) else ())  # fmt: skip
 
@@ -69,7 +70,8 @@ def candidate(pieces: Sequence[Said], proposer: str) -> Candidate:
 
 
 def _doubts(number: int, line: str, probabilities: Sequence[float]) -> Iterator[Doubt]:
-    """One for each word, by the least of its tokens' probabilities; one for the line, if the tokens are not the words'."""
+    """One for each word that is less than sure, by the least of its tokens' probabilities; one for the line, if the tokens are
+    not the words'."""
     try:
         words = target_words(line)
     except ValueError:
@@ -80,9 +82,9 @@ def _doubts(number: int, line: str, probabilities: Sequence[float]) -> Iterator[
         words = [(0, len(line), len(probabilities))]
     at = 0
     for start, length, tokens in words:
-        if tokens:
-            yield Doubt(number, start, length, min(probabilities[at : at + tokens]))
-            at += tokens
+        if tokens and (least := min(probabilities[at : at + tokens])) < _SURE:
+            yield Doubt(number, start, length, round(least, 3))
+        at += tokens
 
 
 def joined(pieces: Sequence[Sequence[str]]) -> tuple[str, ...]:

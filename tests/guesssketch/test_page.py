@@ -20,7 +20,7 @@ from solver.verdict import Unknown
 MakeObject = Callable[..., Path]
 
 HOSTILE = "</script><img src=x onerror=alert(1)><!--"
-INSIGHT = Insight(0.75, (Doubt(0, 4, 2, 0.5), Doubt(0, 0, 3, 0.999)), ((0.9, 0.04), (0.5, 0.5)), (Filled(1, 0, 3, "opcode", "sub"),))
+INSIGHT = Insight(0.75, (Doubt(0, 4, 2, 0.5),), ((0.9, 0.04), (0.5, 0.5)), (Filled(1, 0, 3, "opcode", "sub"),))
 
 
 @dataclass
