@@ -16,6 +16,8 @@ help:
 	@echo 'make test    lint and all tests (JOBS=$(JOBS) at a time)'
 	@echo 'make test-page   the page of translate --html in Chromium (installs 0.4 GB)'
 	@echo 'make lint    ruff and mypy'
+	@echo 'make hooks   have git run them before each commit'
+	@echo 'make docs    write docs/commands.md anew'
 	@echo 'make clean   remove what these made, the virtual environment included'
 
 test: lint $(VENV)/.cross
@@ -30,6 +32,12 @@ test-page: $(VENV)/.installed
 lint: $(VENV)/.installed
 	$(PY) -m ruff check .
 	$(PY) -m mypy
+
+hooks: $(VENV)/.installed
+	$(PY) -m pre_commit install
+
+docs: $(VENV)/.installed
+	$(PY) docs/commands.py
 
 # Without the cross compilers (no right to install them) the demo links by ziglang, and says what it could not run.
 demo: $(VENV)/.installed
@@ -59,4 +67,4 @@ $(VENV)/.cross: $(VENV)/.made
 clean:
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache *.egg-info
 
-.PHONY: help test test-page lint demo clean
+.PHONY: help test test-page lint hooks docs demo clean

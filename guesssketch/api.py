@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +11,7 @@ from guesssketch.errors import UsageError
 from guesssketch.pairs import Pair
 from guesssketch.pipeline import Options, Translation
 from guesssketch.problem import MemoryOrder
+from guesssketch.progress import Tell, quiet
 from isa.statemap import MAPS
 from solver.verdict import Verdict
 
@@ -29,7 +30,7 @@ def translate(
     prompt: Name | None = None,
     prototypes: Sequence[Name] = (),
     assume: Sequence[str] = (),
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Tell = quiet,
     memory_order: MemoryOrder = "relaxed",
 ) -> Translation:
     """Translate one or more objects and archives together; ``.write(output)`` of the result writes the objects.
@@ -55,11 +56,12 @@ def show(path: Name, stage: str = "cfg", *, function: str | None = None, target:
     if stage not in stages.STAGES:
         raise UsageError(f"unknown stage {stage!r}: choose from {', '.join(stages.STAGES)}")
     _check_target(target)
-    return "".join(f"{line}\n" for line in stages.show(Path(path), function, stage, target, tuple(map(Path, prototypes))))
+    listings = stages.show(Path(path), function, stage, target, tuple(map(Path, prototypes)))
+    return "".join(f"{line}\n" for listing in listings for line in stages.text(listing))
 
 
 def prove(pair: str | Pair) -> Verdict:
-    """The verdict on a pair, or on the text of a pair file. Raises UsageError if the text does not parse or assemble."""
+    """The verdict on a pair, or on the text of a pair file. Raises InputError if the text does not parse or assemble."""
     return pairs.prove_pair(pairs.parse(pair, "pair") if isinstance(pair, str) else pair)
 
 

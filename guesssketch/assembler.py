@@ -25,7 +25,7 @@ import capstone
 import keystone
 from elftools.elf.elffile import ELFFile
 
-from guesssketch.errors import ToolError, UsageError
+from guesssketch.errors import InputError, ToolError
 from isa.machine import TAKEN, Instruction, Relocation, RelocKind
 
 BATCH: Final = 512  # blocks in one run of the assembler
@@ -114,7 +114,7 @@ def assemble(target: str, blocks: Sequence[Sequence[str]]) -> list[Assembled | A
 def assemble_x86(text: str) -> list[Instruction]:
     """Assemble Intel-syntax x86-64 text, one instruction a line (or ``;`` between), ``S0``... being placeholders.
 
-    A branch to ``taken`` has displacement zero, as in a Problem. Raises UsageError that names the line.
+    A branch to ``taken`` has displacement zero, as in a Problem. Raises InputError that names the line.
     """
     lines = [line.strip() for line in re.split(r"[;\n]", text) if line.strip()]
     error = _check("x86_64", lines)
@@ -125,7 +125,7 @@ def assemble_x86(text: str) -> list[Instruction]:
             return list(result.instructions)
         error = result
     where = "" if error.line is None else f"{lines[error.line]!r}: "
-    raise UsageError(f"x86-64 text: {where}{error.message}")
+    raise InputError(f"x86-64 text: {where}{error.message}")
 
 
 def _check(target: str, lines: Sequence[str]) -> AssemblyError | None:

@@ -1,70 +1,66 @@
-"""The command line. Heavy libraries are imported inside the commands, so that ``--help`` is quick."""
+"""The command line. Heavy libraries are imported inside the commands, so that ``--help`` is quick.
+
+Results go to standard output; progress (on a terminal), warnings and errors to standard error. Exit codes: ``command.run``.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import click
 
-from guesssketch import __version__
-from guesssketch.errors import GuessSketchError, GuessSketchWarning
+from guesssketch import __version__, command
+from guesssketch.command import a_file, a_folder, a_path, check_json, deliver, target_choice
 
-TARGETS = ("aarch64", "riscv64")
 STAGES = ("cfg", "liveness", "source", "candidates", "proof")
-
-_inputs = click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-_target = click.option("--target", type=click.Choice(TARGETS), required=True, help="Instruction set to translate to.")
-_prototypes = click.option("--prototypes", multiple=True, type=click.Path(path_type=Path, exists=True, dir_okay=False),
-                           help="C declarations of external functions; may be repeated.")  # fmt: skip
-
-_order = click.option("--memory-order", type=click.Choice(("relaxed", "tso")), default="relaxed", show_default=True,
-                      help="Order of plain loads and stores as other threads see it: the target's, or x86-64's.")  # fmt: skip
+SHELLS = ("bash", "zsh", "fish")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=command.Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def main() -> None:
     """Translate x86-64 object files to AArch64 and RISC-V, each basic block proved equal."""
 
 
 @main.command()
-@_inputs
-@_target
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path),
-              help="Output file for one input, directory for several.")  # fmt: skip
+@click.argument("files", nargs=-1, required=True, type=a_path)
+@click.option("--target", type=target_choice, required=True, help="Instruction set to translate to.")
+@click.option("-o", "--output", required=True, type=a_path, help="Output file for one input, directory for several.")
 @click.option("--emit", "kind", type=click.Choice(("obj", "asm")), default="obj", show_default=True, help="What to write.")
-@click.option("--report", type=click.Path(path_type=Path), help="Write a JSON report of every block.")
-@click.option("--html", type=click.Path(path_type=Path), help="Write a page to read it all in a browser.")
-@click.option("--tests", type=click.Path(path_type=Path, exists=True, dir_okay=False),
+@command.json_file("--report")
+@click.option("--html", metavar="FILE", type=a_path, help="Write a page to read it all in a browser.")
+@click.option("--tests", metavar="FILE", type=a_file,
               help="JSON report of `guesssketch test`, for the page to show what was tested.")  # fmt: skip
 @click.option("--require", type=click.Choice(("proved", "tested")), default="tested", show_default=True,
               help="Weakest verdict to let through.")  # fmt: skip
-@click.option("--proposers", default="lowering", show_default=True, help="Who is asked, in order, separated by commas.")
-@click.option("--model", help="Folder or hub name of the model that lm asks.  [default: the one that is shipped]")
-@click.option("--prompt", type=click.Path(path_type=Path), help="Prompt template for a model that is not of this project.")
-@_prototypes
-@_order
+@click.option("--proposers", metavar="NAMES", default="lowering", show_default=True,
+              help="Who is asked, in order, separated by commas.")  # fmt: skip
+@click.option("--model", metavar="MODEL", help="Folder or hub name of the model that lm asks.  [default: the one that is shipped]")
+@click.option("--prompt", type=a_path, help="Prompt template for a model that is not of this project.")
+@command.prototypes
+@command.memory_order
 @click.option("--assume", multiple=True, type=click.Choice(("in-range-conversions",)),
               help="Take for granted, for shorter code: floats that are converted to integers fit.")  # fmt: skip
-@click.option("-j", "--jobs", type=click.IntRange(min=1), help="Worker processes.  [default: one a core]")
-@click.option("--cache", type=click.Path(path_type=Path), help="Directory of proved translations.")
-@click.option("--no-cache", is_flag=True, help="Neither read nor write proved translations.")
-def translate(files: Sequence[Path], target: str, output: Path, kind: Any, report: Path | None, html: Path | None,
+@command.jobs
+@command.cache
+@command.no_cache
+def translate(files: Sequence[Path], target: str, output: Path, kind: Any, json_file: Path | None, html: Path | None,
               tests: Path | None, require: Any, proposers: str, model: str | None, prompt: Path | None, prototypes: Sequence[Path],
               assume: Sequence[str], memory_order: Any, jobs: int | None, cache: Path | None, no_cache: bool) -> None:  # fmt: skip
-    """Translate x86-64 objects and archives together; they call each other directly."""
-    from rich.console import Console
+    """Translate x86-64 objects and archives.
 
+    Those given together are one program: they call each other directly.
+    """
     from guesssketch import outputs
 
     outputs.plan(files, output, kind)  # what cannot be written is better known before the work
-    for path in filter(None, (report, html)):
-        outputs.check_file(path, files)
+    check_json(json_file, files)
+    if html:
+        outputs.check_file(html, files)
     if tests and not html:
         raise click.UsageError("--tests is for the page: give --html too")
 
@@ -72,216 +68,245 @@ def translate(files: Sequence[Path], target: str, output: Path, kind: Any, repor
     from guesssketch.cache import default_directory
     from guesssketch.progress import Progress
 
-    settings: dict[str, Any] = {"target": target, "require": require, "prototypes": tuple(prototypes),
-                                "model": model, "prompt": prompt, "assume": tuple(assume),
-                                "memory_order": memory_order, "align": html is not None}  # fmt: skip
-    settings["proposers"] = tuple(name.strip() for name in proposers.split(","))
-    settings["cache"] = None if no_cache else cache or default_directory()
-    if jobs:
-        settings["jobs"] = jobs
-    with Progress(Console(stderr=True)) as progress:
-        result = pipeline.translate(files, pipeline.Options(**settings, progress=progress))
+    with Progress() as progress:
+        result = pipeline.translate(files, pipeline.Options(
+            target, require, jobs or command.cores(), None if no_cache else cache or default_directory(),
+            tuple(name.strip() for name in proposers.split(",")), model, prompt, tuple(prototypes), tuple(assume), progress,
+            memory_order, align=html is not None))  # fmt: skip
     contents = result.files(output, kind)
-    if report:
-        contents.append((report, result.report.to_json().encode()))
     if html:
         from guesssketch import page
 
         contents.append((html, page.rendered(page.gathered(result, page.tests(tests) if tests else None)).encode()))
-    written = outputs.write(contents)
-    result.report.print(Console(width=None if sys.stdout.isatty() else 120))
-    click.echo(f"wrote {', '.join(map(str, written[:5]))}{f' and {len(written) - 5} more' if len(written) > 5 else ''}")
+    deliver(result.report.print, result.report.to_json, json_file, contents)
 
 
 @main.command()
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("--function", "name", help="Only this function.")
+@click.argument("file", type=a_path)
+@click.option("--function", "name", metavar="NAME", help="Only this function.")
 @click.option("--stage", type=click.Choice(STAGES), default="cfg", show_default=True, help="What to print.")
-@click.option("--target", type=click.Choice(TARGETS), default="aarch64", show_default=True,
+@click.option("--target", type=target_choice, default="aarch64", show_default=True,
               help="Instruction set for all but the first stage.")  # fmt: skip
-@_prototypes
-@_order
-def show(file: Path, name: str | None, stage: str, target: str, prototypes: Sequence[Path], memory_order: Any) -> None:
+@command.prototypes
+@command.memory_order
+@command.json_file()
+def show(file: Path, name: str | None, stage: str, target: str, prototypes: Sequence[Path], memory_order: Any,
+         json_file: Path | None) -> None:  # fmt: skip
     """Print a stage of the pipeline as text."""
+    check_json(json_file, [file])
+
+    from dataclasses import asdict
+
     from guesssketch import stages
 
-    for line in stages.show(file, name, stage, target, prototypes, memory_order):
-        click.echo(line)
+    listings = stages.show(file, name, stage, target, prototypes, memory_order)
+    if json_file is None:
+        for listing in listings:
+            click.echo("\n".join(stages.text(listing)))
+    else:
+        told = {"stage": stage, "target": target, "functions": [asdict(listing) for listing in listings]}
+        deliver(lambda console: None, lambda: json.dumps(told, indent=1) + "\n", json_file)
 
 
 @main.command()
-@click.argument("pair", type=click.Path(path_type=Path))
-def prove(pair: Path) -> None:
-    """Judge one source block and one target block, given in a text file (docs/pairs.md)."""
+@click.argument("pair", type=a_path)
+@command.json_file()
+def prove(pair: Path, json_file: Path | None) -> None:
+    """Judge one source block and one target block.
+
+    PAIR is a text file: docs/pairs.md.
+    """
+    check_json(json_file, [pair])
+
     from guesssketch import pairs
-    from solver.verdict import Proved
+    from solver.verdict import Proved, to_dict
 
     verdict = pairs.prove_pair(pairs.parse(_text(pair), str(pair)))
-    click.echo(str(verdict))
+    deliver(lambda console: click.echo(str(verdict)), lambda: json.dumps(to_dict(verdict), indent=1) + "\n", json_file)
     if not isinstance(verdict, Proved):
         sys.exit(1)
 
 
 @main.command()
-@click.argument("file", type=click.Path(path_type=Path), required=False)
-@click.option("--target", type=click.Choice(TARGETS), help="Instruction set of the translation.  [default: as --against]")
-@click.option("--against", type=click.Path(path_type=Path, exists=True, dir_okay=False),
-              help="An object to test, whoever made it.  [default: FILE is translated]")  # fmt: skip
-@click.option("--function", "functions", multiple=True, help="Only this function; may be repeated.")
-@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), default=10.0, show_default=True, help="For each function.")
-@click.option("--runs", help="At most so many inputs for each function; with --program, the file of command lines.")
-@click.option("--program", type=click.Path(path_type=Path, exists=True, dir_okay=False),
-              help="A whole x86-64 program, in place of FILE.")  # fmt: skip
-@click.option("--translated", type=click.Path(path_type=Path, exists=True, dir_okay=False),
-              help="The program made of its translation.")  # fmt: skip
-@click.option("--seed", type=int, default=0, show_default=True, help="What all inputs are made from.")
+@click.argument("file", type=a_path, required=False)
+@click.option("--target", type=target_choice, help="Instruction set of the translation.  [default: as --against]")
+@click.option("--against", type=a_file, help="An object to test, whoever made it.  [default: FILE is translated]")
+@click.option("--function", "functions", multiple=True, metavar="NAME", help="Only this function; may be repeated.")
+@click.option("--seconds", metavar="X", type=click.FloatRange(min=0, min_open=True), default=10.0, show_default=True,
+              help="For each function.")  # fmt: skip
+@click.option("--runs", metavar="N|FILE",
+              help="At most so many inputs for each function; with --program, the file of command lines.")  # fmt: skip
+@click.option("--program", type=a_file, help="A whole x86-64 program, in place of FILE.")
+@click.option("--translated", type=a_file, help="The program made of its translation.")
+@click.option("--seed", metavar="N", type=int, default=0, show_default=True, help="What all inputs are made from.")
 @click.option("--guided/--no-guided", default=True, show_default=True, help="Let coverage choose which inputs are changed.")
 @click.option("--solver/--no-solver", default=True, show_default=True, help="Let Z3 look for inputs that reach the rest.")
 @click.option("--corpus", type=click.Path(path_type=Path, file_okay=False), help="Folder of inputs, replayed first and added to.")
 @click.option("--no-corpus", is_flag=True, help="Neither replay nor save inputs (a difference goes to ./guesssketch-differences).")
-@click.option("--replay", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Only the input in this file.")
-@click.option("--min-coverage", type=click.FloatRange(0, 100), default=0.0, help="Blocks of FILE to be covered, in percent.")
-@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write a JSON report.")
-@click.option("--junit", type=click.Path(path_type=Path), help="Write a report for continuous integration (JUnit's XML).")
-@_prototypes
-@click.option("-j", "--jobs", type=click.IntRange(min=1), help="Worker processes.  [default: one a core]")
-@click.option("--cache", type=click.Path(path_type=Path), help="Directory of proved translations, and of inputs.")
+@click.option("--replay", type=a_file, help="Only the input in this file.")
+@click.option("--min-coverage", metavar="X", type=click.FloatRange(0, 100), default=0.0,
+              help="Blocks of FILE to be covered, in percent.")  # fmt: skip
+@command.json_file()
+@click.option("--junit", type=a_path, help="Write a report for continuous integration (JUnit's XML).")
+@command.prototypes
+@command.jobs
+@command.cache
+@command.no_cache
 def test(file: Path | None, target: str | None, against: Path | None, functions: tuple[str, ...], seconds: float,
          runs: str | None, program: Path | None, translated: Path | None, seed: int, guided: bool, solver: bool,
-         corpus: Path | None, no_corpus: bool, replay: Path | None, min_coverage: float,
-         json_file: Path | None, junit: Path | None, prototypes: Sequence[Path], jobs: int | None,
-         cache: Path | None) -> None:  # fmt: skip
-    """Run every function of FILE and of its translation on the same inputs, and compare.
+         corpus: Path | None, no_corpus: bool, replay: Path | None, min_coverage: float, json_file: Path | None,
+         junit: Path | None, prototypes: Sequence[Path], jobs: int | None, cache: Path | None, no_cache: bool) -> None:  # fmt: skip
+    """Run an object and its translation on the same inputs.
 
-    With --program, --translated and --runs, run two whole programs on the same command lines instead.
+    Every function of FILE is compared. With --program, --translated and --runs, two whole programs are run on the same command
+    lines instead.
     """
-    import os
-
-    from rich.console import Console
-
     from guesssketch import outputs
+
+    inputs = [path for path in (file, program, translated) if path]
+    check_json(json_file, inputs)
+    if junit:
+        outputs.check_file(junit, inputs)
+    if (program or translated) and (not (program and translated and runs) or file):
+        raise click.UsageError("--program, --translated and --runs FILE go together, without FILE")
+    if not inputs:
+        raise click.UsageError("FILE, or --program, is needed")
+    if file and runs is not None and not (runs.isdigit() and int(runs)):
+        raise click.UsageError("--runs takes a number of inputs")
+
     from guesssketch.cache import default_directory
     from guesssketch.progress import Progress
-    from guesssketch.testing import run
-    from guesssketch.testing.explore import Limits
 
-    for path in filter(None, (json_file, junit)):
-        outputs.check_file(path, [p for p in (file, program, translated) if p])
-    if program or translated:
-        if not (program and translated and runs) or file:
-            raise click.UsageError("--program, --translated and --runs FILE go together, without FILE")
+    if program and translated and runs:
         from guesssketch.testing import programs
 
-        with Progress(Console(stderr=True)) as progress:
+        with Progress() as progress:
             report = programs.compare(program, translated, programs.load(Path(runs)), progress)
-        _show(report, json_file, junit)
-        sys.exit(1 if report.different() or report.coverage("instructions") < min_coverage else 0)
-    if file is None:
-        raise click.UsageError("FILE, or --program, is needed")
-    if runs is not None and not (runs.isdigit() and int(runs)):
-        raise click.UsageError("--runs takes a number of inputs")
-    if against is not None and target is None:
-        target = run.target_of(against)
-    if target is None:
-        raise click.UsageError("--target or --against is needed")
-    cache = cache or default_directory()
-    limits = Limits(seconds, int(runs or Limits.runs), seed, guided, solver)
-    kept = None if no_corpus else corpus or run.default_corpus(cache, file)
-    with Progress(Console(stderr=True)) as progress:
-        report = run.test(file, run.Options(target, against, functions, limits, jobs or os.cpu_count() or 1, kept, replay,
-                                            tuple(prototypes), cache, progress))  # fmt: skip
-    _show(report, json_file, junit)
-    if report.different() or (replay is None and report.coverage() < min_coverage):
+        covered = report.coverage("instructions")
+    else:
+        from guesssketch.testing import run
+        from guesssketch.testing.explore import Limits
+
+        assert file
+        target = target or (run.target_of(against) if against else None)
+        if target is None:
+            raise click.UsageError("--target or --against is needed")
+        limits = Limits(seconds, int(runs or Limits.runs), seed, guided, solver)
+        place = cache or default_directory()
+        kept = None if no_corpus else corpus or run.default_corpus(place, file)
+        with Progress() as progress:
+            report = run.test(file, run.Options(target, against, functions, limits, jobs or command.cores(), kept, replay,
+                                                tuple(prototypes), None if no_cache else place, progress))  # fmt: skip
+        covered = 100.0 if replay else report.coverage()
+    deliver(report.print, report.to_json, json_file, [(junit, report.to_junit())] if junit else [], width=160)
+    if report.different() or covered < min_coverage:
         sys.exit(1)
 
 
-def _show(report: Any, json_file: Path | None, junit: Path | None) -> None:
-    """Write the reports of a test that were asked for, and print the table."""
-    from rich.console import Console
-
-    from guesssketch import outputs
-
-    contents = [(json_file, report.to_json().encode())] if json_file else []
-    outputs.write([*contents, *([(junit, report.to_junit())] if junit else [])])
-    report.print(Console(width=None if sys.stdout.isatty() else 160))
-
-
 @main.command()
-@click.argument("pairs", type=click.Path(path_type=Path))
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Model folder; goes on from its checkpoint.")
-@click.option("--target", "targets", multiple=True, type=click.Choice(TARGETS), help="May be repeated.  [default: both]")
-@click.option("--size", type=click.Choice(("tiny", "small", "base", "deep", "large")), default="base", show_default=True)
-@click.option("--init", type=click.Path(path_type=Path), help="Model folder whose weights and vocabulary to begin with.")
-@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), default=9.0, show_default=True,
+@click.argument("pairs", type=a_folder)
+@click.option("-o", "--output", required=True, type=a_path, help="Model folder; goes on from its checkpoint.")
+@command.targets
+@click.option("--size", type=click.Choice(("tiny", "small", "base", "deep", "large")), default="base", show_default=True,
+              help="Of the network.")  # fmt: skip
+@click.option("--init", type=a_path, help="Model folder whose weights and vocabulary to begin with.")
+@click.option("--minutes", metavar="X", type=click.FloatRange(min=0, min_open=True), default=9.0, show_default=True,
               help="Of the whole run, over all its starts.")  # fmt: skip
-@click.option("--steps", type=click.IntRange(min=10), help="Train so many steps instead, by tens.")
-@click.option("--pause", type=click.FloatRange(min=0, min_open=True), help="Stop after so many minutes, to go on another time.")
-@click.option("--every", type=click.FloatRange(min=0, min_open=True), default=60.0, show_default=True,
+@click.option("--steps", metavar="N", type=click.IntRange(min=10), help="Train so many steps instead, by tens.")
+@click.option("--pause", metavar="X", type=click.FloatRange(min=0, min_open=True),
+              help="Stop after so many minutes, to go on another time.")  # fmt: skip
+@click.option("--every", metavar="X", type=click.FloatRange(min=0, min_open=True), default=60.0, show_default=True,
               help="Seconds between measurements (steps, with --steps).")  # fmt: skip
-@click.option("--limit", type=click.IntRange(min=1), help="Pairs of each target.  [default: all]")
-@click.option("--augment", type=click.FloatRange(0, 1), default=0.0, show_default=True,
+@click.option("--limit", metavar="N", type=click.IntRange(min=1), help="Pairs of each target.  [default: all]")
+@click.option("--augment", metavar="X", type=click.FloatRange(0, 1), default=0.0, show_default=True,
               help="Share of the copies under other registers that an epoch takes in.")  # fmt: skip
-@click.option("--weights", type=click.Choice(("uniform", "occurrences")), default="uniform", show_default=True)
-@click.option("--rate", type=click.FloatRange(min=0), default=1e-3, show_default=True, help="Highest learning rate.")
-@click.option("--batch", type=click.IntRange(min=64), default=65536, show_default=True, help="Tokens a step and GPU.")
-@click.option("--dropout", type=click.FloatRange(0, 0.9), default=0.0, show_default=True)
-@click.option("--longest", type=click.IntRange(1, 384), default=256, show_default=True, help="Tokens on either side of a pair.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--weights", type=click.Choice(("uniform", "occurrences")), default="uniform", show_default=True,
+              help="Whether pairs that occur more often weigh more.")  # fmt: skip
+@click.option("--rate", metavar="X", type=click.FloatRange(min=0), default=1e-3, show_default=True, help="Highest learning rate.")
+@click.option("--batch", metavar="N", type=click.IntRange(min=64), default=65536, show_default=True, help="Tokens a step and GPU.")
+@click.option("--dropout", metavar="X", type=click.FloatRange(0, 0.9), default=0.0, show_default=True,
+              help="Share of activations left out.")  # fmt: skip
+@click.option("--longest", metavar="N", type=click.IntRange(1, 384), default=256, show_default=True,
+              help="Tokens on either side of a pair.")  # fmt: skip
+@click.option("--seed", metavar="N", type=int, default=0, show_default=True, help="What all that is random is made from.")
 @click.option("--compile/--no-compile", "compiled", default=True, show_default=True, help="Compile layers, on a GPU.")
-@click.option("-j", "--jobs", type=click.IntRange(min=1), help="Processes that read shards.  [default: one a core]")
+@command.json_file()
+@command.jobs
 def train(pairs: Path, output: Path, targets: tuple[str, ...], augment: float, weights: str, compiled: bool,
-          jobs: int | None, **settings: Any) -> None:  # fmt: skip
-    """Train a model on the pairs in a folder (datasets/pairs), for a given time."""
-    import os
+          json_file: Path | None, jobs: int | None, **settings: Any) -> None:  # fmt: skip
+    """Train a model on pairs, for a given time.
+
+    PAIRS is a folder of shards (datasets/pairs). The report is the last measurement.
+    """
+    check_json(json_file)
 
     from guesssketch.guess.train import Settings
     from guesssketch.guess.train import train as run_training
+    from guesssketch.progress import Progress
 
-    run_training(Settings(pairs, output, tuple(dict.fromkeys(targets)) or TARGETS, renamed=augment,
-                          by_occurrence=weights == "occurrences", compile=compiled,
-                          jobs=jobs or os.cpu_count() or 1, **settings), say=click.echo)  # fmt: skip
+    def say(line: str) -> None:
+        click.echo(line, err=json_file == command.STDOUT)
+
+    asked = Settings(pairs, output, tuple(dict.fromkeys(targets)) or command.TARGETS, renamed=augment,
+                     by_occurrence=weights == "occurrences", compile=compiled,
+                     jobs=jobs or command.cores(), **settings)  # fmt: skip
+    with Progress() as progress:
+        last = run_training(asked, say, progress)
+    deliver(lambda console: None, lambda: json.dumps(last, indent=1) + "\n", json_file)
 
 
-@main.group()
+@main.group(cls=command.Group)
 def evaluate() -> None:
     """Measure the model on what training never saw."""
 
 
 @evaluate.command("blocks")
-@click.argument("pairs", type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.option("--model", help="Model folder, or name on the hub.  [default: the model in the package]")
-@click.option("--target", "targets", multiple=True, type=click.Choice(TARGETS), help="May be repeated.  [default: both]")
+@click.argument("pairs", type=a_folder)
+@click.option("--model", metavar="MODEL", help="Model folder, or name on the hub.  [default: the one that is shipped]")
+@command.targets
 @click.option("--split", type=click.Choice(("train", "valid", "test")), default="test", show_default=True, help="Which forms.")
-@click.option("--limit", type=click.IntRange(min=1), help="Forms of each target, of each level its share.  [default: all]")
-@click.option("--samples", type=click.IntRange(min=1), default=8, show_default=True, help="Guesses of each form.")
+@click.option("--limit", metavar="N", type=click.IntRange(min=1),
+              help="Forms of each target, of each level its share.  [default: all]")  # fmt: skip
+@click.option("--samples", metavar="N", type=click.IntRange(min=1), default=8, show_default=True, help="Guesses of each form.")
 @click.option("--search", type=click.Choice(("beam", "sample")), default="beam", show_default=True,
               help="How guesses but the first are found.")  # fmt: skip
 @click.option("--against", type=click.Choice(("best",)), help="Compare with the best lowering, too.")
 @click.option("--calibrate", is_flag=True, help="Fit confidence, doubt and alignment on the valid split first, into its card.")
-@click.option("-j", "--jobs", type=click.IntRange(min=1), default=2, show_default=True, help="Worker processes that judge.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write a JSON report.")
-def evaluate_blocks(pairs: Path, model: str | None, targets: Sequence[str], split: str, limit: int | None, samples: int,
-                    search: Any, against: str | None, calibrate: bool, jobs: int, output: Path | None) -> None:  # fmt: skip
+@command.json_file()
+@command.jobs
+def evaluate_blocks(pairs: Path, model: str | None, targets: Sequence[str], split: str, limit: int | None,
+                    samples: int, search: Any, against: str | None, calibrate: bool, json_file: Path | None,
+                    jobs: int | None) -> None:  # fmt: skip
     """Guess the forms of PAIRS, a folder of shards, and prove the guesses."""
-    from rich.console import Console
-
-    from guesssketch import outputs
-
-    if output:
-        outputs.check_file(output)
+    check_json(json_file)
 
     from guesssketch.cache import default_directory
     from guesssketch.evaluation import blocks, figures
     from guesssketch.guess.proposer import SHIPPED
     from guesssketch.progress import Progress
 
-    with Progress(Console(stderr=True)) as progress:
-        settings = blocks.Settings(pairs, tuple(targets) or TARGETS, split, limit, samples, search, jobs, bool(against),
-                                   default_directory(), progress)  # fmt: skip
+    with Progress() as progress:
+        settings = blocks.Settings(pairs, tuple(targets) or command.TARGETS, split, limit, samples, search,
+                                   jobs or command.cores(), bool(against), default_directory(), progress)  # fmt: skip
         report = blocks.run(model or SHIPPED, settings, calibrate)
-    if output:
-        outputs.write([(output, (json.dumps(report, indent=1) + "\n").encode())])
-    figures.show(report, Console(width=None if sys.stdout.isatty() else 180))
+    deliver(lambda console: figures.show(report, console), lambda: json.dumps(report, indent=1) + "\n", json_file, width=180)
+
+
+@main.command()
+@click.argument("shell", type=click.Choice(SHELLS))
+def completion(shell: str) -> None:
+    """Print the script that completes commands in a shell.
+
+    \b
+    bash  eval "$(guesssketch completion bash)" in ~/.bashrc
+    zsh   eval "$(guesssketch completion zsh)" in ~/.zshrc
+    fish  guesssketch completion fish > ~/.config/fish/completions/guesssketch.fish
+    """
+    from click.shell_completion import get_completion_class
+
+    kind = get_completion_class(shell)
+    assert kind
+    click.echo(kind(main, {}, "guesssketch", "_GUESSSKETCH_COMPLETE").source())
 
 
 def _text(path: Path) -> str:
@@ -296,36 +321,5 @@ def _text(path: Path) -> str:
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit code: 0 all as required, 1 not proved as required, 2 usage, 3 input or tool."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", GuessSketchWarning)
-        warnings.showwarning = _show_warning
-        return _run(arguments)
-
-
-def _show_warning(message: Warning | str, category: type[Warning], filename: str, lineno: int, file: TextIO | None = None,
-                  line: str | None = None) -> None:  # fmt: skip
-    click.echo(f"guesssketch: {'' if category is GuessSketchWarning else category.__name__ + ': '}{message}", err=True)
-
-
-def _run(arguments: Sequence[str] | None) -> int:
-    try:
-        main.main(args=arguments, prog_name="guesssketch", standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        return 2
-    except click.exceptions.Exit as stop:
-        return stop.exit_code
-    except click.Abort:
-        click.echo("interrupted", err=True)
-        return 130
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else int(bool(stop.code))
-    except GuessSketchError as error:
-        for line in str(error).splitlines():
-            click.echo(f"guesssketch: {line}", err=True)
-        return error.exit_code
-    except OSError as error:
-        click.echo(f"guesssketch: {f'{error.filename}: ' if error.filename else ''}{error.strerror or error}", err=True)
-        return 3
-    return 0
+    """Run the command line; returns the exit code."""
+    return command.run(main, arguments)

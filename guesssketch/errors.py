@@ -15,9 +15,10 @@ from collections.abc import Sequence
 
 
 class GuessSketchError(Exception):
-    """Base of the tree; ``exit_code`` is the process's."""
+    """Base of the tree. exit_code: the process's. step: what the user can do next, "" where the message says it."""
 
     exit_code = 3
+    step = ""
 
 
 class UsageError(GuessSketchError):
@@ -29,11 +30,13 @@ class InputError(GuessSketchError):
 
 
 class NotAnObject(InputError):
-    pass
+    step = "give it what gcc -c or clang -c makes for x86-64, or an archive of that"
 
 
 class Untranslatable(InputError):
     """Raised once, at the end of a stage, with every problem found: ``object: symbol+0xoffset: instruction: why``."""
+
+    step = "compile these places otherwise, or leave them out; docs/limitations.md has each reason"
 
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
@@ -49,6 +52,7 @@ class ToolError(GuessSketchError):
 
 class NotProved(GuessSketchError):
     exit_code = 1
+    step = "--require tested lets these pass; guesssketch show FILE --function NAME --stage proof shows what was tried"
 
 
 class GuessSketchWarning(UserWarning):

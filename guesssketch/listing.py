@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from guesssketch.program import (
     MADE_UP,
+    Block,
     Branch,
     Call,
     Fall,
@@ -19,8 +20,8 @@ from guesssketch.program import (
 )
 
 
-def function_text(file: ObjectFile, function: Function) -> str:
-    """The function as text: blocks, instructions with what their relocations mean, terminators."""
+def function_head(file: ObjectFile, function: Function) -> list[str]:
+    """What a function is, without its blocks: its size, other names, cold parts, jump tables."""
     aliases = [file.symbols[index].name for index in function.names]
     home = file.sections[function.section].name
     lines = [f"function {function.name}  {home}+{function.offset:#x}, {function.size} bytes, {len(function.blocks)} blocks"]
@@ -31,14 +32,17 @@ def function_text(file: ObjectFile, function: Function) -> str:
         kind = "relative" if table.relative else "absolute"
         where = f"{file.sections[table.section].name}+{table.offset:#x}"
         lines.append(f"  table {where}, {kind}: " + " ".join(block_name(target) for target in table.targets))
-    for block in function.blocks.values():
-        lines.append(f"{block_name(block.offset)}:")
-        for instruction in block.instructions:
-            places = [f"{r.symbol} = {place_text(file, block.places[r.symbol])} ({r.kind})" for r in instruction.relocations]
-            line = f"  {instruction.offset:4x}  {instruction.code.hex():<22} {instruction.text}"
-            lines.append(f"{line:<70}  ; {', '.join(places)}" if places else line)
-        lines.append(f"        -> {terminator_text(file, block.terminator)}")
-    return "\n".join(lines) + "\n"
+    return lines
+
+
+def block_lines(file: ObjectFile, block: Block) -> list[str]:
+    """A block's instructions with what their relocations mean, and its terminator."""
+    lines = []
+    for instruction in block.instructions:
+        places = [f"{r.symbol} = {place_text(file, block.places[r.symbol])} ({r.kind})" for r in instruction.relocations]
+        line = f"{instruction.offset:6x}  {instruction.code.hex():<22} {instruction.text}"
+        lines.append(f"{line:<70}  ; {', '.join(places)}" if places else line)
+    return [*lines, f"      -> {terminator_text(file, block.terminator)}"]
 
 
 def block_name(number: int) -> str:

@@ -27,7 +27,7 @@ import isa.aarch64.lift
 import isa.riscv64.lift
 import isa.x86_64.lift
 from guesssketch.assembler import AssemblyError, assemble, assemble_x86
-from guesssketch.errors import UsageError
+from guesssketch.errors import InputError
 from guesssketch.problem import Exit, MemoryOrder, Symbol
 from isa import terms as t
 from isa.machine import Effect
@@ -76,7 +76,7 @@ class Pair:
 
 
 def parse(text: str, name: str) -> Pair:
-    """Reads a pair file. Raises UsageError as ``name:line: what is wrong``."""
+    """Reads a pair file. Raises InputError as ``name:line: what is wrong``."""
     fields: dict[str, Any] = {}
     bodies: dict[str, list[str]] = {}
     body: list[str] | None = None
@@ -95,10 +95,10 @@ def parse(text: str, name: str) -> Pair:
                     raise ValueError(f"expected one of {', '.join(_HEADERS)}, source, code; got {line!r}")
                 fields[header] = _new(fields, header, _header(header, value.strip()))
         except ValueError as error:
-            raise UsageError(f"{name}:{number}: {error}") from None
+            raise InputError(f"{name}:{number}: {error}") from None
     missing = [x for x in ("target", "source", "code") if x not in fields and x not in bodies]
     if missing:
-        raise UsageError(f"{name}: no {' and no '.join(missing)}")
+        raise InputError(f"{name}: no {' and no '.join(missing)}")
     source = tuple(bodies["source"])
     default: Exit = "branch" if any("taken" in line.split() for line in source) else "fall"
     code = tuple(bodies["code"])
@@ -107,12 +107,12 @@ def parse(text: str, name: str) -> Pair:
 
 
 def prove_pair(pair: Pair, *, rlimit: int = RLIMIT) -> Verdict:
-    """Assembles, lifts and judges, behind the same gate as a translation. Raises UsageError if a side does not assemble."""
+    """Assembles, lifts and judges, behind the same gate as a translation. Raises InputError if a side does not assemble."""
     instructions = assemble_x86("\n".join(pair.source))
     assembled = assemble(pair.target, [pair.code])[0]
     if isinstance(assembled, AssemblyError):
         where = "" if assembled.line is None else f"{pair.code[assembled.line]!r}: "
-        raise UsageError(f"{pair.name}: {where}{assembled.message}")
+        raise InputError(f"{pair.name}: {where}{assembled.message}")
     if missing := gate.unvalidated("x86_64", instructions) + gate.unvalidated(pair.target, assembled.instructions):
         return Unknown(f"semantics not validated: {'; '.join(missing)}")
     shared = pair.order == "tso" or any(map(is_atomic, instructions))

@@ -9,7 +9,7 @@ import os
 import re
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +23,7 @@ from guesssketch.guess.proposer import NAME, SHIPPED, Guesser, guess_ahead, iden
 from guesssketch.liveness import analyse
 from guesssketch.problem import MemoryOrder, Problem
 from guesssketch.program import Program
+from guesssketch.progress import Tell, quiet
 from guesssketch.questions import ask
 from guesssketch.report import BlockRecord, Report
 from guesssketch.resolve import BlockId, Resolver, ambiguous, blocks
@@ -44,7 +45,8 @@ class Options:
     memory_order: of plain accesses, as other threads see them: ``relaxed``, whatever the target does; ``tso``, x86-64's.
     assume: what to take for granted of the program, of ``solver.assume.NOTES``.
     align: whether a model tells how its guesses are aligned with the source; what is remembered keeps what was told then.
-    prototypes: C files with declarations of external functions. progress: called with (stage, done, total).
+    prototypes: C files with declarations of external functions. progress: called with (stage, done, total); a total of 0
+    is not known.
     """
 
     target: str
@@ -56,7 +58,7 @@ class Options:
     prompt: Path | None = None
     prototypes: tuple[Path, ...] = ()
     assume: tuple[str, ...] = ()
-    progress: Callable[[str, int, int], None] | None = None
+    progress: Tell = quiet
     memory_order: MemoryOrder = "relaxed"
     align: bool = False
 
@@ -99,7 +101,7 @@ def translate(paths: Sequence[Path], options: Options) -> Translation:
     Warns of threads under relaxed memory order.
     """
     make_proposers(options.proposers, options.target)  # an unknown name is better known before the work
-    clock = _Clock()
+    clock = _Clock(options.progress)
     with clock("read"):
         program = cfg.recover([file for path in paths for file in objfile.read(path)])
         if several := ambiguous(program):
@@ -144,14 +146,16 @@ def _threads(program: Program, problems: Mapping[BlockId, list[Problem]]) -> lis
 
 
 class _Clock:
-    """Wall time by stage, in seconds."""
+    """Wall time by stage, in seconds; ``progress`` is told of each stage that begins."""
 
-    def __init__(self) -> None:
+    def __init__(self, progress: Tell) -> None:
         self.seconds: dict[str, float] = {}
+        self.progress = progress
 
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
         started = time.perf_counter()
+        self.progress(stage, 0, 0)
         yield
         self.seconds[stage] = round(time.perf_counter() - started, 3)
 
@@ -166,21 +170,20 @@ def _answers(problems: Sequence[Problem], options: Options, clock: _Clock) -> tu
     with closing(store):
         answers = store.get(open_problems)
         cached = set(answers)
-        progress = options.progress or (lambda stage, done, total: None)
         missing = [p for key, p in open_problems.items() if key not in cached]
         guesses = {}
         if NAME in options.proposers and missing:
             with clock("guess"):
                 guesser = Guesser(options.target, model, template=options.prompt, align=options.align)
-                guesses = guess_ahead(missing, guesser, options.jobs, lambda done: progress("guess", done, len(missing)))
-        progress("prove", len(cached), total)
+                guesses = guess_ahead(missing, guesser, options.jobs, lambda done: clock.progress("guess", done, len(missing)))
         work = Work(options.target, options.proposers, store.folder)
         with clock("prove"), closing(solve(missing, work, options.jobs, guesses)) as solved:
+            clock.progress("prove", len(cached), total)
             for chunk, found in solved:
                 keyed = {p.key: a for p, a in zip(chunk, found, strict=True)}
                 answers.update(keyed)
                 store.put(keyed)
-                progress("prove", len(answers), total)
+                clock.progress("prove", len(answers), total)
     return answers, cached
 
 

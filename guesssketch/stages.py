@@ -1,4 +1,4 @@
-"""Each stage as text, shared by ``guesssketch show``, tests and bug reports."""
+"""Each stage as text by function and block, shared by ``guesssketch show``, tests and bug reports."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final
 from guesssketch import cfg, objfile, wall
 from guesssketch.errors import UsageError
 from guesssketch.judge import judge
-from guesssketch.listing import block_name, function_text
+from guesssketch.listing import block_lines, block_name, function_head
 from guesssketch.liveness import Live, Liveness, analyse
 from guesssketch.problem import MemoryOrder, Problem, Proposer
 from guesssketch.program import Block, Program
@@ -25,9 +25,19 @@ STAGES: Final = ("cfg", "liveness", "source", "candidates", "proof")
 _ORDER: Final = {name: n for n, name in enumerate((*GENERAL, *VECTORS, *FLAGS, *CONDITIONS))}
 
 
+@dataclass(frozen=True)
+class Listing:
+    """One function at a stage. head: what is said of it as a whole. blocks: lines of text by the block's name."""
+
+    object: str
+    function: str
+    head: list[str]
+    blocks: dict[str, list[str]]
+
+
 def show(path: Path, function: str | None, stage: str, target: str, prototypes: Sequence[Path] = (),
-         order: MemoryOrder = "relaxed") -> Iterator[str]:  # fmt: skip
-    """Lines of text for one stage of one object file (or of each object of an archive).
+         order: MemoryOrder = "relaxed") -> Iterator[Listing]:  # fmt: skip
+    """One stage of one object file (or of each object of an archive), function by function.
 
     stage: ``cfg`` (functions and blocks), ``liveness``, ``source`` (each block's effect as terms), ``candidates`` (what the
     proposers say), ``proof`` (and the verdict on each). Only the named function's blocks are translated and proved.
@@ -40,16 +50,24 @@ def show(path: Path, function: str | None, stage: str, target: str, prototypes: 
     wanted = [(n, i, f) for n, row in enumerate(program.functions) for i, f in enumerate(row) if function in (None, f.name)]
     if stage == "cfg":
         for number, _, f in wanted:
-            yield function_text(program.objects[number], f)
+            file = program.objects[number]
+            blocks = {block_name(offset): block_lines(file, block) for offset, block in f.blocks.items()}
+            yield Listing(file.name, f.name, function_head(file, f), blocks)
         return
     resolver = Resolver(program)
     liveness = analyse(program, resolver, wall.Boundary(program, resolver, target, tuple(prototypes)))
     listing = _Listing(program, resolver, liveness, stage, target, make_proposers(("lowering",), target), order)
     for number, index, f in wanted:
-        yield f"{f.name}:"
-        for offset, block in f.blocks.items():
-            yield f"  block {block_name(offset)}"
-            yield from (f"    {line}" for line in listing.block(BlockId(number, index, offset), block))
+        blocks = {block_name(at): list(listing.block(BlockId(number, index, at), block)) for at, block in f.blocks.items()}
+        yield Listing(program.objects[number].name, f.name, [f"{f.name}:"], blocks)
+
+
+def text(listing: Listing) -> Iterator[str]:
+    """Its lines."""
+    yield from listing.head
+    for name, lines in listing.blocks.items():
+        yield f"  block {name}"
+        yield from (f"    {line}" for line in lines)
 
 
 @dataclass(frozen=True)

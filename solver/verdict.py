@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from solver.counterexample import Counterexample
 
@@ -62,3 +63,8 @@ class Unknown:
 
 
 Verdict = Proved | Tested | Refuted | Unknown
+
+
+def to_dict(verdict: Verdict) -> dict[str, Any]:
+    """Ready for JSON: ``verdict`` (proved, tested, refuted, unknown) and the verdict's own fields."""
+    return {"verdict": type(verdict).__name__.lower(), **asdict(verdict)}

@@ -22,17 +22,17 @@ import torch
 from guesssketch.errors import UsageError
 from guesssketch.evaluation import aligning, calibration, doubt
 from guesssketch.evaluation.figures import measured
-from guesssketch.evaluation.judging import Lines, Progress, Question, Reply, judge_all
+from guesssketch.evaluation.judging import Lines, Question, Reply, judge_all
 from guesssketch.evaluation.outcome import Outcome
 from guesssketch.guess.dataset import TARGETS
-from guesssketch.guess.engine import Engine, Guess, How, Method, Trained
+from guesssketch.guess.engine import ROWS, Engine, Guess, How, Method, Trained
 from guesssketch.guess.model import Model
 from guesssketch.guess.proposer import open_engine
 from guesssketch.guess.records import Record, sample
 from guesssketch.guess.tokens import UnknownToken, source_tokens
+from guesssketch.progress import Tell, quiet
 
 FITTED: Final = "valid"  # the split that calibration fits on
-SLICE: Final = 512  # forms between two reports of progress
 WARM: Final = 32  # forms guessed before the clock starts
 LEAST: Final = 50  # guesses below which nothing is fitted
 
@@ -53,7 +53,7 @@ class Settings:
     jobs: int = 2
     lowering: bool = False
     memory: Path | None = None
-    progress: Progress | None = None
+    progress: Tell = quiet
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,7 @@ def run(model: Path | str, settings: Settings, calibrate: bool = False) -> dict[
 
     Raises UsageError for what is no model, or none that has a card.
     """
+    settings.progress("load the model", 0, 0)
     engine = open_engine(model)
     fitted: dict[str, Any] = {}
     if calibrate:
@@ -144,6 +145,7 @@ def write_card(model: Model, folder: Path) -> None:
 
 def attempted(engine: Engine, settings: Settings) -> tuple[list[Outcome], Speed]:
     """Every form guessed and judged, target by target, in the sample's order."""
+    settings.progress(f"{settings.split}: read", 0, 0)
     records = [r for target in settings.targets for r in sample(settings.pairs, settings.split, target, settings.limit)]
     for target in settings.targets:
         engine.guess([r.form for r in records if r.target == target][:WARM], target, How())
@@ -164,13 +166,18 @@ def attempted(engine: Engine, settings: Settings) -> tuple[list[Outcome], Speed]
 
 
 def _by_target(engine: Engine, records: Sequence[Record], settings: Settings, how: How, stage: str) -> list[list[Guess]]:
-    guesses: list[list[Guess]] = []
+    """Longest forms first, those of like length together, so many at a time as the model writes at once."""
+    guesses: list[list[Guess]] = [[] for _ in records]
+    done, some = 0, max(1, ROWS // how.rows)
+    settings.progress(stage, 0, len(records))
     for target in settings.targets:
-        asked = [r for r in records if r.target == target]
-        for start in range(0, len(asked), SLICE):
-            guesses += engine.guess([r.form for r in asked[start : start + SLICE]], target, how)
-            if settings.progress:
-                settings.progress(stage, len(guesses), len(records))
+        asked = sorted((n for n, r in enumerate(records) if r.target == target), key=lambda n: -len(records[n].form.source))
+        for start in range(0, len(asked), some):
+            part = asked[start : start + some]
+            for n, found in zip(part, engine.guess([records[n].form for n in part], target, how), strict=True):
+                guesses[n] = found
+            done += len(part)
+            settings.progress(stage, done, len(records))
     return guesses
 
 

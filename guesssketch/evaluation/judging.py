@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,13 +13,14 @@ from guesssketch.assembler import Assembled, AssemblyError, assemble
 from guesssketch.judge import judge
 from guesssketch.lowering import Lowering
 from guesssketch.problem import Candidate, Problem
+from guesssketch.progress import Tell, quiet
 from guesssketch.workers import spread
 from solver import gate
 from solver.verdict import Proved, Refuted, Verdict
 
 CHUNK: Final = 40  # questions that a worker takes at a time
-Progress = Callable[[str, int, int], None]
 Lines = tuple[str, ...]
+
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Reply:
 
 
 def judge_all(questions: Sequence[Question], jobs: int, *, lowering: bool = False, memory: Path | None = None,
-              progress: Progress | None = None, stage: str = "judging") -> list[Reply]:  # fmt: skip
+              progress: Tell = quiet, stage: str = "judging") -> list[Reply]:  # fmt: skip
     """A reply for each question.
 
     lowering: measure ``Lowering(target)`` as well. memory: see ``workers.Work``. Raises ToolError if a worker dies.
@@ -74,12 +75,12 @@ def judge_all(questions: Sequence[Question], jobs: int, *, lowering: bool = Fals
         groups = [group for group in equal.values() if questions[group[0]].problem.target == target]
         chunks += [groups[i : i + CHUNK] for i in range(0, len(groups), CHUNK)]
     replies: dict[int, Reply] = {}
+    progress(stage, 0, len(questions))
     work = partial(_judge, lowering=lowering, memory=memory)
     for index, found in spread(work, [[questions[group[0]] for group in chunk] for chunk in chunks], jobs):
         for group, reply in zip(chunks[index], found, strict=True):
             replies.update(dict.fromkeys(group, reply))
-        if progress:
-            progress(stage, len(replies), len(questions))
+        progress(stage, len(replies), len(questions))
     return [replies[n] for n in range(len(questions))]
 
 

@@ -36,6 +36,7 @@ from guesssketch.guess.model import Model
 from guesssketch.guess.scoring import logits, losses, validate
 from guesssketch.guess.team import Clock, Team
 from guesssketch.guess.tokens import Vocabulary
+from guesssketch.progress import Tell, quiet
 
 TOGETHER: Final = 10  # steps between looks at the clock; checkpoints and measurements come at such steps
 WARM_UP: Final = 300  # steps over which the rate rises, or a twentieth of all where that is less
@@ -85,8 +86,11 @@ class Settings:
         return {name: value for name, value in facts.items() if name not in _OF_A_START}
 
 
-def train(settings: Settings, say: Callable[[str], None] = print) -> dict[str, Any]:
+def train(settings: Settings, say: Callable[[str], None] = print, progress: Tell = quiet) -> dict[str, Any]:
     """Train, and write the model folder ``settings.output``; gives the last line of the curve.
+
+    say: told each measurement. progress: called with (stage, done, total), seconds or, if they are given, steps; a total of 0
+    is not known.
 
     Raises UsageError for settings that do not go together, a missing folder or the checkpoint of another run, InputError for
     broken pairs.
@@ -96,12 +100,14 @@ def train(settings: Settings, say: Callable[[str], None] = print) -> dict[str, A
     with Team() as team:
         torch.set_float32_matmul_precision("high")
         begun = time.monotonic()
+        progress = progress if team.first else quiet
+        progress("read pairs", 0, 0)
         pairs, valid, vocabulary = _data(settings, team)
         if team.first:
             own = {t: int((~pairs.renamed & (pairs.kind == TARGETS.index(t))).sum()) for t in pairs.left_out}
             say(f"pairs: {own}, copies: {int(pairs.renamed.sum())}, left out: {pairs.left_out}, tokens: {len(vocabulary)}, "
                 f"read in {time.monotonic() - begun:.0f} s")  # fmt: skip
-        return _Run(settings, team, pairs, valid, vocabulary, say if team.first else _silent).go()
+        return _Run(settings, team, pairs, valid, vocabulary, say if team.first else _silent, progress).go()
 
 
 def _silent(_: str) -> None:
@@ -129,8 +135,9 @@ def _prepare(s: Settings) -> tuple[list[Path], list[Path]]:
 
 class _Run:
     def __init__(self, settings: Settings, team: Team, pairs: Pairs, valid: Pairs, vocabulary: Vocabulary,
-                 say: Callable[[str], None]) -> None:  # fmt: skip
-        self.settings, self.team, self.pairs, self.vocabulary, self.say = settings, team, pairs, vocabulary, say
+                 say: Callable[[str], None], progress: Tell) -> None:  # fmt: skip
+        self.settings, self.team, self.pairs, self.vocabulary = settings, team, pairs, vocabulary
+        self.say, self.progress = say, progress
         device = team.device
         torch.manual_seed(settings.seed)
         self.feed = Feed(pairs, device, settings.by_occurrence)
@@ -164,7 +171,8 @@ class _Run:
         batches = self._batches()
         while True:
             self.seconds = clock.read()
-            stop = self._progress() >= 1 or (s.pause is not None and self.seconds - begun >= 60 * s.pause)
+            self.progress("train", *((round(self.seconds), round(60 * s.minutes)) if s.steps is None else (self.step, s.steps)))
+            stop = self._share() >= 1 or (s.pause is not None and self.seconds - begun >= 60 * s.pause)
             due = self.seconds - since[2] >= s.every if s.steps is None else self.step - since[0] >= s.every
             if self.step > since[0] and (stop or due):
                 self._measure(since)
@@ -186,15 +194,15 @@ class _Run:
                 yield rows
             self.epoch, self.taken = self.epoch + 1, 0
 
-    def _progress(self) -> float:
-        """From 0 to 1."""
+    def _share(self) -> float:
+        """Of the run that is done, from 0 to 1."""
         s = self.settings
         return min(1.0, self.seconds / (60 * s.minutes) if s.steps is None else self.step / s.steps)
 
     def _rate(self) -> float:
         s = self.settings
         warm = WARM_UP if s.steps is None else max(1, min(WARM_UP, s.steps // 20))
-        return s.rate * min(1.0, (self.step + 1) / warm) * (1 - self._progress())
+        return s.rate * min(1.0, (self.step + 1) / warm) * (1 - self._share())
 
     def _learn(self, rows: NDArray[np.int64]) -> None:
         self.gradient.zero_()

@@ -21,7 +21,7 @@ import shutil
 import subprocess
 import tempfile
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -31,6 +31,7 @@ from elftools.elf.elffile import ELFFile
 
 from guesssketch.assembler import zig
 from guesssketch.errors import InputError, ToolError, UsageError
+from guesssketch.progress import Tell
 from guesssketch.testing.instructions import marked, placed
 from guesssketch.testing.plan import MACHINES
 from guesssketch.testing.report import FunctionResult, Report, Shown
@@ -79,7 +80,7 @@ def load(path: Path) -> list[Run]:
     return runs
 
 
-def compare(program: Path, translated: Path, runs: Sequence[Run], progress: Callable[[str, int, int], None]) -> Report:
+def compare(program: Path, translated: Path, runs: Sequence[Run], progress: Tell) -> Report:
     """A row for each run, then one for each translated function with what of it was run.
 
     Raises InputError, ToolError (no emulator) and OSError.
@@ -87,6 +88,7 @@ def compare(program: Path, translated: Path, runs: Sequence[Run], progress: Call
     target = _machine(translated)
     if target not in MACHINES or _machine(program) != "x86_64":
         raise InputError(f"{program}, {translated}: not a program for x86-64 and one for {' or '.join(MACHINES)}")
+    progress("run", 0, len(runs))
     rows: list[FunctionResult] = []
     pieces: set[tuple[int, int]] = set()
     with tempfile.TemporaryDirectory(prefix="guesssketch-") as name:

@@ -8,7 +8,7 @@ import pickle
 import shlex
 import tempfile
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +16,7 @@ from pathlib import Path
 from guesssketch import dwarf, emit, listing, objfile, pipeline
 from guesssketch.errors import InputError, UsageError
 from guesssketch.program import ObjectFile
+from guesssketch.progress import Tell, quiet
 from guesssketch.testing import corpus
 from guesssketch.testing.coverage import Covered, Graph, Spot
 from guesssketch.testing.explore import Explorer, Found, Limits
@@ -42,7 +43,7 @@ class Options:
     replay: Path | None = None
     prototypes: tuple[Path, ...] = ()
     cache: Path | None = None
-    progress: Callable[[str, int, int], None] | None = None
+    progress: Tell = quiet
 
 
 def target_of(path: Path) -> str:
@@ -79,14 +80,13 @@ def test(path: Path, options: Options) -> Report:
     with tempfile.TemporaryDirectory(prefix="guesssketch-") as folder:
         stored = Path(folder) / "prepared"
         stored.write_bytes(pickle.dumps(prepared))
-        progress = options.progress or (lambda stage, done, total: None)
-        progress("test", 0, len(tasks))
+        options.progress("test", 0, len(tasks))
         with closing(spread(functools.partial(_explored, stored, options.limits), tasks, options.jobs)) as done:
             for _, found in done:
                 results[found.name] = found
                 if saved:
                     corpus.save(saved, by_name[found.name], found.corpus)
-                progress("test", len(results), len(tasks))
+                options.progress("test", len(results), len(tasks))
     return _report(path, name, prepared, chosen, results, options, saved)
 
 

@@ -111,15 +111,15 @@ def _raw(kind: Type) -> list[tuple[int, str]]:
 
 
 def _check_tiled(kind: Type, members: list[tuple[int, Type]]) -> None:
-    """``members``, of a struct that travels by its floats, must account for all of it but alignment: bit-fields without a name
-    are not told of, and gcc and clang differ on RISC-V where a float lies in a bit-field's unit."""
+    """``members``, of a struct that travels by its floats, must account for all of it but alignment (none where it is packed):
+    bit-fields without a name are not told of, and gcc and clang differ on RISC-V where a float lies in a bit-field's unit."""
     end = 0
     for offset, member in members:
-        if offset != -(-end // member.size) * member.size:
+        if offset not in (end, -(-end // member.size) * member.size):
             raise Unsupported("a struct by value of floats and bit-fields")
         end = offset + member.size
     align = max(member.size for _, member in members)
-    if kind.size != -(-end // align) * align:
+    if kind.size not in (end, -(-end // align) * align):
         raise Unsupported("a struct by value of floats and bit-fields")
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from guesssketch import assembler
 from guesssketch.assembler import Assembled, AssemblyError, assemble, assemble_x86
-from guesssketch.errors import UsageError
+from guesssketch.errors import InputError
 from isa.machine import TAKEN, Relocation
 
 AARCH64 = """
@@ -129,5 +129,5 @@ def test_a_block_must_fit() -> None:
 
 
 def test_bad_x86_text_names_its_line() -> None:
-    with pytest.raises(UsageError, match="frob rax"):
+    with pytest.raises(InputError, match="frob rax"):
         assemble_x86("mov rax, rbx; frob rax")

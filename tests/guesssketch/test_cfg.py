@@ -233,5 +233,6 @@ def test_relative_entries_without_a_table_are_refused(tmp_path: Path) -> None:
 
 def test_show(tmp_path: Path) -> None:
     program = recover(tmp_path, function("f", "mov v(%rip),%eax\n test %edi,%edi\n je outside\n ret"))
-    text = listing.function_text(program.objects[0], program.functions[0][0])
+    blocks = program.functions[0][0].blocks.values()
+    text = "\n".join(line for block in blocks for line in listing.block_lines(program.objects[0], block))
     assert "S0 = v (pc)" in text and "-> branch out.0, else 0xe" in text and "-> tail call outside" in text

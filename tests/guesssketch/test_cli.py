@@ -47,8 +47,80 @@ def test_an_input_that_cannot_be_read(content: bytes, why: str, tmp_path: Path, 
     source.write_bytes(content)
     assert translate(source, "-o", tmp_path / "out.o", "--report", tmp_path / "r.json") == 3
     said = capsys.readouterr().err
-    assert why in said and f"guesssketch: {source}" in said and said.count("\n") == 1
+    assert why in said and f"guesssketch: {source}" in said and said.count("\n") <= 2
     assert os.listdir(tmp_path) == ["in.o"]
+
+
+def test_an_error_says_what_to_do_next(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = tmp_path / "in.o"
+    source.write_bytes(b"")
+    cases: list[tuple[int, list[object], str, str]] = [
+        (3, ["translate", source, "--target", "aarch64", "-o", tmp_path / "out.o"], "not an ELF file", "gcc -c"),
+        (2, ["translate", source, "--target", "aarch64", "-o", source], "overwrite the input", "guesssketch translate --help"),
+        (2, ["translate"], "Missing argument", "guesssketch translate --help"),
+        (2, ["evaluate", "blocks", tmp_path, "--json", tmp_path], "is a directory", "guesssketch evaluate blocks --help"),
+        (2, ["frobnicate"], "No such command", "guesssketch --help"),
+    ]  # fmt: skip
+    for code, arguments, what, step in cases:
+        assert run([str(argument) for argument in arguments]) == code
+        first, second = capsys.readouterr().err.splitlines()
+        assert first.startswith("guesssketch: ") and what in first
+        assert second.startswith("guesssketch: next: ") and step in second
+
+
+def test_a_fault_of_our_own_is_none_of_the_documented_exit_codes(monkeypatch: pytest.MonkeyPatch,
+                                                                 capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
+    from guesssketch import stages
+
+    monkeypatch.setattr(stages, "show", lambda *_: 1 // 0)
+    assert run(["show", str(RECURSION)]) == 70
+    assert "ZeroDivisionError" in (said := capsys.readouterr().err) and "please report it" in said
+
+
+@pytest.mark.parametrize("place", ["-", "report.json"])
+def test_every_command_gives_json(place: str, make_object: MakeObject, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+                                  monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    source, pair = make_object("in.o", f=SMALL), tmp_path / "pair"
+    pair.write_text("target: aarch64\nlive-out: rax:32\nsource:\n  lea eax, [rdi + rsi]\ncode:\n  sub w8, w0, w1\n")
+    own = ["-j", "1", "--no-cache"]
+    for code, arguments, key in [
+        (0, ["translate", source, "--target", "aarch64", "-o", "out.o", *own], "blocks"),
+        (0, ["show", source, "--stage", "liveness"], "functions"),
+        (1, ["prove", pair], "counterexample"),
+        (0, ["test", source, "--target", "aarch64", "--runs", "20", "--no-corpus", *own], "functions"),
+    ]:  # fmt: skip
+        assert run([*map(str, arguments), "--json", place]) == code
+        said = capsys.readouterr()
+        report = json.loads(said.out if place == "-" else Path(place).read_text())
+        assert key in report and said.err == ""
+        assert place == "-" or "wrote " in said.out
+
+
+def test_progress_is_for_terminals(make_object: MakeObject, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "guesssketch", "translate", str(make_object("in.o", f=SMALL)), "--target", "aarch64",
+               "-o", str(tmp_path / "out.o"), "-j", "1", "--no-cache"]  # fmt: skip
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
+    assert subprocess.run(command, cwd=ROOT, check=True, capture_output=True, env=environment).stderr == b""
+    ours, theirs = os.openpty()
+    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL, stderr=theirs, env=environment)
+    said = os.read(ours, 1 << 16).decode()
+    assert "prove" in said and "/1" in said and "left" in said
+
+
+def test_nobody_reads_on() -> None:
+    done = subprocess.run(["bash", "-c", f"{sys.executable} -m guesssketch show {RECURSION} | true; echo ${{PIPESTATUS[0]}}"],
+                          cwd=ROOT, capture_output=True, text=True, check=True)  # fmt: skip
+    assert done.stdout == "141\n" and done.stderr == ""
+
+
+def test_completion(capsys: pytest.CaptureFixture[str]) -> None:
+    for shell in ("bash", "zsh", "fish"):
+        assert run(["completion", shell]) == 0
+        assert "_GUESSSKETCH_COMPLETE" in capsys.readouterr().out
+    asked = {"_GUESSSKETCH_COMPLETE": "bash_complete", "COMP_WORDS": "guesssketch show --stage ca", "COMP_CWORD": "3"}
+    done = subprocess.run([sys.executable, "-m", "guesssketch"], cwd=ROOT, capture_output=True, text=True, env=os.environ | asked)
+    assert done.stdout == "plain,candidates\n"
 
 
 def test_an_input_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,7 @@ from guesssketch import outputs, workers
 from guesssketch.answer import SUMMARY, answer, summary
 from guesssketch.assembler import assemble_x86
 from guesssketch.cache import Cache
-from guesssketch.errors import GuessSketchWarning, ToolError, Untranslatable, UsageError
+from guesssketch.errors import GuessSketchWarning, InputError, ToolError, Untranslatable, UsageError
 from guesssketch.problem import Candidate, Problem
 from guesssketch.questions import LONGEST
 from solver.verdict import Proved, Refuted, Unknown
@@ -48,20 +48,22 @@ def test_the_three_calls(make_object: MakeObject, tmp_path: Path) -> None:
         guesssketch.translate(source, "vax")
     with pytest.raises(UsageError):
         guesssketch.show(source, "nothing")
-    with pytest.raises(UsageError):
+    with pytest.raises(InputError):
         guesssketch.prove("target: vax")
 
 
 @pytest.mark.parametrize("target", ["aarch64", "riscv64"])
 def test_jobs_and_cache_change_no_byte_and_a_second_run_proves_nothing(target: str, tmp_path: Path) -> None:
-    steps: list[int] = []
+    steps: list[tuple[str, int, int]] = []
     cache = tmp_path / "cache"
     one = guesssketch.translate(RECURSION, target)
-    two = guesssketch.translate([RECURSION], target, jobs=2, cache=cache, progress=lambda stage, done, total: steps.append(done))
+    two = guesssketch.translate([RECURSION], target, jobs=2, cache=cache, progress=lambda *step: steps.append(step))
     three = guesssketch.translate(str(RECURSION), target, jobs=2, cache=cache)
     assert one.files(tmp_path / "x.o") == two.files(tmp_path / "x.o") == three.files(tmp_path / "x.o")
     assert not any(block.cached for block in two.report.blocks) and all(block.cached for block in three.report.blocks)
-    assert steps[0] == 0 and len(steps) > 2 and steps == sorted(steps)
+    assert list(dict.fromkeys(stage for stage, _, _ in steps)) == ["read", "liveness", "problems", "prove", "stitch"]
+    counts = [done for stage, done, total in steps if stage == "prove" and total]
+    assert counts[0] == 0 and len(counts) > 2 and counts == sorted(counts)
     assert [b.proposer for b in three.report.blocks] == [b.proposer for b in one.report.blocks]
 
 

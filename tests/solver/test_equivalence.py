@@ -9,7 +9,7 @@ import pytest
 
 from guesssketch import pairs
 from guesssketch.assembler import assemble_x86
-from guesssketch.errors import UsageError
+from guesssketch.errors import InputError
 from guesssketch.problem import Symbol
 from isa import terms as t
 from isa.machine import Access, Effect
@@ -154,7 +154,7 @@ def test_pairs_print_and_parse(path: Path) -> None:
     ],
 )  # fmt: skip
 def test_parse_errors_name_the_line(text: str, message: str) -> None:
-    with pytest.raises(UsageError, match=message):
+    with pytest.raises(InputError, match=message):
         pairs.parse(text, "x")
 
 
