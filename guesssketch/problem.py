@@ -100,7 +100,7 @@ class Filled:
 class Insight:
     """What a proposer knows of its candidate besides the text. Readers and the sketch see it; nothing is judged by it.
 
-    confidence: probability that the candidate is right, None if that is not told. doubts: of the parts of it.
+    confidence: probability that the candidate is right, None if that is not told. doubts: of those parts that are less than sure.
     alignment: for each line, its share in each source instruction (rows sum to 1); empty if that is not told.
     others: for each line, what a model thought of too: the line with one token put out for another, likeliest first; empty if
     that is not told. filled: the holes of the sketch that it comes from.

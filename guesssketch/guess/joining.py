@@ -19,6 +19,7 @@ LEAST: Final = 0.002  # probability of a token that is worth a try in another's 
 _LABEL: Final = re.compile(r"(\d+):")
 _REFERENCE: Final = re.compile(r"(?<![\w.#])(\d+)([bf])(?!\w)")
 _FALL: Final = re.compile(r"\bfall\b")
+_SURE: Final = 0.98  # what is likelier is no doubt
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def said(guess: Guess, form: Form, target: str, card: Mapping[str, Any]) -> Said
         if token == END:
             rows.append(tuple(guess.probabilities[start:at]))
             start = at + 1
-    alignment = tuple(map(tuple, guess.alignment or ()))
+    alignment = tuple(tuple(round(share, 3) for share in row) for row in guess.alignment or ())
     own = len(rows) == len(lines)  # the tokens are this project's
     return Said(lines, len(form.source), confidence(guess, card), tuple(rows) if own else (),
                 alignment if len(alignment) == len(lines) else (),
@@ -98,13 +99,14 @@ def candidate(pieces: Sequence[Said], proposer: str) -> Candidate:
         if before < size and _leads_on(piece.lines):
             rows.append((0.0,) * size)
             others.append(())
-    aligned = all(p.alignment for p in pieces)
-    return Candidate(lines, proposer, Insight(sure, tuple(doubts), tuple(rows) if aligned else (),
-                                              tuple(others) if len(others) == len(lines) else ()))  # fmt: skip
+    known = Insight(sure, tuple(doubts), tuple(rows) if all(p.alignment for p in pieces) else (),
+                    tuple(others) if len(others) == len(lines) else ())  # fmt: skip
+    return Candidate(lines, proposer, insight=known)
 
 
 def _doubts(number: int, line: str, probabilities: Sequence[float]) -> Iterator[Doubt]:
-    """One for each word, by the least of its tokens' probabilities; one for the line, if the tokens are not the words'."""
+    """One for each word that is less than sure, by the least of its tokens' probabilities; one for the line, if the tokens are
+    not the words'."""
     try:
         words = target_words(line)
     except ValueError:
@@ -115,9 +117,9 @@ def _doubts(number: int, line: str, probabilities: Sequence[float]) -> Iterator[
         words = [(0, len(line), len(probabilities))]
     at = 0
     for start, length, tokens in words:
-        if tokens:
-            yield Doubt(number, start, length, min(probabilities[at : at + tokens]))
-            at += tokens
+        if tokens and (least := min(probabilities[at : at + tokens])) < _SURE:
+            yield Doubt(number, start, length, round(least, 3))
+        at += tokens
 
 
 def joined(pieces: Sequence[Sequence[str]]) -> tuple[str, ...]:

@@ -45,16 +45,21 @@ function drawnPiece(block, piece, start) {
     piece.why !== undefined && h('li', { class: 'tested' }, `not proved: ${text(piece.why)}`),
     (piece.assumes || []).map((n) => h('li', {}, `assuming ${text(n)}`)),
     (piece.upto || []).map((n) => h('li', {}, `up to ${text(n)}`)),
-    (piece.filled || []).map(([line, from, length, kind, guess]) => h('li', {}, `hole in line ${line + 1}, ${kind}: `,
-      h('del', {}, guess || 'nothing'), ' became ', h('ins', {}, lines(piece.lines)[line].slice(from, from + length) || 'nothing'))))];
+    (piece.filled || []).map((hole) => h('li', {}, filledHole(piece, hole))))];
+}
+
+function filledHole(piece, [line, start, length, kind, guess]) {
+  const filling = lines(piece.lines)[line].slice(start, start + length);
+  return [`hole in line ${line + 1}, ${kind}: `, h('del', {}, guess || 'nothing'), ' became ', h('ins', {}, filling || 'nothing')];
 }
 
 function drawnTries(block) {
   if (!block.tries.length) return null;
+  const total = block.pieces.reduce((sum, p) => sum + p.size, 0);
   return h('details', { class: 'tries' },
     h('summary', {}, `${plural(block.tries.length, 'candidate')} not accepted`),
     block.tries.map((t) => h('div', { class: 'try' },
-      h('p', {}, `${text(t.by)}, for `, t.size === lines(block.source).length ? 'the block' : `instructions ${t.start + 1} to ${t.start + t.size}`,
+      h('p', {}, `${text(t.by)}, for `, t.size === total ? 'the block' : `instructions ${t.start + 1} to ${t.start + t.size}`,
         t.sure !== undefined && `, confidence ${t.sure.toFixed(2)}`, ': ', h('span', { class: 'refuted' }, text(t.why))),
       h('ol', { class: 'code' }, lines(t.lines).map((line, n) => h('li', {}, codeLine(line, marksOf(t, n))))))));
 }
@@ -71,7 +76,8 @@ function drawnBlock(block) {
   const symbols = Object.entries(block.symbols || {});
   return [
     h('header', {},
-      h('h3', {}, h('a', { href: href(block.fn, block) }, block.name)), badge(block.verdict), block.missed && h('span', { class: 'badge missed' }, 'not run'),
+      h('h3', {}, h('a', { href: href(block.fn, block) }, block.name)), badge(block.verdict),
+      block.missed && h('span', { class: 'badge missed' }, 'not run'),
       h('span', { class: 'ways' }, block.next.map(([to, kind]) => h('a', { href: href(block.fn, block.fn.blocks[to]), class: kind },
         h('span', {}, kind), ' ', block.fn.blocks[to].name)))),
     symbols.length > 0 && h('p', { class: 'symbols' }, symbols.map(([name, place]) => h('span', {}, h('b', {}, name), ' ', place))),
@@ -110,7 +116,8 @@ function align(row) {
     other.classList.add('on');
     other.style.setProperty('--share', `${share}%`);
     const [y, z, w] = [middle(source[from]), middle(target[to]), area.width];
-    canvas.append(s('path', { d: `M0 ${y}C${w / 2} ${y} ${w / 2} ${z} ${w} ${z}`, 'stroke-width': 0.6 + share / 40, opacity: 0.25 + share / 134 }));
+    canvas.append(s('path', { d: `M0 ${y}C${w / 2} ${y} ${w / 2} ${z} ${w} ${z}`,
+                              'stroke-width': 0.6 + share / 40, opacity: 0.25 + share / 134 }));
   }
 }
 

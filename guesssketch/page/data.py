@@ -21,6 +21,7 @@ Whatever is empty is left out.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -33,13 +34,12 @@ from guesssketch.resolve import BlockId
 from isa.machine import Instruction
 
 _FAINT: Final = 5  # percent: less of an alignment is not told
-_SURE: Final = 0.98  # what is surer is not told as a doubt
 
 Json = dict[str, Any]
 
 
 def gathered(translation: Translation, tests: Mapping[str, Any] | None = None) -> Json:
-    """tests: the JSON report of ``guesssketch test``; its functions are known by their names."""
+    """tests: the JSON report of ``guesssketch test``; its functions are known by their names, if no two have one."""
     return _Gatherer(translation, tests or {}).page()
 
 
@@ -47,7 +47,8 @@ class _Gatherer:
     def __init__(self, translation: Translation, tests: Mapping[str, Any]) -> None:
         self.translation = translation
         self.texts: dict[str, int] = {}
-        self.tested = {f["name"]: f for f in tests.get("functions", ())}
+        names = Counter(f.name for row in translation.program.functions for f in row)
+        self.tested = {f["name"]: f for f in tests.get("functions", ()) if names[f["name"]] == 1}
 
     def page(self) -> Json:
         program, report = self.translation.program, self.translation.report
@@ -149,7 +150,7 @@ def _insight(told: Insight) -> Json:
     shares = ((line, source, round(100 * share)) for line, row in enumerate(told.alignment) for source, share in enumerate(row))
     return {
         "sure": None if told.confidence is None else round(told.confidence, 4),
-        "doubts": [[d.line, d.start, d.length, round(d.probability, 3)] for d in told.doubts if d.probability < _SURE],
+        "doubts": [[d.line, d.start, d.length, d.probability] for d in told.doubts],
         "align": [list(share) for share in shares if share[2] >= _FAINT],
         "filled": [[f.line, f.start, f.length, f.kind, f.guess] for f in told.filled],
     }

@@ -6,14 +6,17 @@ const AROUND = 60;
 
 /** Layers of nodes 0..count-1: {nodes: [{x, y}], edges: [{points: [[x, y]], kind, back}], width, height}. */
 function layered(size, edges) {
-  const back = backEdges(size, edges);
-  const down = edges.map(([from, to, kind], n) => ({ kind, back: back[n], top: back[n] ? to : from, end: back[n] ? from : to }));
+  const isBack = backEdges(size, edges);
+  const down = edges.map(([from, to, kind], n) => (
+    { kind, back: isBack[n], top: isBack[n] ? to : from, end: isBack[n] ? from : to }));
   const rank = ranks(size, down.filter((e) => e.top !== e.end));
   const cells = rank.map((r) => ({ rank: r, width: NODE.width, above: [], below: [] }));
   for (const edge of down) {
     edge.path = [edge.top];
     if (edge.top === edge.end) continue;
-    for (let r = rank[edge.top] + 1; r < rank[edge.end]; r++) edge.path.push(cells.push({ rank: r, width: 6, above: [], below: [] }) - 1);
+    for (let r = rank[edge.top] + 1; r < rank[edge.end]; r++) {
+      edge.path.push(cells.push({ rank: r, width: 6, above: [], below: [] }) - 1);
+    }
     edge.path.push(edge.end);
     for (let i = 1; i < edge.path.length; i++) {
       cells[edge.path[i - 1]].below.push(edge.path[i]);
@@ -28,7 +31,8 @@ function layered(size, edges) {
   for (const cell of cells) { cell.x -= left; cell.y = 12 + cell.rank * NODE.layer; }
   return {
     nodes: cells.slice(0, size),
-    edges: down.map((e) => ({ kind: e.kind, back: e.back, loop: e.top === e.end, points: e.path.map((n) => [cells[n].x, cells[n].y]) })),
+    edges: down.map(({ kind, back, top, end, path }) => (
+      { kind, back, loop: top === end, points: path.map((n) => [cells[n].x, cells[n].y]) })),
     width: Math.max(...cells.map((c) => c.x + c.width / 2)) + 26,
     height: 24 + (layers.length - 1) * NODE.layer + NODE.height,
   };
@@ -104,7 +108,9 @@ function place(layers, cells) {
         }
       });
       let i = 0;
-      for (const pool of pools) for (let k = 0; k < pool.size; k++, i++) cells[layer[i]].x = pool.sum / pool.size + cells[layer[i]].offset;
+      for (const pool of pools) {
+        for (let k = 0; k < pool.size; k++, i++) cells[layer[i]].x = pool.sum / pool.size + cells[layer[i]].offset;
+      }
     }
   }
 }
@@ -130,7 +136,8 @@ function graph(fn, current, isWanted, room) {
     .filter(([to]) => at.has(to)).map(([to, kind]) => [n, at.get(to), kind]));
   const { nodes, edges: drawn, width, height } = layered(shown.length, edges);
   const scale = Math.min(1, Math.max(0.8, room / width));
-  const picture = s('svg', { width: width * scale, height: height * scale, viewBox: `0 0 ${width} ${height}`, role: 'group', 'aria-label': 'Control-flow graph' },
+  const size = { width: width * scale, height: height * scale, viewBox: `0 0 ${width} ${height}` };
+  const picture = s('svg', { ...size, role: 'group', 'aria-label': 'Control-flow graph' },
     s('defs', {}, ['plain', 'taken', 'back'].map((kind) => s('marker',
       { id: `tip-${kind}`, viewBox: '0 0 8 8', refX: 7, refY: 4, markerWidth: 7, markerHeight: 7, orient: 'auto-start-reverse' },
       s('path', { d: 'M0 0.8 8 4 0 7.2z', class: `tip ${kind}` })))),

@@ -3,16 +3,25 @@
 const TARGETS = { aarch64: 'AArch64', riscv64: 'RISC-V' };
 const ROWS = 12;
 
+/** A head with `#` is of numbers. */
 function table(caption, heads, rows) {
   if (!rows.length) return null;
+  const look = (head) => (head.startsWith('#') ? 'number' : null);
   return h('section', {}, h('table', {}, h('caption', {}, caption),
-    h('thead', {}, h('tr', {}, heads.map((head) => h('th', { scope: 'col', class: head.startsWith('#') ? 'number' : null }, head.replace('#', ''))))),
-    h('tbody', {}, rows.map((row) => h('tr', {}, row.map((cell, n) => h('td', { class: heads[n].startsWith('#') ? 'number' : null }, cell)))))));
+    h('thead', {}, h('tr', {}, heads.map((head) => h('th', { scope: 'col', class: look(head) }, head.replace('#', ''))))),
+    h('tbody', {}, rows.map((row) => h('tr', {}, row.map((cell, n) => h('td', { class: look(heads[n]) }, cell)))))));
 }
 
-const listed = (title, items) => (items.length ? h('section', {}, h('h2', {}, title), h('ul', { class: 'plain' }, items.map((item) => h('li', {}, item)))) : null);
+function listed(title, items) {
+  if (!items.length) return null;
+  return h('section', {}, h('h2', {}, title), h('ul', { class: 'plain' }, items.map((item) => h('li', {}, item))));
+}
 
 const link = (block) => h('a', { href: href(block.fn, block) }, h('code', {}, `${block.fn.name}+${block.name}`));
+
+const runName = () => (data.objects.length === 1 ? baseName(data.objects[0]) : plural(data.objects.length, 'object'));
+
+const counted = (tallied) => tallied.slice(0, ROWS).map(([n, times]) => [text(n), count(times)]);
 
 function verdictBar(blocks) {
   const by = Object.fromEntries(tally(blocks, (b) => b.verdict));
@@ -41,12 +50,12 @@ function coverage() {
   if (!tested.length) return null;
   const [covered, all] = [0, 1].map((n) => tested.reduce((sum, fn) => sum + fn.tests.blocks[n], 0));
   const verdicts = tally(tested, (fn) => fn.tests.verdict).map(([verdict, n]) => `${n} ${verdict}`).join(', ');
+  const isDifferent = (fn) => fn.tests.verdict === 'different', share = ({ tests }) => tests.blocks[0] / (tests.blocks[1] || 1);
+  const first = [...tested].sort((a, b) => isDifferent(b) - isDifferent(a) || share(a) - share(b)).slice(0, ROWS);
   return table(`Tests: ${plural(tested.length, 'function')}, ${verdicts}; ${percent(covered, all)} of blocks run`,
     ['function', 'verdict', '#runs', '#blocks run'],
-    [...tested].sort((a, b) => (a.tests.verdict === 'different' ? -1 : 0) - (b.tests.verdict === 'different' ? -1 : 0)
-      || a.tests.blocks[0] / (a.tests.blocks[1] || 1) - b.tests.blocks[0] / (b.tests.blocks[1] || 1)).slice(0, ROWS)
-      .map((fn) => [h('a', { href: href(fn) }, h('code', {}, fn.name)), h('span', { class: `badge ${fn.tests.verdict}` }, fn.tests.verdict), count(fn.tests.runs),
-                    `${fn.tests.blocks[0]} of ${fn.tests.blocks[1]}`]));
+    first.map((fn) => [h('a', { href: href(fn) }, h('code', {}, fn.name)), badge(fn.tests.verdict), count(fn.tests.runs),
+                       `${fn.tests.blocks[0]} of ${fn.tests.blocks[1]}`]));
 }
 
 function overview() {
@@ -56,30 +65,37 @@ function overview() {
   const unsure = everyBlock.filter((b) => b.sure !== undefined).sort((a, b) => a.sure - b.sure).slice(0, ROWS);
   const reasons = tally(allPieces.filter((p) => p.why !== undefined), (p) => p.why);
   const assumes = tally(allPieces, (p) => p.assumes || []), upto = tally(allPieces, (p) => p.upto || []);
+  const figures = [...VERDICTS.map((v) => [v, verdicts[v] || 0]), ['retried', kindCounts.retried]];
   const stages = Object.entries(data.seconds), longest = Math.max(...stages.map(([, t]) => t), 0.001);
   return h('article', { class: 'overview' },
-    h('h1', {}, data.objects.length === 1 ? baseName(data.objects[0]) : plural(data.objects.length, 'object')),
-    h('p', { class: 'lead' }, `x86-64 to ${TARGETS[data.target]}: ${plural(functions.length, 'function')}, ${plural(everyBlock.length, 'block')}; `
-      + `${count(source)} instructions became ${count(target)}${source ? `, ${(target / source).toFixed(2)} for one` : ''}.`),
-    h('dl', { class: 'figures' }, [...VERDICTS, 'retried'].map((v) => [v, v === 'retried' ? kindCounts.retried : verdicts[v] || 0]).map(([v, n]) => h('div', { class: v },
+    h('h1', {}, runName()),
+    h('p', { class: 'lead' }, `x86-64 to ${TARGETS[data.target]}: ${plural(functions.length, 'function')}, `
+      + `${plural(everyBlock.length, 'block')}; ${count(source)} instructions became ${count(target)}`
+      + `${source ? `, ${(target / source).toFixed(2)} for one` : ''}.`),
+    h('dl', { class: 'figures' }, figures.map(([v, n]) => h('div', { class: v },
       h('dt', {}, v), h('dd', {}, count(n), h('small', {}, percent(n, everyBlock.length)))))),
     verdictBar(everyBlock),
-    h('p', { class: 'small' }, 'Proved: equal for all inputs. Tested: no difference on 1,000 random states. Stitched: nothing but a jump, call or return. ',
-      'Retried: candidates were turned down first, or holes filled. A block counts as its weakest piece.'),
+    h('p', { class: 'small' }, 'Proved: equal for all inputs. Tested: no difference on 1,000 random states. ',
+      'Stitched: nothing but a jump, call or return. Retried: candidates were turned down first, or holes filled. ',
+      'A block counts as its weakest piece.'),
     listed('Warnings', data.warnings),
     h('div', { class: 'columns' },
       byProposer(),
       coverage(),
-      table('Slowest blocks', ['block', 'verdict', '#judged in'], slowest.map((b) => [link(b), badge(b.verdict), duration(b.seconds)])),
-      table('Least certain blocks', ['block', 'verdict', '#confidence'], unsure.map((b) => [link(b), badge(b.verdict), b.sure.toFixed(2)])),
-      table('Why not proved', ['reason', '#pieces'], reasons.slice(0, ROWS).map(([n, times]) => [text(n), count(times)])),
-      table('Assumptions of proofs', ['assumption', '#pieces'], assumes.slice(0, ROWS).map(([n, times]) => [text(n), count(times)])),
-      table('Proved up to', ['approximation', '#pieces'], upto.slice(0, ROWS).map(([n, times]) => [text(n), count(times)])),
-      table('Time', ['stage', '', '#wall'], stages.map(([stage, t]) => [stage, h('span', { class: 'meter', '--share': t / longest }), duration(t)])),
+      table('Slowest blocks', ['block', 'verdict', '#judged in'],
+        slowest.map((b) => [link(b), badge(b.verdict), duration(b.seconds)])),
+      table('Least certain blocks', ['block', 'verdict', '#confidence'],
+        unsure.map((b) => [link(b), badge(b.verdict), b.sure.toFixed(2)])),
+      table('Why not proved', ['reason', '#pieces'], counted(reasons)),
+      table('Assumptions of proofs', ['assumption', '#pieces'], counted(assumes)),
+      table('Proved up to', ['approximation', '#pieces'], counted(upto)),
+      table('Time', ['stage', '', '#wall'],
+        stages.map(([stage, t]) => [stage, h('span', { class: 'meter', '--share': t / longest }), duration(t)])),
       table('Objects', ['object', '', '#functions', '#blocks'], data.objects.length > 1 ? data.objects.map((name, n) => {
         const own = functions.filter((fn) => fn.object === n), blocks = own.flatMap((fn) => fn.blocks);
         return [baseName(name), verdictBar(blocks), count(own.length), count(blocks.length)];
       }) : []),
-      table('Made with', ['engine', 'version'], [...Object.entries(data.engines), ...Object.entries(data.options).map(([k, v]) => [k.replace('_', ' '), v])])),
+      table('Made with', ['engine', 'version'],
+        Object.entries({ ...data.engines, ...data.options }).map(([name, value]) => [name.replace('_', ' '), value]))),
     listed('Assumptions of the run', data.assumptions));
 }

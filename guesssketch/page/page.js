@@ -9,7 +9,7 @@ const blockOf = (section) => view.fn.blocks[Number(section.dataset.block)];
 const setRows = longList(list, ROW, ({ fn, blocks }) => h('a', { href: href(fn), 'aria-current': fn === view.fn ? 'page' : null },
   h('span', { class: 'name' }, fn.name),
   h('span', { class: 'about' }, verdictBar(blocks),
-    blocks.length === fn.blocks.length ? plural(blocks.length, 'block') : `${blocks.length} of ${plural(fn.blocks.length, 'block')}`,
+    `${blocks.length === fn.blocks.length ? '' : `${blocks.length} of `}${plural(fn.blocks.length, 'block')}`,
     data.objects.length > 1 && h('span', { class: 'object' }, baseName(data.objects[fn.object])))));
 
 function refresh() {
@@ -47,24 +47,32 @@ function draw() {
   const [source, target] = instructions(fn.blocks);
   const hidden = fn.blocks.length - view.blocks.length;
   for (const block of view.blocks) {
-    const size = 70 + 21 * Math.max(lines(block.source).length, block.pieces.reduce((sum, p) => sum + lines(p.lines).length + 1, 0));
-    sections.set(block.number, h('section', { class: 'block', 'data-block': block.number, 'aria-label': `Block ${block.name}`, tabindex: -1, '--guess': `${size}px` }));
+    const rows = Math.max(lines(block.source).length, block.pieces.reduce((sum, p) => sum + lines(p.lines).length + 1, 0));
+    sections.set(block.number, h('section', { class: 'block', 'data-block': block.number, 'aria-label': `Block ${block.name}`,
+                                              tabindex: -1, '--guess': `${70 + 21 * rows}px` }));
   }
   main.replaceChildren(h('article', { class: 'function' },
     h('header', { class: 'title' },
       h('h1', {}, h('code', {}, fn.name)),
-      h('p', { class: 'lead' }, `${baseName(data.objects[fn.object])} · ${plural(fn.blocks.length, 'block')} · ${count(source)} instructions became ${count(target)}`,
-        fn.tests && ` · tests: ${fn.tests.verdict}${fn.tests.why && ` (${fn.tests.why})`}, ${plural(fn.tests.runs, 'run')}, ${fn.tests.blocks[0]} of ${fn.tests.blocks[1]} blocks run`),
+      h('p', { class: 'lead' }, [baseName(data.objects[fn.object]), plural(fn.blocks.length, 'block'),
+        `${count(source)} instructions became ${count(target)}`, ...tests(fn)].join(' · ')),
       verdictBar(fn.blocks)),
     h('div', { class: 'both' },
       h('details', { class: 'graph', open: !matchMedia('(max-width: 60rem)').matches }, h('summary', {}, 'Control flow'),
         h('p', { class: 'small', id: 'graph-note' }), h('div', { class: 'canvas', id: 'canvas' })),
       h('div', { class: 'blocks' },
         h('p', { class: 'heads', 'aria-hidden': 'true' }, h('span', {}, 'x86-64'), h('span', {}, TARGETS[data.target])),
-        hidden > 0 && h('p', { class: 'small' }, `${plural(hidden, 'block')} not shown by the filter. `, h('button', { type: 'button', onclick: clearFilters }, 'Show all')),
+        hidden > 0 && h('p', { class: 'small' }, `${plural(hidden, 'block')} not shown by the filter. `,
+          h('button', { type: 'button', onclick: clearFilters }, 'Show all')),
         [...sections.values()]))));
   for (const section of sections.values()) watcher.observe(section);
   drawGraph();
+}
+
+function tests(fn) {
+  if (!fn.tests) return [];
+  const { verdict, why, runs, blocks } = fn.tests;
+  return [`tests: ${verdict}${why && ` (${why})`}, ${plural(runs, 'run')}, ${blocks[0]} of ${blocks[1]} blocks run`];
 }
 
 function drawGraph() {
@@ -150,23 +158,28 @@ function moveFunction(by) {
 function setFilters() {
   const labels = { all: 'all', proved: 'proved', tested: 'tested', retried: 'retried', missed: 'not run' };
   $('verdicts').append(...Object.keys(KINDS).filter((kind) => kind !== 'missed' || kindCounts.missed).map((kind) => h('label', {},
-    h('input', { type: 'radio', name: 'kind', value: kind, checked: kind === 'all', onchange: () => { wanted.kind = kind; refresh(); } }),
+    h('input', { type: 'radio', name: 'kind', value: kind, checked: kind === 'all', onchange: () => want({ kind }) }),
     h('span', {}, labels[kind], ' ', h('small', {}, count(kindCounts[kind]))))));
-  $('proposer').append(h('option', { value: '' }, 'any proposer'), ...proposers.map((by) => h('option', { value: by }, `by ${text(by)}`)));
+  fill($('proposer'), {}, [h('option', { value: '' }, 'any proposer'),
+    proposers.map((by) => h('option', { value: by }, `by ${text(by)}`))]);
   $('proposer').hidden = proposers.length < 2;
-  $('proposer').addEventListener('change', (event) => { wanted.by = event.target.value === '' ? null : Number(event.target.value); refresh(); });
+  $('proposer').addEventListener('change', ({ target: { value } }) => want({ by: value === '' ? null : Number(value) }));
   let wait;
   $('search').addEventListener('input', (event) => {
     clearTimeout(wait);
-    wait = setTimeout(() => { wanted.words = event.target.value; refresh(); }, 80);
+    wait = setTimeout(() => want({ words: event.target.value }), 80);
   });
   $('filters').addEventListener('submit', (event) => event.preventDefault());
 }
 
-function clearFilters() {
-  Object.assign(wanted, { kind: 'all', by: null, words: '' });
-  $('filters').reset();
+function want(what) {
+  Object.assign(wanted, what);
   refresh();
+}
+
+function clearFilters() {
+  $('filters').reset();
+  want({ kind: 'all', by: null, words: '' });
 }
 
 function chooseKind(n) {
@@ -179,6 +192,10 @@ function chooseKind(n) {
 function setTheme(theme) {
   document.documentElement.dataset.theme = theme;
   try { localStorage.setItem('guesssketch-theme', theme); } catch { /* a file may have no storage */ }
+}
+
+function rememberedTheme() {
+  try { return localStorage.getItem('guesssketch-theme'); } catch { return null; }
 }
 
 function turnTheme() {
@@ -220,8 +237,9 @@ function onKey(event) {
 
 // --- the start ---
 
-try { const theme = localStorage.getItem('guesssketch-theme'); if (theme) document.documentElement.dataset.theme = theme; } catch { /* no storage */ }
-$('run').textContent = `${data.objects.length === 1 ? baseName(data.objects[0]) : plural(data.objects.length, 'object')} → ${TARGETS[data.target]}`;
+const remembered = rememberedTheme();
+if (remembered) document.documentElement.dataset.theme = remembered;
+$('run').textContent = `${runName()} → ${TARGETS[data.target]}`;
 fill($('help-keys'), {}, [...Object.entries(KINDS).filter(([kind]) => kind !== 'missed' || kindCounts.missed)
   .map(([kind], n) => [String(n + 1), `${kind === 'missed' ? 'blocks not run' : `${kind} blocks`}`]),
   ...Object.entries(KEYS).map(([key, [what]]) => [key, what]), ['Esc', 'leave the search']]
@@ -236,7 +254,10 @@ $('menu').addEventListener('click', () => {
 });
 document.addEventListener('keydown', onKey);
 for (const kind of ['mouseover', 'click']) {
-  main.addEventListener(kind, (event) => { const row = event.target.closest?.('.piece li'); if (row || kind === 'click') align(row); });
+  main.addEventListener(kind, (event) => {
+    const row = event.target.closest('.piece li');
+    if (row || kind === 'click') align(row);
+  });
 }
 main.addEventListener('mouseleave', () => align(null));
 addEventListener('hashchange', go);

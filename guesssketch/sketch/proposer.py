@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Final
 
-from guesssketch.problem import Candidate, Problem, Proposer
+from guesssketch.problem import Candidate, Insight, Problem, Proposer
+from guesssketch.sketch.filled import filled
 from guesssketch.sketch.repair import Repair, repair
 
 NAME: Final = "sketch"
@@ -23,13 +24,18 @@ class Sketcher:
 
     def propose(self, problems: Sequence[Problem]) -> Iterator[Sequence[Candidate]]:
         for repairs in self.repairs(problems):
-            found = (Candidate(repaired.lines, NAME) for repaired in repairs if repaired.lines is not None)
+            found = (_candidate(repaired, repaired.lines) for repaired in repairs if repaired.lines is not None)
             yield tuple(islice(found, 1))
 
     def repairs(self, problems: Sequence[Problem]) -> Iterator[Iterator[Repair]]:
         """For each problem the repairs of its best guesses, made when they are asked for."""
         for problem, candidates in zip(problems, self.guesser.propose(problems), strict=True):
             yield _repairs(problem, candidates[:GUESSES])
+
+
+def _candidate(repaired: Repair, lines: tuple[str, ...]) -> Candidate:
+    changes = filled(repaired.steps[0].guess, lines) if repaired.steps else ()
+    return Candidate(lines, NAME, insight=Insight(filled=changes))
 
 
 def _repairs(problem: Problem, candidates: Sequence[Candidate]) -> Iterator[Repair]:

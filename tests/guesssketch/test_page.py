@@ -20,7 +20,7 @@ from solver.verdict import Unknown
 MakeObject = Callable[..., Path]
 
 HOSTILE = "</script><img src=x onerror=alert(1)><!--"
-INSIGHT = Insight(0.75, (Doubt(0, 4, 2, 0.5), Doubt(0, 0, 3, 0.999)), ((0.9, 0.04), (0.5, 0.5)),
+INSIGHT = Insight(0.75, (Doubt(0, 4, 2, 0.5),), ((0.9, 0.04), (0.5, 0.5)),
                   filled=(Filled(1, 0, 3, "opcode", "sub"),))  # fmt: skip
 
 
@@ -33,7 +33,7 @@ class Says:
     insight: Insight | None = None
 
     def propose(self, problems: Sequence[Problem]) -> list[list[Candidate]]:
-        return [[Candidate(self.lines, self.name, self.insight)] for _ in problems]
+        return [[Candidate(self.lines, self.name, insight=self.insight)] for _ in problems]
 
 
 def translated(source: Path, **options: Any) -> pipeline.Translation:

@@ -245,9 +245,9 @@ def test_twenty_thousand_blocks(opened: Any, record_property: Any) -> None:
     assert window.count("#list li") < 60 and window.count("*") < 1500
     filtered = page.evaluate("""() => { const radio = document.querySelector('input[value=tested]'), start = performance.now();
         radio.click(); document.body.offsetHeight; return performance.now() - start; }""")
-    searched = page.evaluate("""() => { const start = performance.now(); clearFilters(); wanted.words = 'add eax, 77'; refresh();
+    searched = page.evaluate("""() => { const start = performance.now(); clearFilters(); want({ words: "add eax, 77" });
         document.body.offsetHeight; return performance.now() - start; }""")
-    again = page.evaluate("""() => { const start = performance.now(); wanted.words = 'add eax, 78'; refresh();
+    again = page.evaluate("""() => { const start = performance.now(); want({ words: "add eax, 78" });
         document.body.offsetHeight; return performance.now() - start; }""")
     size = len(pages.rendered(window.data)) / 1e6
     print(f"\n20,000 blocks, {size:.1f} MB: loaded in {window.seconds:.2f} s, filter {filtered:.0f} ms, first search {searched:.0f} ms, then {again:.0f} ms")
