@@ -11,6 +11,7 @@ from typing import Final
 
 from isa.evaluate import evaluate
 from isa.machine import Instruction
+from isa.separate import new_table, separate
 from isa.statemap import FLAGS, MAPS
 from isa.x86_64.lift import lift
 from solver.counterexample import Counterexample, Difference
@@ -158,15 +159,16 @@ class Arena:
 
     def accesses(self) -> tuple[list[tuple[int, int]], list[tuple[int, int, int]]]:
         """What the source reads in the first state: address and bytes; and writes: address, bytes, value in the end."""
-        effect = lift(self.problem.instructions, self.problem.exit)  # type: ignore[arg-type]
         number = self.numbers[0]
         env = {**self.source.placement.values, **self.source.state(number)}
         content, written = self.source.memory, self.source.outcome(number).writes
-        every = [*effect.loads, *effect.stores]
-        try:
-            values = evaluate([x for a in every for x in (a.address, a.guard)], env, lambda a: content.get(a, byte(a)))
-        except (KeyError, ValueError):
-            return [], []
+        with separate(new_table()):
+            effect = lift(self.problem.instructions, self.problem.exit)  # type: ignore[arg-type]
+            every = [*effect.loads, *effect.stores]
+            try:
+                values = evaluate([x for a in every for x in (a.address, a.guard)], env, lambda a: content.get(a, byte(a)))
+            except (KeyError, ValueError):
+                return [], []
         places = [(address, a.size) for a, address, guard in zip(every, values[::2], values[1::2], strict=True) if guard]
         loads, stores = places[: len(effect.loads)], places[len(effect.loads) :]
         return loads, [(a, n, sum(written.get(a + k, 0) << 8 * k for k in range(n))) for a, n in stores]

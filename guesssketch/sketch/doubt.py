@@ -17,6 +17,7 @@ from guesssketch.problem import Problem
 from guesssketch.sketch.ways import ALL, Ways
 from isa import terms as t
 from isa.machine import Instruction
+from isa.separate import new_table, separate
 from isa.statemap import FLAGS, MAPS
 from solver.arena import Arena, Trace, low
 from solver.counterexample import Difference
@@ -103,8 +104,13 @@ class Touched:
 
 @functools.lru_cache(maxsize=1 << 14)
 def _touched_by(target: str, code: bytes, text: str) -> Touched:
+    with separate(new_table()):
+        return _lifted(target, Instruction(0, code, text))
+
+
+def _lifted(target: str, instruction: Instruction) -> Touched:
     try:
-        effect = LIFTS[target]((Instruction(0, code, text),), len(code))
+        effect = LIFTS[target]((instruction,), len(instruction.code))
     except (ValueError, KeyError):
         return Touched(frozenset(), frozenset(), True)
     cells = {name: term for name, term in effect.cells.items() if term is not t.var(name, term.width)}

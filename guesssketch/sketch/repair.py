@@ -15,7 +15,8 @@ from guesssketch.sketch.choices import Choices
 from guesssketch.sketch.doubt import Doubts, doubts
 from guesssketch.sketch.edits import forced, sketches
 from guesssketch.sketch.holes import LABEL, Sketch
-from guesssketch.sketch.search import RLIMIT, Budget, Filling, Search, assembled, fillings, layout
+from guesssketch.sketch.immediates import RLIMIT
+from guesssketch.sketch.search import Budget, Filling, Search, assembled, fillings, layout
 from guesssketch.sketch.ways import ALL, Ways
 from solver.arena import Arena
 from solver.link import Unlinkable
@@ -113,7 +114,7 @@ def _attempt(problem: Problem, lines: tuple[str, ...], arena: Arena, budget: Bud
     others = insight.others if insight else ()
     with budget.part(share) as here:
         search = Search(problem, arena, here, wrong, doubt.lacking)
-        proved = search.first(_candidates(problem, lines, doubt, [*asked, *sketches(problem, lines, doubt, others, ways)]))
+        proved = search.first(_candidates(problem, arena, lines, doubt, [*asked, *sketches(problem, lines, doubt, others, ways)]))
 
     def step(filling: Filling) -> Step:
         rest = iter(doubt.lines)
@@ -131,19 +132,14 @@ def _unassembled(problem: Problem, lines: Sequence[str]) -> Doubts:
     return Doubts(tuple(1.0 if error.line in (None, n) else 0.01 for n, line in enumerate(lines) if not LABEL.fullmatch(line)))
 
 
-def _candidates(problem: Problem, lines: Sequence[str], doubt: Doubts, sketched: Sequence[tuple[float, Sketch]]
+def _candidates(problem: Problem, arena: Arena, lines: Sequence[str], doubt: Doubts, sketched: Sequence[tuple[float, Sketch]]
                 ) -> Iterator[Filling]:  # fmt: skip
     """Fillings of all sketches of the guess, interleaved by cost."""
     choices = Choices(problem, lines, doubt.unset)
-    heap: list[tuple[float, int, Iterator[tuple[str, ...]], Filling]] = []
-
-    def push(cost: float, number: int, rest: Iterator[tuple[str, ...]], sketch: Sketch) -> None:
-        if (candidate := next(rest, None)) is not None:
-            heapq.heappush(heap, (cost, number, rest, Filling(candidate, sketch)))
-
-    for number, (cost, sketch) in enumerate(sketched):
-        push(cost, number, fillings(sketch, choices), sketch)
+    heap = [(cost, number, fillings(sketch, choices, arena)) for number, (cost, sketch) in enumerate(sketched)]
+    heapq.heapify(heap)
     while heap:
-        cost, number, rest, filling = heapq.heappop(heap)
-        yield filling
-        push(cost + _STEP, number, rest, filling.sketch)
+        cost, number, rest = heapq.heappop(heap)
+        if (candidate := next(rest, None)) is not None:
+            yield Filling(candidate, sketched[number][1])
+            heapq.heappush(heap, (cost + _STEP, number, rest))

@@ -17,13 +17,13 @@ from guesssketch.judge import verify
 from guesssketch.problem import Problem
 from guesssketch.sketch.choices import Choices
 from guesssketch.sketch.holes import LABEL, Hole, Sketch
+from guesssketch.sketch.immediates import RLIMIT, solved
 from solver.arena import Arena, nearer
 from solver.link import Unlinkable
 from solver.verdict import Proved, Refuted
 
 BATCHES: Final = (32, 128, 480)  # candidates assembled together: few at first
 TRACED: Final = 800  # wrong candidates of which it is asked whether they have more of the source's values
-RLIMIT: Final = 2_000_000  # for each query to Z3 about a survivor
 
 
 @dataclass
@@ -136,8 +136,10 @@ class Search:
         return isinstance(verdict, Proved)
 
 
-def fillings(sketch: Sketch, choices: Choices) -> Iterator[tuple[str, ...]]:
-    """Every way to fill the holes, by the sum of the ranks of what fills them."""
+def fillings(sketch: Sketch, choices: Choices, arena: Arena) -> Iterator[tuple[str, ...]]:
+    """Every way to fill the holes, by the sum of the ranks of what fills them; of a single immediate, first what is solved for."""
+    if [hole.kind for hole in sketch.holes] == ["immediate"] and (number := solved(sketch, arena)) is not None:
+        yield sketch.filled([number])
     options = [_Ranked(choices.of(hole, line, around)) for hole, line, around in _places(sketch)]
     heap: list[tuple[int, tuple[int, ...]]] = [(0, (0,) * len(options))]
     seen = {heap[0][1]}
@@ -183,7 +185,7 @@ def solve(sketch: Sketch, budget: Budget | None = None) -> tuple[str, ...] | Non
     except Unlinkable:
         return None
     plain = ["".join(part for part in line if isinstance(part, str)) for line in sketch.lines]
-    filled = (Filling(lines, sketch) for lines in fillings(sketch, Choices(sketch.problem, plain)))
+    filled = (Filling(lines, sketch) for lines in fillings(sketch, Choices(sketch.problem, plain), arena))
     found = Search(sketch.problem, arena, budget).first(filled)
     return None if found is None else found.lines
 
