@@ -14,6 +14,7 @@ X86 := $(if $(filter x86_64,$(ARCH)),gcc libc6-dev clang)
 help:
 	@echo 'make demo    translate a shipped x86-64 object to both targets, link it, run it, compare what it prints'
 	@echo 'make test    lint and all tests (JOBS=$(JOBS) at a time)'
+	@echo 'make test-page   the page of translate --html in Chromium (installs 0.4 GB)'
 	@echo 'make lint    ruff and mypy'
 	@echo 'make hooks   have git run them before each commit'
 	@echo 'make docs    write docs/commands.md anew'
@@ -21,6 +22,12 @@ help:
 
 test: lint $(VENV)/.cross
 	$(PY) -m pytest -q -n $(JOBS)
+
+# Chromium is 24 Debian packages, 124 MB to fetch and 414 MB on disk: too much for every `make test`, which skips these.
+test-page: $(VENV)/.installed
+	.ci/apt chromium
+	$(PY) -m pip install --quiet -e '.[page]'
+	$(PY) -m pytest -q -s tests/guesssketch/test_page_in_browser.py
 
 lint: $(VENV)/.installed
 	$(PY) -m ruff check .
@@ -60,4 +67,4 @@ $(VENV)/.cross: $(VENV)/.made
 clean:
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache *.egg-info
 
-.PHONY: help test lint hooks docs demo clean
+.PHONY: help test test-page lint hooks docs demo clean

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from guesssketch.judge import Judgement, judge
 from guesssketch.lifted import source_effect
-from guesssketch.problem import Candidate, Problem, Proposer
+from guesssketch.problem import Candidate, Doubt, Filled, Insight, Problem, Proposer
 from guesssketch.questions import cut
 from solver.verdict import Proved, Refuted, Tested, Verdict
 
@@ -21,7 +21,7 @@ class Piece:
     """The accepted translation of one piece of a block.
 
     source, target: number of instructions on each side. verdict: ``proved`` or ``tested``; ``reason``: why only tested.
-    seconds: spent on judging the accepted candidate.
+    seconds: spent on judging the accepted candidate. insight: what its proposer told of it.
     """
 
     lines: tuple[str, ...]
@@ -33,40 +33,65 @@ class Piece:
     source: int
     target: int
     seconds: float
+    insight: Insight | None = None
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A candidate that was not accepted, for ``source`` instructions from the problem's ``start``, and why not, in one line.
+
+    insight: what its proposer told of it."""
+
+    start: int
+    source: int
+    proposer: str
+    lines: tuple[str, ...]
+    reason: str
+    insight: Insight | None = None
 
 
 @dataclass(frozen=True)
 class Answer:
     """Pieces that run one after the other, or, in ``failures``, what has no translation: (index of the problem's instruction,
-    reason in one line)."""
+    reason in one line). attempts: what was not accepted on the way, in the order of the instructions and then of judging."""
 
     pieces: tuple[Piece, ...]
     failures: tuple[tuple[int, str], ...] = ()
+    attempts: tuple[Attempt, ...] = ()
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), separators=(",", ":"))
 
     @staticmethod
     def from_json(text: str) -> Answer:
-        data: dict[str, Any] = json.loads(text)
-        pieces: list[dict[str, Any]] = [
-            {name: tuple(value) if isinstance(value, list) else value for name, value in piece.items()} for piece in data["pieces"]
-        ]
-        return Answer(tuple(Piece(**piece) for piece in pieces), tuple((index, reason) for index, reason in data["failures"]))
+        data: dict[str, Any] = _tuples(json.loads(text))
+        for one in (*data["pieces"], *data["attempts"]):
+            if (told := one["insight"]) is not None:
+                doubts, filled = (Doubt(**d) for d in told["doubts"]), (Filled(**f) for f in told["filled"])
+                one["insight"] = Insight(told["confidence"], tuple(doubts), told["alignment"], tuple(filled))
+        pieces, attempts = (Piece(**piece) for piece in data["pieces"]), (Attempt(**attempt) for attempt in data["attempts"])
+        return Answer(tuple(pieces), data["failures"], tuple(attempts))
+
+
+def _tuples(value: Any) -> Any:
+    """JSON with its lists as tuples."""
+    if isinstance(value, list):
+        return tuple(map(_tuples, value))
+    return {name: _tuples(item) for name, item in value.items()} if isinstance(value, dict) else value
 
 
 @dataclass
 class _Node:
     """A problem in the tree of cuts: answered by a judgement, or by its two halves.
 
-    start: index of its first instruction in the root's problem. reason: why there is no judgement, empty if nobody tried.
+    start: index of its first instruction in the root's problem. attempts: candidates that were not accepted.
     """
 
     problem: Problem
     start: int
     judgement: Judgement | None = None
     halves: tuple[_Node, _Node] | None = None
-    reason: str = ""
+    attempts: list[Attempt] = field(default_factory=list)
 
 
 def answer(problems: Sequence[Problem], proposers: Sequence[Proposer]) -> list[Answer]:
@@ -106,25 +131,31 @@ def _ask(nodes: Sequence[_Node], proposers: Sequence[Proposer]) -> None:
 
 def _judge(nodes: Sequence[_Node], candidates: Sequence[Candidate], final: bool) -> None:
     for node, judgement in zip(nodes, judge([n.problem for n in nodes], candidates, final=final), strict=True):
+        candidate = judgement.candidate
+        node.attempts = [a for a in node.attempts if a.lines != candidate.lines]  # judged again: the last word counts
         if isinstance(judgement.verdict, Proved | Tested):
             node.judgement = judgement
         else:
-            node.reason = summary(judgement.verdict)
+            size = len(node.problem.instructions)
+            reason = summary(judgement.verdict)
+            node.attempts.append(Attempt(node.start, size, candidate.proposer, candidate.lines, reason, candidate.insight))
 
 
 def _collect(root: _Node) -> Answer:
     pieces: list[Piece] = []
     failures: list[tuple[int, str]] = []
+    attempts: list[Attempt] = []
     stack = [root]
     while stack:
         node = stack.pop()
+        attempts += node.attempts
         if node.halves:
             stack.extend(reversed(node.halves))
         elif node.judgement:
             pieces.append(_piece(node.problem, node.judgement))
         else:
-            failures.append((node.start, node.reason or _why_no_candidate(node.problem)))
-    return Answer(() if failures else tuple(pieces), tuple(failures))
+            failures.append((node.start, node.attempts[-1].reason if node.attempts else _why_no_candidate(node.problem)))
+    return Answer(() if failures else tuple(pieces), tuple(failures), tuple(attempts))
 
 
 def _why_no_candidate(problem: Problem) -> str:
@@ -159,4 +190,5 @@ def _piece(problem: Problem, judgement: Judgement) -> Piece:
         source=len(problem.instructions),
         target=len(judgement.code.instructions),
         seconds=round(judgement.seconds, 4),
+        insight=judgement.candidate.insight,
     )

@@ -46,31 +46,39 @@ def by_reference(die: Any) -> bool:
     """Whether a class passed by value travels as the address of a copy: it is not trivial for the purposes of calls.
 
     By the compiler's own word (clang's), else from what the class declares: a destructor, copy or move constructor of its
-    own, all of them deleted, anything virtual, or such a base or member.
+    own, none of them left to call, anything virtual, or such a base or member.
     """
     convention = die.attributes.get("DW_AT_calling_convention")
     if convention is not None and convention.value in (_PASS_BY_REFERENCE, _PASS_BY_VALUE):
         return bool(convention.value == _PASS_BY_REFERENCE)
-    copies: list[bool] = []  # of each declared copy or move constructor: whether it is deleted
     for child in die.iter_children():
         if "DW_AT_virtuality" in child.attributes:
             return True
-        if child.tag == "DW_TAG_subprogram" and "DW_AT_artificial" not in child.attributes:
-            deleted, own = "DW_AT_deleted" in child.attributes, not _defaulted(child)
-            destroys, copies_it = _name(child).startswith("~"), _is_copy(child, die)
-            if own and not deleted and (destroys or copies_it):
-                return True
-            if copies_it:
-                copies.append(deleted)
-    if copies and all(copies):
-        return True
+        if _special(child, die) in ("copy", "move", "~") and "DW_AT_deleted" not in child.attributes and not _defaulted(child):
+            return True
+    return any(map(by_reference, _parts(die))) or not any(_constructors(die))
+
+
+def _parts(die: Any) -> Iterator[Any]:
+    """The classes of bases and members."""
     for part in subobjects(die):
         kind = stripped(target(part))
         while kind is not None and kind.tag == "DW_TAG_array_type":
             kind = stripped(target(kind))
-        if kind is not None and kind.tag in CLASSES and by_reference(kind):
-            return True
-    return False
+        if kind is not None and kind.tag in CLASSES:
+            yield kind
+
+
+def _constructors(die: Any) -> tuple[bool, bool]:
+    """Whether the class can be copied, and moved, by a constructor of its own, declared or not (ISO C++ 2020, 11.4.5.3)."""
+    deleted: dict[str, bool] = {}
+    for child in die.iter_children():
+        if special := _special(child, die):
+            deleted[special] = "DW_AT_deleted" in child.attributes
+    parts = [_constructors(kind) for kind in _parts(die)]
+    copies = not deleted["copy"] if "copy" in deleted else not deleted.keys() & {"move", "move="} and all(c for c, _ in parts)
+    moves = not deleted["move"] if "move" in deleted else not deleted and all(c or m for c, m in parts)
+    return copies, moves
 
 
 def _name(die: Any) -> str:
@@ -83,14 +91,23 @@ def _defaulted(die: Any) -> bool:
     return mode is not None and mode.value == 1  # in the class, which keeps it trivial
 
 
-def _is_copy(die: Any, home: Any) -> bool:
-    """Whether ``die`` is a copy or move constructor of ``home`` (a template is none)."""
-    children = list(die.iter_children())
+def _special(die: Any, home: Any) -> str:
+    """Which special member function of ``home`` ``die`` is: "copy", "move" (constructors), "copy=", "move=", "~"; else empty."""
+    if die.tag != "DW_TAG_subprogram" or "DW_AT_artificial" in die.attributes:
+        return ""
+    name, children = _name(die), list(die.iter_children())
+    if name.startswith("~"):
+        return "~"
+    assigns, constructs = name == "operator=", name == _name(home).partition("<")[0]
     given = [c for c in children if c.tag == "DW_TAG_formal_parameter" and "DW_AT_artificial" not in c.attributes]
-    if _name(die) != _name(home).partition("<")[0] or not given or any(c.tag.startswith("DW_TAG_template") for c in children):
-        return False
+    if not (assigns or constructs) or not given or any(c.tag.startswith("DW_TAG_template") for c in children):
+        return ""
     kind = stripped(target(given[0]))
-    return kind is not None and kind.tag in REFERENCES and stripped(target(kind)) == home
+    if assigns and kind == home:
+        return "copy="
+    if kind is None or kind.tag not in REFERENCES or stripped(target(kind)) != home:
+        return ""
+    return ("copy" if kind.tag == REFERENCES[0] else "move") + "=" * assigns
 
 
 def variants(name: str, parameters: list[Any]) -> Iterator[tuple[str, list[Any]]]:

@@ -32,6 +32,9 @@ def main() -> None:
 @click.option("-o", "--output", required=True, type=a_path, help="Output file for one input, directory for several.")
 @click.option("--emit", "kind", type=click.Choice(("obj", "asm")), default="obj", show_default=True, help="What to write.")
 @command.json_file("--report")
+@click.option("--html", metavar="FILE", type=a_path, help="Write a page to read it all in a browser.")
+@click.option("--tests", metavar="FILE", type=a_file,
+              help="JSON report of `guesssketch test`, for the page to show what was tested.")  # fmt: skip
 @click.option("--require", type=click.Choice(("proved", "tested")), default="tested", show_default=True,
               help="Weakest verdict to let through.")  # fmt: skip
 @click.option("--proposers", metavar="NAMES", default="lowering", show_default=True,
@@ -45,8 +48,8 @@ def main() -> None:
 @command.jobs
 @command.cache
 @command.no_cache
-def translate(files: Sequence[Path], target: str, output: Path, kind: Any, json_file: Path | None,
-              require: Any, proposers: str, model: str | None, prompt: Path | None, prototypes: Sequence[Path],
+def translate(files: Sequence[Path], target: str, output: Path, kind: Any, json_file: Path | None, html: Path | None,
+              tests: Path | None, require: Any, proposers: str, model: str | None, prompt: Path | None, prototypes: Sequence[Path],
               assume: Sequence[str], memory_order: Any, jobs: int | None, cache: Path | None, no_cache: bool) -> None:  # fmt: skip
     """Translate x86-64 objects and archives.
 
@@ -56,6 +59,10 @@ def translate(files: Sequence[Path], target: str, output: Path, kind: Any, json_
 
     outputs.plan(files, output, kind)  # what cannot be written is better known before the work
     check_json(json_file, files)
+    if html:
+        outputs.check_file(html, files)
+    if tests and not html:
+        raise click.UsageError("--tests is for the page: give --html too")
 
     from guesssketch import pipeline
     from guesssketch.cache import default_directory
@@ -65,8 +72,13 @@ def translate(files: Sequence[Path], target: str, output: Path, kind: Any, json_
         result = pipeline.translate(files, pipeline.Options(
             target, require, jobs or command.cores(), None if no_cache else cache or default_directory(),
             tuple(name.strip() for name in proposers.split(",")), model, prompt, tuple(prototypes), tuple(assume), progress,
-            memory_order))  # fmt: skip
-    deliver(result.report.print, result.report.to_json, json_file, result.files(output, kind))
+            memory_order, align=html is not None))  # fmt: skip
+    contents = result.files(output, kind)
+    if html:
+        from guesssketch import page
+
+        contents.append((html, page.rendered(page.gathered(result, page.tests(tests) if tests else None)).encode()))
+    deliver(result.report.print, result.report.to_json, json_file, contents)
 
 
 @main.command()

@@ -195,7 +195,7 @@ def _type(die: Any) -> Type:
     if die.tag in ("DW_TAG_pointer_type", "DW_TAG_unspecified_type", *REFERENCES):
         return POINTER
     if die.tag == "DW_TAG_ptr_to_member_type" and stripped(target(die)).tag != "DW_TAG_subroutine_type":
-        return scalar("i64")  # an offset; a pointer to a member function is laid out otherwise on AArch64
+        return POINTER  # an offset, and no integer either; a pointer to a member function is laid out otherwise on AArch64
     if die.tag == "DW_TAG_enumeration_type" and "DW_AT_type" in die.attributes:
         return _type(target(die))
     if die.tag == "DW_TAG_array_type":

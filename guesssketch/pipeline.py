@@ -9,7 +9,7 @@ import os
 import re
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,6 +44,7 @@ class Options:
     not of this project.
     memory_order: of plain accesses, as other threads see them: ``relaxed``, whatever the target does; ``tso``, x86-64's.
     assume: what to take for granted of the program, of ``solver.assume.NOTES``.
+    align: whether a model tells how its guesses are aligned with the source; what is remembered keeps what was told then.
     prototypes: C files with declarations of external functions. progress: called with (stage, done, total); a total of 0
     is not known.
     """
@@ -59,16 +60,25 @@ class Options:
     assume: tuple[str, ...] = ()
     progress: Tell = quiet
     memory_order: MemoryOrder = "relaxed"
+    align: bool = False
 
 
 @dataclass
 class Translation:
-    """inputs, target: as given. assembly: the text of each output object, in the inputs' order. report: what was proved and how."""
+    """inputs, target: as given. assembly: the text of each output object, in the inputs' order. report: what was proved and how.
+
+    program: as it was read. problems: of each block, in order. answers: by the problem's key. cached: keys of those that were
+    remembered.
+    """
 
     inputs: tuple[Path, ...]
     target: str
     assembly: list[str]
     report: Report
+    program: Program
+    problems: Mapping[BlockId, Sequence[Problem]]
+    answers: Mapping[str, Answer]
+    cached: Set[str]
 
     def files(self, output: Path, kind: outputs.Kind = "obj") -> list[tuple[Path, bytes]]:
         """What to write where. Raises UsageError (``outputs.plan``), and ToolError if the assembler fails."""
@@ -120,7 +130,7 @@ def translate(paths: Sequence[Path], options: Options) -> Translation:
     report.seconds = clock.seconds
     for text in report.warnings:
         warnings.warn(GuessSketchWarning(text), stacklevel=2)
-    return Translation(tuple(paths), options.target, assembly, report)
+    return Translation(tuple(paths), options.target, assembly, report, program, problems, answers, cached)
 
 
 def _threads(program: Program, problems: Mapping[BlockId, list[Problem]]) -> list[str]:
@@ -164,7 +174,7 @@ def _answers(problems: Sequence[Problem], options: Options, clock: _Clock) -> tu
         guesses = {}
         if NAME in options.proposers and missing:
             with clock("guess"):
-                guesser = Guesser(options.target, model, template=options.prompt)
+                guesser = Guesser(options.target, model, template=options.prompt, align=options.align)
                 guesses = guess_ahead(missing, guesser, options.jobs, lambda done: clock.progress("guess", done, len(missing)))
         work = Work(options.target, options.proposers, store.folder)
         with clock("prove"), closing(solve(missing, work, options.jobs, guesses)) as solved:

@@ -76,17 +76,54 @@ class Problem:
 
 
 @dataclass(frozen=True)
+class Doubt:
+    """``length`` characters of line ``line``, from ``start``, and the probability that they are right, as the proposer sees it."""
+
+    line: int
+    start: int
+    length: int
+    probability: float
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A hole that was filled: the characters that fill it, what kind of hole it was, and what the guess had there."""
+
+    line: int
+    start: int
+    length: int
+    kind: str
+    guess: str
+
+
+@dataclass(frozen=True)
+class Insight:
+    """What a proposer knows of its candidate besides the text. Readers see it; nothing is judged by it.
+
+    confidence: probability that the candidate is right, None if that is not told. doubts: of the parts of it.
+    alignment: for each line, its share in each source instruction (rows sum to 1); empty if that is not told.
+    filled: the holes of the sketch that it comes from.
+    """
+
+    confidence: float | None = None
+    doubts: tuple[Doubt, ...] = ()
+    alignment: tuple[tuple[float, ...], ...] = ()
+    filled: tuple[Filled, ...] = ()
+
+
+@dataclass(frozen=True)
 class Candidate:
     """A proposed translation.
 
     lines: target assembly, one instruction a line, labels as ``1:`` lines. Leaving to the branch's target is a branch to
     ``taken``; leaving to the next block is falling off the end, or a branch to ``fall``. Symbols are the problem's
     placeholders under the target's own operators (``:lo12:S0``, ``%pcrel_hi(S0)``).
-    proposer: ``lm``, ``sketch``, ``lowering`` or ``user``.
+    proposer: ``lm``, ``sketch``, ``lowering`` or ``user``. insight: None if the proposer knows no more than the text.
     """
 
     lines: tuple[str, ...]
     proposer: str
+    insight: Insight | None = None
 
 
 class Proposer(Protocol):

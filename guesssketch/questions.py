@@ -11,6 +11,7 @@ from guesssketch.program import Block, Place, Program
 from guesssketch.resolve import BlockId, Resolver
 from isa.machine import Instruction, Relocation
 from isa.x86_64.lift import lift
+from solver.assume import applicable
 
 LONGEST = 32  # source instructions in one problem; longer blocks are cut at once (proof time grows faster than length)
 GUARD = "guard"  # the placeholder of the stack protector's canary, fs:0x28 in x86-64 code
@@ -33,7 +34,7 @@ def ask(program: Program, resolver: Resolver, at: BlockId, block: Block, live_in
         live_out=_sorted(live_out),
         symbols=_symbols(program, resolver, at.object, block, instructions),
         order=order,
-        assume=assume,
+        assume=applicable(lift(instructions, exit_of(block)), assume) if assume else (),
     )
     return pieces(whole, LONGEST)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import reduce
 from typing import Final
 
 from isa import terms as t
@@ -68,6 +69,7 @@ class _Proof:
         self._initial = relation.initial
         self._normal = Normalizer()
         self._assumptions = self._normal(*relation.assumptions)
+        self._bounds = [bound for bound in self._normal(*relation.bounds) if bound is not t.TRUE]
         sides = self._under_assumptions([x for g in relation.goals for x in (g.source, g.code)])
         goals = [Goal(g.what, *sides[2 * n : 2 * n + 2]) for n, g in enumerate(relation.goals)]
         readable = self._accesses([*relation.source_loads, *relation.source_stores])
@@ -78,6 +80,8 @@ class _Proof:
 
     def decide(self) -> Refuted | Unknown | None:
         """None if everything is proved."""
+        if self._bounds and (failure := self._beyond_bounds()):
+            return failure
         if self._assumptions and (reason := self._vacuous()):
             return Unknown(reason)
         if not self._open:
@@ -132,6 +136,14 @@ class _Proof:
             else:
                 facts[term] = t.TRUE if holds else t.FALSE
         return self._normal(*t.substitute(roots, facts))
+
+    def _beyond_bounds(self) -> Refuted | Unknown | None:
+        """None if the target stops the program only where that is assumed not to happen."""
+        answer = door.solve([t.not_(reduce(t.and_, self._bounds))], self._rlimit)
+        self.spent += answer.rlimit
+        if answer.status == "sat" and not answer.abstract:
+            return Refuted(Counterexample((), (), (Difference("a trap where the source's access is aligned", 1, 0, 1),)))
+        return None if answer.status == "unsat" else Unknown("whether the target traps where the source's access is aligned")
 
     def _vacuous(self) -> str:
         """Why the assumptions could not be shown satisfiable; empty if they are."""

@@ -187,7 +187,7 @@ def _relative20(word: int, value: int, pc: int) -> int:
 
 def _immediate12(word: int, value: int, pc: int) -> int:
     low = value & 0xFFF
-    if word & 0x5F == 0x07 or word & 0x7F in (0x03, 0x13, 0x1B, 0x67):  # loads, addi, addiw, jalr
+    if word & 0x7F in (0x03, 0x07, 0x13, 0x1B, 0x67):  # loads, addi, addiw, jalr
         return word & 0xF_FFFF | low << 20
     return word & 0x01FF_F07F | low >> 5 << 25 | (low & 31) << 7  # stores
 

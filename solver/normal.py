@@ -121,8 +121,8 @@ class Normalizer:
         if inner.op == "ite" and all(x.op == "concat" for x in inner.args[1:]):
             return self._again(t.ite(inner.args[0], *(t.extract(x, low, width) for x in inner.args[1:])))
         if inner.op == "shl" and low == 0:  # the upper bits of what is shifted up never matter
-            shifted = t.zext(t.extract(inner.args[0], 0, width), inner.width)
-            return term if shifted is inner.args[0] else self._again(t.extract(t.shl(shifted, inner.args[1]), 0, width))
+            shifted = self._again(t.zext(t.extract(inner.args[0], 0, width), inner.width))
+            return term if shifted is inner.args[0] else t.extract(t.shl(shifted, inner.args[1]), 0, width)
         if inner.op == "load":
             first, bytes_ = low // 8, _bytes_for(low % 8 + width)
             if first + bytes_ <= inner.width // 8 and 8 * bytes_ < inner.width:

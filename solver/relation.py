@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Final, Literal, Protocol
 
 from isa import terms as t
@@ -56,7 +57,8 @@ class Relation:
 
     goals: results that must be equal. loads, stores: the target's accesses; source_loads, source_stores: the source's.
     initial: name shown -> term, for counterexamples. assumptions: width 1 each, true in every state that counts; notes
-    say them, and what was put in as known, in words.
+    say them, and what was put in as known, in words. bounds: width 1 each, must be true in every state, assumed or not: they
+    keep what the target does from being assumed away.
     """
 
     goals: list[Goal]
@@ -68,6 +70,7 @@ class Relation:
     assumptions: list[Term]
     notes: list[str]
     approximations: list[str] = field(default_factory=list)
+    bounds: list[Term] = field(default_factory=list)
 
 
 def relate(source: Effect, code: Effect, map: StateMap, live_in: Live, live_out: Live, exit: Exit,
@@ -107,7 +110,10 @@ def relate(source: Effect, code: Effect, map: StateMap, live_in: Live, live_out:
     assumptions = [*(t.not_(f) for f in source_terms.faults), *source_terms.assumed]
     notes = ["no division fault"] if source.faults else []
     traps = [trap for trap in code_terms.traps if trap is not t.FALSE]
+    bounds: list[Term] = []
     if ordering.is_atomic(source.events):
+        misaligned = [_misaligned(e) for e in source_terms.events if e.kind == "atomic"]
+        bounds = [t.or_(t.not_(trap), reduce(t.or_, misaligned, t.FALSE)) for trap in traps]
         assumptions += [t.not_(trap) for trap in traps]
         notes += ["a misaligned locked access stops the program"] if traps else []
     else:
@@ -123,7 +129,15 @@ def relate(source: Effect, code: Effect, map: StateMap, live_in: Live, live_out:
     # Where accesses are compared one for one there is nothing left to ask of them.
     loads, stores = ([], []) if shared else (code_terms.loads, code_terms.stores)
     return Relation(goals, loads, stores, source_terms.loads, source_terms.stores, shown, assumptions, notes,
-                    sorted(approximations))  # fmt: skip
+                    sorted(approximations), bounds)  # fmt: skip
+
+
+def _misaligned(access: Event) -> Term:
+    assert access.address is not None
+    if access.size == 1:
+        return t.FALSE
+    low = t.extract(access.address, 0, access.size.bit_length() - 1)
+    return t.ne(low, t.const(0, low.width))
 
 
 def _alone(source: Effect, code: Effect, code_terms: _Side, addresses: dict[str, Term]) -> tuple[_Side, list[Goal]]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from guesssketch.guess.form import Form, normalise
+from guesssketch.guess.joining import Said, candidate, said
 from guesssketch.problem import Candidate, Problem
 from guesssketch.questions import cut
 
@@ -21,9 +21,6 @@ NAME: Final = "lm"
 SHIPPED: Final = Path(__file__).parents[1] / "data" / "model"
 AHEAD: Final = 2048  # problems guessed between two signs of progress: many, so that forms of like length come together
 SMALL: Final = 1 << 24  # bytes; larger files are told apart without being read
-_LABEL: Final = re.compile(r"(\d+):")
-_REFERENCE: Final = re.compile(r"(?<![\w.#])(\d+)([bf])(?!\w)")
-_FALL: Final = re.compile(r"\bfall\b")
 
 
 @dataclass
@@ -39,17 +36,18 @@ class Guesser:
     """Candidates by a model.
 
     model: an engine, or the folder or hub name of one, read when it is first needed. how: the search; greedy if not given.
-    template: see ``open_engine``.
+    template: see ``open_engine``. align: let the candidates tell how they are aligned with the source, which costs time.
     """
 
     name = NAME
 
     def __init__(self, target: str, model: Engine | Path | str = SHIPPED, how: How | None = None,
-                 template: Path | None = None) -> None:  # fmt: skip
+                 template: Path | None = None, align: bool = False) -> None:  # fmt: skip
         self.target = target
         self.model = model
         self.how = how
         self.template = template
+        self.align = align
 
     @cached_property
     def engine(self) -> Engine:
@@ -77,31 +75,44 @@ class Guesser:
         from guesssketch.guess.engine import How
 
         distinct = {_seen(form): form for form in forms}
-        guesses = self.engine.guess(list(distinct.values()), self.target, self.how or How())
+        guesses = self.engine.guess(list(distinct.values()), self.target, self.how or How(), align=self.align)
         return dict(zip(distinct, guesses, strict=True))
 
     def _candidates(self, root: _Node, guesses: Mapping[tuple[object, ...], Sequence[Guess]]) -> dict[str, Sequence[Candidate]]:
         known: dict[str, Sequence[Candidate]] = {}
 
-        def visit(node: _Node) -> list[list[tuple[str, ...]]]:
-            """For each leaf below, its lines by rank; no candidate for a node where a leaf has none."""
+        card = self._card
+
+        def visit(node: _Node) -> list[list[Said]]:
+            """For each leaf below, what was said by rank; no candidate for a node where a leaf has none."""
             if node.halves:
                 pieces = visit(node.halves[0]) + visit(node.halves[1])
             else:
-                pieces = [self._named(node.form, guesses)]
+                pieces = [self._named(node, guesses, card)]
             ranks = max(map(len, pieces)) if all(pieces) else 0
-            texts = (joined([piece[min(rank, len(piece) - 1)] for piece in pieces]) for rank in range(ranks))
-            known[node.problem.key] = tuple(Candidate(lines, NAME) for lines in dict.fromkeys(texts))
+            found: dict[tuple[str, ...], Candidate] = {}
+            for rank in range(ranks):
+                text = candidate([piece[min(rank, len(piece) - 1)] for piece in pieces], NAME)
+                found.setdefault(text.lines, text)
+            known[node.problem.key] = tuple(found.values())
             return pieces
 
         visit(root)
         return known
 
-    def _named(self, form: Form | None, guesses: Mapping[tuple[object, ...], Sequence[Guess]]) -> list[tuple[str, ...]]:
-        """The form's guesses as text with the problem's own names, best first."""
-        if form is None:
+    def _named(self, node: _Node, guesses: Mapping[tuple[object, ...], Sequence[Guess]], card: Mapping[str, Any]) -> list[Said]:
+        """The form's guesses under the problem's own names, best first."""
+        if node.form is None:
             return []
-        return [form.lines(guess.lines, self.target) for guess in guesses[_seen(form)] if guess.lines is not None]
+        size = len(node.problem.instructions)
+        found = (guess for guess in guesses[_seen(node.form)] if guess.lines is not None)
+        return [said(guess, node.form.lines(guess.lines or (), self.target), size, card) for guess in found]
+
+    @cached_property
+    def _card(self) -> Mapping[str, Any]:
+        from guesssketch.guess.engine import Trained
+
+        return self.engine.model.card if isinstance(self.engine, Trained) else {}
 
 
 class Ready:
@@ -169,34 +180,6 @@ def open_engine(name: Path | str, template: Path | None = None) -> Engine:
     from guesssketch.guess.foreign import TEMPLATE, Foreign
 
     return Foreign.open(name, template or TEMPLATE)
-
-
-def joined(pieces: Sequence[Sequence[str]]) -> tuple[str, ...]:
-    """Texts that run one after the other as one text: labels numbered anew, the way to ``fall`` of all but the last leading on."""
-    lines: list[str] = []
-    labels = 0
-    for piece in pieces[:-1]:
-        body, labels = _renumbered(piece, labels)
-        if any(_FALL.search(line) for line in body):
-            labels += 1
-            body = [_FALL.sub(f"{labels}f", line) for line in body] + [f"{labels}:"]
-        lines += body
-    last, _ = _renumbered(pieces[-1], labels)
-    return (*lines, *last)
-
-
-def _renumbered(lines: Sequence[str], labels: int) -> tuple[list[str], int]:
-    """``lines`` with labels counted on from ``labels``, and the last number in use."""
-    numbers: dict[str, int] = {}
-    for line in lines:
-        if match := _LABEL.fullmatch(line):
-            numbers.setdefault(match[1], labels + len(numbers) + 1)
-
-    def reference(match: re.Match[str]) -> str:
-        return f"{numbers.get(match[1], match[1])}{match[2]}"
-
-    body = [f"{numbers[line[:-1]]}:" if _LABEL.fullmatch(line) else _REFERENCE.sub(reference, line) for line in lines]
-    return body, labels + len(numbers)
 
 
 def _leaves(node: _Node) -> Iterator[_Node]:

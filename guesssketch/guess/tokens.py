@@ -19,7 +19,8 @@ from typing import Final
 from guesssketch.guess.vocabulary import LIVE_OUT, UnknownToken, Vocabulary
 from guesssketch.problem import Symbol
 
-__all__ = ["UnknownToken", "Vocabulary", "source_spans", "source_tokens", "target_lines", "target_tokens"]
+__all__ = ["UnknownToken", "Vocabulary", "source_spans", "source_tokens", "target_lines", "target_tokens",
+           "target_words"]  # fmt: skip
 
 END: Final = ";"  # of an instruction or a label's line
 LARGEST_ALIGN: Final = 64  # more is said as this: no access needs more
@@ -99,6 +100,14 @@ def target_lines(tokens: Sequence[str], target: str) -> tuple[str, ...]:
     return tuple(lines)
 
 
+def target_words(line: str) -> list[tuple[int, int, int]]:
+    """(start, length, number of tokens) of each word of a line of target text, in order. Raises ValueError as ``target_tokens``."""
+    tokens, words = _read(line)
+    starts = [min(before, len(tokens)) for _, _, before in words]
+    counts = (after - before for before, after in zip(starts, [*starts[1:], len(tokens)], strict=True))
+    return [(start, end - start, max(0, count)) for (start, end, _), count in zip(words, counts, strict=True)]
+
+
 def source_spans(tokens: Sequence[str]) -> list[int]:
     """For each token of a source or a target the index of its line (a target's labels are lines); -1 before a source's first."""
     header = next((at + 1 for at, token in enumerate(tokens) if token in ("<fall>", "<branch>", "<indirect>")), 0)
@@ -143,13 +152,19 @@ def _source_line(text: str) -> tuple[str, ...]:
 
 @functools.lru_cache(maxsize=1 << 16)
 def _target_line(line: str) -> tuple[str, ...]:
+    return _read(line)[0]
+
+
+def _read(line: str) -> tuple[tuple[str, ...], list[tuple[int, int, int]]]:
+    """The tokens of a line, and for each of its words where it starts and ends and how many tokens come before it."""
     if _LABEL.fullmatch(line):
-        return (line,)
+        return (line,), [(0, len(line), 0)]
     mnemonic = _MNEMONIC.match(line)
     if mnemonic is None:
         raise ValueError(f"neither a label nor an instruction: {line!r}")
-    tokens = [mnemonic[0]]
+    tokens, words = [mnemonic[0]], [(0, mnemonic.end(), 0)]
     for match in _lexemes(_TARGET, line, mnemonic.end()):
+        words.append((match.start(), match.end(), len(tokens)))
         kind = match.lastgroup
         if kind == "number":
             _put_number(tokens, int(match["number"], 0 if "0x" in match["number"] else 10))
@@ -168,7 +183,7 @@ def _target_line(line: str) -> tuple[str, ...]:
             if match[0] == "!" and tokens[-1] == "]":
                 tokens.pop()
             tokens.append(match[0].lstrip("#"))
-    return tuple(tokens[:-1] if tokens[-1] == "]" else tokens)
+    return tuple(tokens[:-1] if tokens[-1] == "]" else tokens), words
 
 
 def _put_number(tokens: list[str], value: int) -> None:

@@ -22,7 +22,7 @@ def saturation(lane: Term) -> tuple[bool, Term] | None:
     value = lane.args[0].args[0]
     for is_signed in (True, False):
         wanted = saturate(value, lane.width, *limits(lane.width, is_signed)) if value.width == 2 * lane.width else lane
-        if wanted is not lane and wanted.op == wanted.args[2].op == "ite":
+        if wanted is not lane and wanted.op == "ite" and wanted.args[2].op == "ite":
             below, least, (above, most) = *wanted.args[:2], wanted.args[2].args[:2]
             wanted = t.ite(below, least, t.ite(above, most, lane.args[2].args[2]))
         if value.width == 2 * lane.width and wanted is lane:

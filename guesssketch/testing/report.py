@@ -11,6 +11,8 @@ from xml.etree import ElementTree
 from rich.console import Console
 from rich.table import Table
 
+_LISTED = 40  # uncovered blocks of one function that are printed
+
 
 @dataclass(frozen=True)
 class Uncovered:
@@ -108,9 +110,11 @@ class Report:
         table.add_row("all", "", "", "", *totals, "", style="bold")
         console.print(table)
         for function in self.functions:
-            for block in function.uncovered:
+            for block in function.uncovered[:_LISTED]:
                 where = f" ({block.line})" if block.line else ""
                 console.print(f"not covered: {function.name} {block.block}{where}: {block.text}", highlight=False, markup=False)
+            if (more := len(function.uncovered) - _LISTED) > 0:
+                console.print(f"not covered: {function.name}: {more} more", highlight=False, markup=False)
         for function in self.functions:
             for line in details(function.difference) if function.difference else ():
                 console.print(f"{function.name}: {line}", highlight=False, markup=False, soft_wrap=True)

@@ -28,8 +28,6 @@ from guesssketch.testing.plan import MACHINES
 from guesssketch.testing.report import FunctionResult, Report, Shown, Uncovered
 from guesssketch.workers import spread
 
-_LISTED = 40  # uncovered blocks named for one function
-
 
 @dataclass(frozen=True)
 class Options:
@@ -203,7 +201,7 @@ def _cover(row: FunctionResult, index: int, prepared: Prepared, graph: Graph, co
     row.blocks = sum(spot in covered.blocks for spot in spots), len(spots)
     row.edges = sum(edge in covered.edges for edge in edges), len(edges)
     for spot in spots:
-        if spot not in covered.blocks and len(row.uncovered) < _LISTED:
+        if spot not in covered.blocks:
             section, offset = graph.blocks[spot].home
             first = next(iter(graph.blocks[spot].instructions), None)
             row.uncovered.append(Uncovered(listing.block_name(spot.block), first.text if first else "",

@@ -110,9 +110,17 @@ def _raw(kind: Type) -> list[tuple[int, str]]:
     return [(offset, "u64") for offset in range(0, kind.size, 8)]
 
 
-def _overlaps(kind: Type) -> bool:
-    ends = [offset + member.size for offset, member in kind.members]
-    return any(end > start for end, (start, _) in zip(ends, kind.members[1:], strict=False))
+def _check_tiled(kind: Type, members: list[tuple[int, Type]]) -> None:
+    """``members``, of a struct that travels by its floats, must account for all of it but alignment (none where it is packed):
+    bit-fields without a name are not told of, and gcc and clang differ on RISC-V where a float lies in a bit-field's unit."""
+    end = 0
+    for offset, member in members:
+        if offset not in (end, -(-end // member.size) * member.size):
+            raise Unsupported("a struct by value of floats and bit-fields")
+        end = offset + member.size
+    align = max(member.size for _, member in members)
+    if kind.size not in (end, -(-end // align) * align):
+        raise Unsupported("a struct by value of floats and bit-fields")
 
 
 def _is_empty(kind: Type) -> bool:
@@ -170,7 +178,7 @@ def _x86_argument(kind: Type, free: _Allocator) -> tuple[Piece, ...]:
         return ()
     if kind.code == "i128":
         if len(free.integers) < 2:
-            return free.block(kind, _raw(kind), 16)
+            raise Unsupported("a 128-bit integer on the stack, where clang before 18 does not put it as gcc does")
         return tuple(Piece(offset, "u64", free.integer()) for offset in (0, 8))
     if kind.code != "struct":
         return (Piece(0, kind.code, free.float() if kind.is_float else free.integer()),)
@@ -220,6 +228,7 @@ def _a64_argument(kind: Type, free: _Allocator) -> tuple[Piece, ...]:
     if kind.code != "struct":
         return (Piece(0, kind.code, free.float() if kind.is_float else free.integer()),)
     if _homogeneous(kind):
+        _check_tiled(kind, sorted(dict(kind.members).items()))
         element = kind.members[0][1]
         codes = [(offset, element.code) for offset in range(0, kind.size, element.size)]
         if len(codes) > len(free.floats):
@@ -267,7 +276,11 @@ def _rv_argument(kind: Type, free: _Allocator) -> tuple[Piece, ...]:
         return (Piece(0, "reference", free.integer()),)
     members = kind.members
     floats = sum(member.is_float for _, member in members)
-    flat = 1 <= len(members) <= 2 and floats and not _overlaps(kind)
+    pointers = any(member.code == "ptr" for _, member in members)  # are no integers here (gcc, clang)
+    is_union = len({offset for offset, _ in members}) < len(members)
+    flat = 1 <= len(members) <= 2 and floats and not pointers and not is_union
+    if flat:
+        _check_tiled(kind, list(members))
     if flat and floats <= len(free.floats) and (floats == len(members) or free.integers):
         return tuple(Piece(o, m.code, free.float() if m.is_float else free.integer()) for o, m in members)
     return tuple(Piece(offset, code, free.integer()) for offset, code in _raw(kind))

@@ -83,7 +83,11 @@ def _compare_exchange(lifter: X86Lifter, instruction: Instruction) -> bool:
         lifter.refuse(f"the accumulator as destination: {instruction.text}")
     same = t.eq(old, expected)
     compare_flags(lifter, expected, old)
+    home = REGISTERS[place.register][0] if place.kind == "reg" else None
+    before = None if home is None else lifter.cell(home)
     lifter.put(instruction, place, t.ite(same, new, old))
+    if home is not None and before is not None:  # a register that differs is not written, its upper half neither
+        lifter.set_cell(home, t.ite(same, lifter.cell(home), before))
     lifter.set_general(accumulator, old)
     lifter.set_cell("rax", t.ite(same, whole, lifter.cell("rax")))
     return True

@@ -12,7 +12,8 @@ from guesssketch.assembler import assemble
 from guesssketch.errors import UsageError
 from guesssketch.guess.engine import Guess, How
 from guesssketch.guess.form import Form
-from guesssketch.guess.proposer import Guesser, Ready, guess_ahead, identity, joined, open_engine
+from guesssketch.guess.joining import joined
+from guesssketch.guess.proposer import Guesser, Ready, guess_ahead, identity, open_engine
 from guesssketch.judge import judge
 from guesssketch.lowering import Lowering
 from guesssketch.problem import Exit, Problem

@@ -79,12 +79,34 @@ def test_classes_in_debugging_information(tmp_path: Path, compiler: tuple[str, .
     (name,) = [s.name for s in file.symbols if s.name.startswith("_Z4make")]
     plain, derived = "{8:0=i32,4=i32}", "{12:0=i32,4=i32,8=char}"
     assert str(found.external[name]) == (
-        f"{{24:0=u64,8=u64,16=u64}}({plain},ptr,ptr,ptr,{{4:0=i32}},ptr,{{1:}},{derived},char,ptr,i64)"
+        f"{{24:0=u64,8=u64,16=u64}}({plain},ptr,ptr,ptr,{{4:0=i32}},ptr,{{1:}},{derived},char,ptr,ptr)"
     )
     assert str(found.external["_Z6listedPKcP13__va_list_tag"]) == "i32(ptr,va_list)"
     starts = {s.name: (s.section, s.value) for s in file.symbols if s.section is not None}
     signatures = {str(found.defined[starts[f"_ZN4DeepC{n}Es"]]) for n in "12" if f"_ZN4DeepC{n}Es" in starts}
     assert signatures == {"void(ptr,i16)", "void(ptr,ptr,i16)"}  # the one for base classes gets a table
+
+
+BY_VALUE = """
+struct V1 { int a; V1 &operator=(const V1 &); };  struct V2 { int a; V2(V2 &&) = default; V2 &operator=(V2 &&); };
+struct V3 { int a; V3(const V3 &) = delete; V3(V3 &&) = default; };  struct V4 : V3 {};
+struct V5 { int a; ~V5() = default; };  struct V6 { V1 b; int &a; };  struct V7 { int a; template <class T> V7(T &&); };
+struct R1 { int a; R1 &operator=(R1 &&); };  struct R2 : R1 {};  struct R3 : V3 { R3 &operator=(const R3 &); };
+struct R4 { V4 b[2]; int a; ~R4() = default; };  struct R5 { int a; R5(R5 &&) = delete; };  struct R6 { int a; ~R6(); };
+struct R7 { int a; R7(R7 &, int = 0); };
+"""
+
+
+@pytest.mark.parametrize("compiler", COMPILERS, ids=lambda c: c[0].rpartition("/")[2])
+def test_whether_a_class_travels_as_an_address(tmp_path: Path, compiler: tuple[str, ...]) -> None:
+    names = re.findall(r"struct (\w+)", BY_VALUE)
+    text = BY_VALUE + "".join(f"int f{name}({name} x) {{ return x.a; }}\n" for name in names)
+    file = compiled(tmp_path, text, compiler, "-g", "-O1", "-fno-exceptions", "-std=c++17")
+    found = dwarf.signatures(file)
+    defined = {s.name: found.defined[s.section, s.value] for s in file.symbols if s.type == "function" and s.section is not None}
+    for name in names:
+        kind = defined[f"_Z3f{name}{len(name)}{name}"].parameters[0].code
+        assert kind in ({"V": ("struct", "other"), "R": ("ptr",)}[name[0]]), name  # clang tells of some only elsewhere
 
 
 UNKNOWN = """

@@ -10,11 +10,14 @@ import pytest
 from guesssketch.assembler import Assembled, assemble, assemble_x86
 from guesssketch.judge import verify
 from guesssketch.lowering import Lowering
+from guesssketch.lowering.idioms import saturation
 from guesssketch.lowering.simplify import simplify
 from guesssketch.lowering.text import Unusable, candidate_lines
 from guesssketch.problem import Exit, Problem, Symbol
 from isa import terms as t
 from isa.statemap import GENERAL
+from isa.x86_64.lift import lift
+from solver.assume import applicable
 from solver.emulate import agree
 from solver.verdict import Proved, Refuted
 
@@ -114,6 +117,28 @@ def test_a_conversion_that_may_be_assumed_in_range_is_shorter_and_right_only_the
     verdict = verify(assumed, code)
     assert isinstance(verdict, Proved) and verdict.assumptions == ("conversions to integers are in range",)
     assert isinstance(verify(exact, code), Refuted)
+
+
+def test_a_choice_by_a_constant_is_no_saturation() -> None:
+    x, a, b, c = t.var("x", 32), *(t.var(name, 16) for name in "abc")
+    assert saturation(t.ite(t.slt(t.const(5, 32), x), a, t.ite(t.eq(x, t.const(1, 32)), b, c))) is None
+
+
+DROPPED = {  # what compilers make of conversions whose answers do not always count
+    "to unsigned (clang)": "cvttsd2si rcx, xmm0; mov rdx, rcx; sar rdx, 63; subsd xmm0, xmm1; cvttsd2si rax, xmm0; "
+                           "and rax, rdx; or rax, rcx",
+    "conditional move (clang)": "ucomisd xmm1, xmm0; cvttsd2si ecx, xmm0; mov eax, 7; cmova eax, ecx",
+    "under a mask (gcc, clang)": "cvttps2dq xmm3, xmm2; cmpltps xmm2, xmm0; andps xmm3, xmm2; andnps xmm2, xmm1; orps xmm2, xmm3",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", DROPPED.values(), ids=DROPPED)
+def test_no_conversion_is_assumed_in_range_whose_answer_may_be_dropped(text: str) -> None:
+    assume = ("in-range-conversions",)
+    assert applicable(lift(assemble_x86(text), "fall"), assume) == ()
+    for kept in ("cvttsd2si eax, xmm0; test eax, eax; cmovs eax, edx; and eax, 15", "cvttps2dq xmm0, xmm0; paddd xmm0, xmm1",
+                 "cvttsd2si rax, xmm0; cvttsd2si rcx, xmm1; and eax, 1"):  # fmt: skip
+        assert applicable(lift(assemble_x86(kept), "fall"), assume) == assume
 
 
 def test_an_indirect_exit_puts_its_address_where_the_map_says() -> None:

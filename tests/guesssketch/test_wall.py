@@ -33,6 +33,7 @@ def where(places: Places) -> list[str]:
     ("void(f64,f64,f64,f64,f64,f64,f64,f64,f64,i32)", " ".join(f"xmm{n}.lo" for n in range(8)) + " 0 rdi",
      "v0 v1 v2 v3 v4 v5 v6 v7 0 x0", "f10 f11 f12 f13 f14 f15 f16 f17 x10 x11"),
     ("void({16:0=f64,8=i32},i32)", "xmm0.lo rdi rsi", "x0 x1 x2", "f10 x10 x11"),
+    ("void({16:0=f64,8=ptr},i32)", "xmm0.lo rdi rsi", "x0 x1 x2", "x10 x11 x12"),  # to RISC-V a pointer is no integer
     ("void({16:0=f64,8=f64})", "xmm0.lo xmm1.lo", "v0 v1", "f10 f11"),
     ("void({8:0=f32,4=f32})", "xmm0.lo", "v0 v1", "f10 f11"),
     ("void({24:0=i64,8=i64,16=i64},i32)", "0 8 16 rdi", "x0 x1", "x10 x11"),
@@ -46,9 +47,31 @@ def test_places(signature: str, x86: str, a64: str, rv: str) -> None:
     assert where(rv_places(parsed)) == rv.split()
 
 
+@pytest.mark.parametrize(("struct", "refused"), [
+    ("{8:0=f32}", "ar"), ("{8:0=i64,4=f32}", "r"), ("{8:0=f32,4=i32}", ""), ("{8:0=f32,4=f32}", ""), ("{4:0=f32,0=f32}", ""),
+    ("{16:0=f64,8=char}", ""), ("{8:0=u16,4=f32}", ""), ("{24:0=f64,16=f64}", "a"), ("{8:0=f64,0=f32}", ""),
+])  # fmt: skip
+def test_structs_of_floats_and_bit_fields_are_refused_where_their_way_is_not_told(struct: str, refused: str) -> None:
+    """An unnamed bit-field, a float in a bit-field's unit; not: named ones, unions, padding."""
+    signature = parse_signature(f"void({struct})")
+    for target, places in (("a", a64_places), ("r", rv_places)):
+        if target in refused:
+            with pytest.raises(Unsupported, match="bit-fields"):
+                places(signature)
+        else:
+            places(signature)
+
+
 def test_long_double_is_refused() -> None:
     with pytest.raises(Unsupported, match="long double"):
         x86_places(parse_signature("f80(f80)"))
+
+
+def test_a_128_bit_integer_on_the_stack_is_refused() -> None:
+    """clang before 18 splits it between a register and the stack, and aligns it to 8 bytes there."""
+    x86_places(parse_signature("void(i64,i64,i64,i64,i128)"))
+    with pytest.raises(Unsupported, match="clang before 18"):
+        x86_places(parse_signature("void(i64,i64,i64,i64,i64,i128)"))
 
 
 def test_complex_result_is_joined() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from isa import ieee
 from isa import terms as t
 from isa.evaluate import Program, evaluate
 from isa.terms import Term
@@ -116,6 +117,15 @@ def test_constructors_and_normal_form_keep_the_meaning(seed: int) -> None:
     assert_equal(made + [(n, raw) for n, (_, raw) in zip(normal, made, strict=True)])
 
 
+def test_a_shift_of_fields_has_a_normal_form() -> None:
+    fields = t.concat(t.var("a", 32), t.var("b", 32))
+    term = t.extract(t.shl(fields, t.zext(t.var("c", 4), 64)), 0, 48)
+    normal = Normalizer()
+    (once,) = normal(term)
+    assert normal(once) == [once]
+    assert_equal([(term, once)])
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_evaluation_agrees_with_z3(seed: int) -> None:
     maker = Maker(1000 + seed)
@@ -191,3 +201,77 @@ def test_exact_floats_agree_with_evaluation(op: str) -> None:
         if op not in ("f2s", "f2u") and evaluate([t.float_op("fnan", 1, value)], {}, no_memory)[0]:
             wrong = t.not_(t.float_op("fnan", 1, term))  # any NaN will do
         assert is_unsat([wrong], exact_floats=True), (op, [hex(x) for x in bits], rounding, value)
+
+
+def test_normal_forms_of_conversions_hold() -> None:
+    """An integer's extension does not matter to the float it becomes; rounding first and cutting off then is rounding."""
+    short = t.var("i", 8)
+    for raw in (t.float_op(op, 16, extended) for op, extended in
+                (("u2f", t.zext(short, 16)), ("s2f", t.zext(short, 16)), ("s2f", t.sext(short, 16)))):  # fmt: skip
+        (normal,) = Normalizer()(raw)
+        assert normal.args == (short,) and is_unsat([different(raw, normal)], exact_floats=True)
+    a = t.var("a", 16)
+    for rounding in sorted(set(t.ROUNDINGS) - {"rtz"}):
+        raw = t.float_op("f2s", 16, a, rounding=rounding)
+        (normal,) = Normalizer()(raw)
+        fits = ieee.less(ieee.magnitude(a), t.const(0x7800, 16))  # 2**15
+        assert normal.attr == "rtz" and is_unsat([fits, different(raw, normal)], exact_floats=True), rounding
+
+
+@pytest.mark.parametrize("op", ["fadd", "fmul", "fma"])
+def test_the_order_of_operands_changes_no_number(op: str) -> None:
+    a, b, c = (t.var(name, 32) for name in "abc")
+    one, other = (t._make(op, 32, (*pair, *([c] if op == "fma" else []))) for pair in ((a, b), (b, a)))
+    assert is_unsat([different(one, other)])  # as it is told
+    pick, both = random.Random(op), Program([one, other])
+    special = [0, 1 << 31, 0x7F800000, 0xFF800000, 0x7FC00000, 0x3F800000, 0xBF800000, 1, 0x007FFFFF, 0x7F7FFFFF]
+    for _ in range(500):
+        x, y = both.run({name: pick.choice([*special, pick.getrandbits(32)]) for name in "abc"}, no_memory)
+        nan = evaluate([ieee.is_nan(t.const(x, 32)), ieee.is_nan(t.const(y, 32))], {}, no_memory)
+        assert x == y or all(nan)
+
+
+def test_what_is_told_of_uninterpreted_floats_holds() -> None:
+    """Rounding gives a NaN for a NaN only; no integer of a float that is no wider is the greatest one, if it fits."""
+    a = t.var("a", 32)
+    for rounding in t.ROUNDINGS:
+        kept = t.eq(ieee.is_nan(t.float_op("fround", 32, a, rounding=rounding)), ieee.is_nan(a))
+        assert is_unsat([t.not_(kept)], exact_floats=True), rounding
+        assert is_unsat([t.not_(kept)]), rounding
+    for width in (32, 64):
+        greatest = t.eq(t.float_op("f2s", width, a, rounding="rtz"), t.const(t.mask(width - 1), width))
+        limit = ieee.number(2.0 ** (width - 1), 32)
+        fits = [ieee.less_equal(ieee.negate(limit), a), ieee.less(a, limit)]
+        assert is_unsat([*fits, greatest], exact_floats=True), width
+        assert is_unsat([greatest]), width
+    b = t.var("b", 64)  # a wider float gives every integer, so nothing is told of it
+    assert not is_unsat([t.eq(t.float_op("f2s", 32, b, rounding="rtz"), t.const(t.mask(31), 32))])
+
+
+def through_integer(a: Term, rounding: str, limit: float) -> Term:
+    """``a`` rounded by way of an integer where its magnitude is below ``limit``, as the normal form knows it."""
+    integer = ieee.to_integer(a, 64, True, rounding, nan=t.mask(63))
+    back = ieee.magnitude(t.float_op("s2f", a.width, integer))
+    signed = t.or_(back, t.and_(a, ieee.sign_bit(a.width)))
+    return t.ite(ieee.less(ieee.magnitude(a), ieee.number(limit, a.width)), signed, a)
+
+
+@pytest.mark.parametrize("rounding", t.ROUNDINGS)
+def test_rounding_through_an_integer_is_rounding(rounding: str) -> None:
+    pick = random.Random(rounding)
+    for width, stored in ieee.MANTISSA.items():
+        a = t.var("a", width)
+        raw = through_integer(a, rounding, 2.0**stored)
+        (normal,) = Normalizer()(raw)
+        assert normal.op == "fround" and normal.attr == rounding and normal.args == (a,)
+        for wrong in (2.0 ** (stored - 2), 2.0 ** (stored + 1)):
+            assert Normalizer()(through_integer(a, rounding, wrong))[0].op != "fround"
+        both = Program([raw, normal])
+        top = ieee.number(2.0**stored, width).attr
+        special = [0, 1, top - 1, top, top + 1, top - (1 << stored), ieee.number(0.5, width).attr]
+        for _ in range(200):
+            value = pick.choice([*special, pick.randrange(ieee.number(0.25, width).attr, top + (1 << stored + 2)), pick.getrandbits(width - 1)])
+            value |= pick.getrandbits(1) << (width - 1)
+            one, other = both.run({"a": value}, no_memory)
+            nan = [evaluate([ieee.is_nan(t.const(x, width))], {}, no_memory)[0] for x in (one, other)]
+            assert one == other or all(nan), (hex(value), rounding)

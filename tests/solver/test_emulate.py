@@ -67,6 +67,8 @@ RIGHT = [
     Pair("aarch64", LOAD, "adrp x8, :got:S0; ldr x8, [x8, :got_lo12:S0]", "", "rax", "fall", (GOT,), (Symbol("S0", "got"),)),
     Pair("aarch64", LOAD, "adrp x8, S0; ldr x8, [x8, :lo12:S0]", "", "rax", "fall", (PC,), (Symbol("S0", "local", 8),)),
     Pair("riscv64", LOAD, "lla a6, S0; ld a6, 0(a6)", "", "rax", "fall", (PC,), (Symbol("S0", "local"),)),
+    Pair("riscv64", bytes.fromhex("f20f110500000000"), "1:; auipc t0, %pcrel_hi(S0); fsd fa0, %pcrel_lo(1b)(t0)", "xmm0.lo", "", "fall",
+         (Relocation(4, "pc", "S0"),), (Symbol("S0", "local"),)),
     Pair("riscv64", bytes.fromhex("648b042500000000"), "lui a6, %tprel_hi(S0); add a6, a6, tp, %tprel_add(S0); "
          "lwu a6, %tprel_lo(S0)(a6)", "", "rax", "fall", (TLS,), (Symbol("S0", "tls"),)),
 ]  # fmt: skip

@@ -66,10 +66,15 @@ def test_one_indivisible_access_with_barriers_is_proved(target: str, source: str
         ("riscv64", ADD, ["amoadd.w.aq zero, a6, (a0)"], "barrier before"),
         ("riscv64", ADD, ["amoadd.w.rl zero, a6, (a0)"], "barrier behind"),
         ("riscv64", "lock add qword ptr [rdi], rax", ["amoadd.w.aqrl zero, a6, (a0)"], "4 bytes for one of 8"),
-        ("riscv64", ADD, ["amoadd.d.aqrl zero, a6, (a0)"], "what is stored"),
+        ("riscv64", ADD, ["amoadd.d.aqrl zero, a6, (a0)"], "a trap where"),
         ("riscv64", ADD, without(LOOP_RV64, "lr.w.aq t0, (a0)", "lr.w t0, (a0)"), "barrier behind"),
         ("riscv64", ADD, without(LOOP_RV64, "sc.w.aqrl t2, t1, (a0)", "sc.w.rl t2, t1, (a0)"), "barrier behind"),
         ("riscv64", "lock add byte ptr [rdi], al", without(BYTE_RV64, "andi s7, s7, 255"), "what is stored"),
+        ("riscv64", "lock add byte ptr [rdi], al", without(BYTE_RV64, "andi t0, a0, -4", "andi t0, a0, -2"), "a trap where"),
+        ("riscv64", "lock add byte ptr [rdi], al", without(BYTE_RV64, "andi t0, a0, -4", "mv t0, a0"), "a trap where"),
+        ("aarch64", "lock add byte ptr [rdi], al",  # its byte in a word, if that is aligned
+         ["1:", "ldxr w6, [x0]", "add w7, w6, w8", "bfi w6, w7, #0, #8", "stlxr w16, w6, [x0]", "cbnz w16, 1b", "dmb ish"],
+         "a trap where"),
         ("riscv64", "lock inc word ptr [rdi]",  # misaligned, it would change other bytes without a trap
          ["1:", "andi t0, a0, -4", "slli t1, a0, 3", "andi t1, t1, 24", "lr.w.aq t2, (t0)", "srl s7, t2, t1", "addi s8, s7, 1",
           "xor s7, s7, s8", "slli s7, s7, 48", "srli s7, s7, 48", "sll s7, s7, t1", "xor t2, t2, s7", "sc.w.aqrl t2, t2, (t0)",
