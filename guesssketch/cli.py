@@ -37,9 +37,8 @@ def main() -> None:
               help="JSON report of `guesssketch test`, for the page to show what was tested.")  # fmt: skip
 @click.option("--require", type=click.Choice(("proved", "tested")), default="tested", show_default=True,
               help="Weakest verdict to let through.")  # fmt: skip
-@click.option("--proposers", metavar="NAMES", default="lowering", show_default=True,
-              help="Who is asked, in order, separated by commas.")  # fmt: skip
-@click.option("--model", metavar="MODEL", help="Folder or hub name of the model that lm asks.  [default: the one that is shipped]")
+@command.proposers
+@command.model
 @click.option("--prompt", type=a_path, help="Prompt template for a model that is not of this project.")
 @command.prototypes
 @command.memory_order
@@ -71,7 +70,7 @@ def translate(files: Sequence[Path], target: str, output: Path, kind: Any, json_
     with Progress() as progress:
         result = pipeline.translate(files, pipeline.Options(
             target, require, jobs or command.cores(), None if no_cache else cache or default_directory(),
-            tuple(name.strip() for name in proposers.split(",")), model, prompt, tuple(prototypes), tuple(assume), progress,
+            command.names(proposers), model, prompt, tuple(prototypes), tuple(assume), progress,
             memory_order, align=html is not None))  # fmt: skip
     contents = result.files(output, kind)
     if html:
@@ -262,7 +261,7 @@ def evaluate() -> None:
 
 @evaluate.command("blocks")
 @click.argument("pairs", type=a_folder)
-@click.option("--model", metavar="MODEL", help="Model folder, or name on the hub.  [default: the one that is shipped]")
+@command.model
 @command.targets
 @click.option("--split", type=click.Choice(("train", "valid", "test")), default="test", show_default=True, help="Which forms.")
 @click.option("--limit", metavar="N", type=click.IntRange(min=1),
