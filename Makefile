@@ -12,13 +12,13 @@ CROSS := $(if $(filter aarch64,$(ARCH)),gcc libc6-dev,gcc-aarch64-linux-gnu libc
 X86 := $(if $(filter x86_64,$(ARCH)),gcc libc6-dev clang)
 
 help:
-	@echo 'make demo    translate a shipped x86-64 object to both targets, link it, run it, compare what it prints'
-	@echo 'make test    lint and all tests (JOBS=$(JOBS) at a time)'
-	@echo 'make test-page   the page of translate --html in Chromium (installs 0.4 GB)'
-	@echo 'make lint    ruff and mypy'
-	@echo 'make hooks   have git run them before each commit'
-	@echo 'make docs    write docs/commands.md anew'
-	@echo 'make clean   remove what these made, the virtual environment included'
+	@echo 'make demo       translate a shipped x86-64 object to both targets, link it, run it, compare what it prints'
+	@echo 'make test       lint and all tests (JOBS=$(JOBS) at a time)'
+	@echo 'make test-page  the page of translate --html in Chromium (installs 0.4 GB)'
+	@echo 'make lint       ruff and mypy'
+	@echo 'make hooks      have git run them before each commit'
+	@echo 'make docs       write docs/commands.md anew'
+	@echo 'make clean      remove what these made, the virtual environment included'
 
 test: lint $(VENV)/.cross
 	$(PY) -m pytest -q -n $(JOBS)

@@ -19,11 +19,6 @@ from guesssketch.command import a_file, a_folder, a_path, check_json, deliver, t
 STAGES = ("cfg", "liveness", "source", "candidates", "proof")
 SHELLS = ("bash", "zsh", "fish")
 
-_proposers = click.option("--proposers", metavar="NAMES", default="lowering", show_default=True,
-                          help="Who is asked, in order, separated by commas.")  # fmt: skip
-_model = click.option("--model", metavar="MODEL",
-                      help="Folder or hub name of the model that lm asks.  [default: the one that is shipped]")  # fmt: skip
-
 
 @click.group(cls=command.Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
@@ -42,8 +37,8 @@ def main() -> None:
               help="JSON report of `guesssketch test`, for the page to show what was tested.")  # fmt: skip
 @click.option("--require", type=click.Choice(("proved", "tested")), default="tested", show_default=True,
               help="Weakest verdict to let through.")  # fmt: skip
-@_proposers
-@_model
+@command.proposers
+@command.model
 @click.option("--prompt", type=a_path, help="Prompt template for a model that is not of this project.")
 @command.prototypes
 @command.memory_order
@@ -75,7 +70,7 @@ def translate(files: Sequence[Path], target: str, output: Path, kind: Any, json_
     with Progress() as progress:
         result = pipeline.translate(files, pipeline.Options(
             target, require, jobs or command.cores(), None if no_cache else cache or default_directory(),
-            _names(proposers), model, prompt, tuple(prototypes), tuple(assume), progress,
+            command.names(proposers), model, prompt, tuple(prototypes), tuple(assume), progress,
             memory_order, align=html is not None))  # fmt: skip
     contents = result.files(output, kind)
     if html:
@@ -91,8 +86,8 @@ def translate(files: Sequence[Path], target: str, output: Path, kind: Any, json_
 @click.option("--stage", type=click.Choice(STAGES), default="cfg", show_default=True, help="What to print.")
 @click.option("--target", type=target_choice, default="aarch64", show_default=True,
               help="Instruction set for all but the first stage.")  # fmt: skip
-@_proposers
-@_model
+@command.proposers
+@command.model
 @command.prototypes
 @command.memory_order
 @command.json_file()
@@ -105,7 +100,7 @@ def show(file: Path, name: str | None, stage: str, target: str, proposers: str, 
 
     from guesssketch import stages
 
-    listings = stages.show(file, name, stage, target, prototypes, memory_order, _names(proposers), model)
+    listings = stages.show(file, name, stage, target, prototypes, memory_order, command.names(proposers), model)
     if json_file is None:
         for listing in listings:
             click.echo("\n".join(stages.text(listing)))
@@ -286,7 +281,7 @@ def evaluate() -> None:
 
 @evaluate.command("blocks")
 @click.argument("pairs", type=a_folder)
-@click.option("--model", metavar="MODEL", help="Model folder, or name on the hub.  [default: the one that is shipped]")
+@command.model
 @command.targets
 @click.option("--split", type=click.Choice(("train", "valid", "test")), default="test", show_default=True, help="Which forms.")
 @click.option("--limit", metavar="N", type=click.IntRange(min=1),
@@ -331,10 +326,6 @@ def completion(shell: str) -> None:
     kind = get_completion_class(shell)
     assert kind
     click.echo(kind(main, {}, "guesssketch", "_GUESSSKETCH_COMPLETE").source())
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(","))
 
 
 def _text(path: Path) -> str:

@@ -31,6 +31,10 @@ prototypes: Final = click.option("--prototypes", multiple=True, metavar="FILE", 
 memory_order: Final = click.option(
     "--memory-order", type=click.Choice(("relaxed", "tso")), default="relaxed", show_default=True,
     help="Order of plain loads and stores as other threads see it: the target's, or x86-64's.")  # fmt: skip
+proposers: Final = click.option("--proposers", metavar="NAMES", default="lowering", show_default=True,
+                                help="Who is asked, in order, separated by commas.")  # fmt: skip
+model: Final = click.option("--model", metavar="MODEL",
+                            help="Folder of a model, or its name on the hub.  [default: the one that is shipped]")  # fmt: skip
 targets: Final = click.option("--target", "targets", multiple=True, type=target_choice, help="May be repeated.  [default: both]")
 jobs: Final = click.option("-j", "--jobs", metavar="N", type=click.IntRange(min=1), help="Worker processes.  [default: one a core]")
 cache: Final = click.option("--cache", metavar="FOLDER", type=a_path,
@@ -42,6 +46,11 @@ def json_file(*names: str) -> Callable[[Any], Any]:
     """``--json FILE``, under further ``names`` too."""
     return click.option("--json", *names, "json_file", metavar="FILE", type=a_path,
                         help="Write a report as JSON; - prints it in place of the text.")  # fmt: skip
+
+
+def names(text: str) -> tuple[str, ...]:
+    """What is separated by commas."""
+    return tuple(name.strip() for name in text.split(","))
 
 
 def cores() -> int:

@@ -20,6 +20,10 @@ class GuessSketchError(Exception):
     exit_code = 3
     step = ""
 
+    def __init__(self, message: str = "", step: str = "") -> None:
+        super().__init__(message)
+        self.step = step or self.step
+
 
 class UsageError(GuessSketchError):
     exit_code = 2

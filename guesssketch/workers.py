@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import tempfile
@@ -119,7 +120,11 @@ def _uninterrupted() -> Iterator[None]:
 
 
 def _start(alive: Connection, folder: str) -> None:
-    """In a new worker: the parent deals with interrupts, and with the temporary files of a worker that it stops."""
+    """In a new worker: the parent deals with interrupts, and with the temporary files of a worker that it stops.
+
+    A worker ends without taking down its modules: with a thread that still waits, pypcode calls that leaks on standard error.
+    """
+    atexit.register(os._exit, 0)
     tempfile.tempdir = folder
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_stop_with, args=(alive,), daemon=True).start()

@@ -69,7 +69,7 @@ class _Shard:
 def prepare(folder: Path, split: str, targets: Sequence[str], renamed: bool = False, jobs: int = 1) -> list[Path]:
     """The ``.npz`` files of a split, made where they are missing or older than the tokenizer; UsageError if there are none."""
     if not folder.is_dir():
-        raise UsageError(f"{folder}: no such folder of pairs")
+        raise UsageError(f"{folder}: no such folder of pairs", "datasets/README.md says how pairs are made")
     shards = [p for t in targets for suffix in (".jsonl", ".jsonl.gz") for p in sorted(folder.glob(f"{t}-{split}-*{suffix}"))]
     stamp = zlib.crc32(Path(tokenizer.__file__).read_bytes())
     work = [(p, kind) for p in shards for kind in ((False, True) if renamed else (False,)) if _stale(p, kind, stamp)]
@@ -82,7 +82,7 @@ def prepare(folder: Path, split: str, targets: Sequence[str], renamed: bool = Fa
     found = [p for t in targets for p in sorted(folder.glob(f"{t}-{split}-*.npz")) if renamed or not p.stem.endswith(".renamed")]
     for target in targets:
         if not any(p.name.startswith(target) for p in found):
-            raise UsageError(f"{folder}: no pairs {target}-{split}-*.jsonl.gz")
+            raise UsageError(f"{folder}: no pairs {target}-{split}-*.jsonl.gz", "datasets/README.md says how pairs are made")
     return found
 
 

@@ -97,7 +97,7 @@ def load(path: Path | str, device: str = "cpu", dtype: torch.dtype = torch.float
     """The model in a folder, ready to guess. UsageError, one line, if it is missing or broken."""
     folder = Path(path)
     if not folder.is_dir():
-        raise UsageError(f"{folder}: no such model folder")
+        raise UsageError(f"{folder}: no such model folder", "--model names one; guesssketch train makes one")
     for part in PARTS:
         if not (folder / part).is_file():
             raise UsageError(f"{folder}: not a model folder: {part} is missing")

@@ -106,6 +106,6 @@ def _hash(body: dict[str, Any]) -> bytes:
 def _records(folder: Path, split: str, target: str) -> Iterator[dict[str, Any]]:
     shards = sorted(path for suffix in ("jsonl", "jsonl.gz") for path in folder.glob(f"{target}-{split}-*.{suffix}"))
     if not shards:
-        raise UsageError(f"{folder}: no pairs {target}-{split}-*.jsonl.gz")
+        raise UsageError(f"{folder}: no pairs {target}-{split}-*.jsonl.gz", "datasets/README.md says how pairs are made")
     for shard in shards:
         yield from read_shard(shard)

@@ -130,7 +130,7 @@ def _emulator(machine: str) -> tuple[str, ...]:
         return ()
     found = shutil.which(f"qemu-{machine}") or shutil.which(f"qemu-{machine}-static")
     if found is None:
-        raise ToolError(f"qemu-{machine} is needed to run the program")
+        raise ToolError(f"qemu-{machine} is needed to run the program", "install qemu-user (apt-get install qemu-user)")
     libraries = Path(f"/usr/{machine.replace('_', '-')}-linux-gnu")
     return (found, "-L", str(libraries)) if libraries.is_dir() else (found,)
 
