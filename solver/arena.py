@@ -180,6 +180,11 @@ class Arena:
             found.append(frozenset(d.what for d in differences))
         return found
 
+    def linked(self, code: CodeLike) -> tuple[Instruction, ...]:
+        """The code as it runs: the fields of its relocations filled in. Raises Unlinkable."""
+        whole = link_target(code.instructions, self.source.placement)
+        return tuple(Instruction(i.offset, whole[i.offset : i.offset + len(i.code)], i.text) for i in code.instructions)
+
     def symbols(self) -> Mapping[str, int]:
         """Where runs place the symbols."""
         return self.source.placement.values

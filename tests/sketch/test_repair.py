@@ -30,7 +30,7 @@ SAMPLE = Path(__file__).parents[2] / "datasets" / "pairs" / "sample"
 
 
 def problem(target: str, source: str) -> Problem:
-    return pairs.problem(pairs.parse(f"target: {target}\nsource:\n{source.replace('; ', chr(10))}\ncode:\n nop", "p"))
+    return pairs.problem(pairs.parse(f"target: {target}\nsymbols: S0 local align 4\nsource:\n{source.replace('; ', chr(10))}\ncode:\n nop", "p"))
 
 
 def is_proved(problem: Problem, lines: Sequence[str]) -> bool:
@@ -48,11 +48,13 @@ def is_proved(problem: Problem, lines: Sequence[str]) -> bool:
     ("aarch64", "cmp eax, 6; jle taken", "b.lt taken"),
     ("aarch64", "mov eax, edi", "mow w8, w0"),
     ("aarch64", "cmp qword ptr [rax - 0x78], 0; jbe taken", "ldur x11, [x8, #-112]; cbz x11, taken"),
+    ("aarch64", "lea rax, [rip + S0]; mov rdi, rsi", "add x8, x8, :lo12:S0; mov x0, x1"),
+    ("riscv64", "lea rax, [rip + S0]; mov rdi, rsi", "1:; auipc a6, %pcrel_hi(S0); mv a0, a1"),
     ("riscv64", "and eax, 0xf; movsxd rcx, eax", "andi a6, a6, 31; mv a3, a6"),
     ("riscv64", "mov rax, qword ptr [rdi - 8]; add rax, rsi; shl rax, 4", "add a6, a6, a1; slli a6, a6, 4"),
     ("riscv64", "movabs rax, 0x7865746e69616c70; xor rdi, rax; add rsi, 3", "li a6, 8675468274762345584; xor a0, a0, a5; addi a1, a1, 3"),
     ("riscv64", "cmp rax, rcx; jae taken", "mv t0, a6"),
-], ids=["immediate", "register", "width", "store", "pointer", "part", "compare", "spelling", "memory", "mask", "load", "wide", "branch"])  # fmt: skip
+], ids=["immediate", "register", "width", "store", "pointer", "part", "compare", "spelling", "memory", "page", "low", "mask", "load", "wide", "branch"])  # fmt: skip
 def test_one_wrong_place_is_repaired(target: str, source: str, guess: str) -> None:
     asked = problem(target, source)
     assert not is_proved(asked, guess.split("; "))
