@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from guesssketch import pairs
+from guesssketch import pairs, stages
 from guesssketch.errors import UsageError
 from guesssketch.guess.dataset import read_shard
 from guesssketch.guess.engine import Guess, How
@@ -138,6 +139,17 @@ def test_sketch_without_lm_is_refused() -> None:
     for names in (("sketch",), ("sketch", "lm"), ("lowering", "sketch")):
         with pytest.raises(UsageError, match="lm must be asked before"):
             make_proposers(names, "aarch64")
+
+
+def test_show_tells_the_story_of_a_guess(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    source, obj = tmp_path / "in.c", tmp_path / "in.o"
+    source.write_text("int f(int a, int b) { return a + 4 * b + 24; }")
+    subprocess.run(["gcc", "-O1", "-c", source, "-o", obj], check=True)
+    engine = Faulty(("add w8, w3, w2, lsl #2", "add w8, w8, #28"), "#1c", "#18")  # its form: lea eax, [rcx + rdx*4 + 0x18]
+    monkeypatch.setattr("guesssketch.guess.proposer.open_engine", lambda *_: engine)
+    text = "\n".join(stages.show(obj, "f", "candidates", "aarch64", proposers=("lm", "sketch")))
+    for part in ("lm:", "sketch: wrong in rax", "holes:", "filled:", "sketch: proved (", "sketch:\n"):
+        assert part in text, text
 
 
 def test_the_story_tells_guess_doubts_holes_and_filling() -> None:
