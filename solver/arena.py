@@ -7,21 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
+from itertools import product
 from typing import Final
 
+from isa import terms as t
 from isa.evaluate import evaluate
 from isa.machine import Instruction
 from isa.separate import new_table, separate
-from isa.statemap import FLAGS, MAPS
+from isa.statemap import FLAGS, GENERAL, MAPS
 from isa.x86_64.lift import lift
 from solver.counterexample import Counterexample, Difference
 from solver.emulate import CodeLike, ProblemLike, Trial, source_of
 from solver.link import Unlinkable, link_source, link_target
 from solver.machine import machine
-from solver.memory import byte
+from solver.memory import ARENA, byte
 
 _ATTEMPTS: Final = 20  # states tried for each that is wanted, as the source may fault
 STORED: Final = "stored"
+_ALL: Final = (1 << 64) - 1
+_NEAR: Final = 256  # bytes on each side of what is read
+_MOVED: Final = ARENA + 0x800  # how far pointers are moved
 FAULT: Final = "target faults"
 
 
@@ -108,12 +113,33 @@ class Arena:
             self.numbers.insert(0, self.numbers.pop(1))
         return found
 
-    def add(self, found: Counterexample) -> None:
-        """Take the registers of a counterexample as one more state (memory stays what it is in every run)."""
+    def add(self, found: Counterexample, code: CodeLike) -> None:
+        """Take a counterexample to ``code`` as one more state, its registers and its bytes of memory.
+
+        The prover knows no addresses that fault: where the source does, pointers are moved to where memory is, with the bytes. What
+        the source reads and the counterexample does not list is 0; if that shows no difference, so is all that is near.
+        Raises Unlinkable if ``code`` cannot be run.
+        """
         state = {name: value for name, value in found.state if name in machine("x86_64").cells}
-        number = self.source.add(state)
-        if self.source.outcome(number).exit is not None:
-            self.numbers.insert(1, number)
+        trial = Trial(self.problem, code, self.source)
+        listed = dict(found.memory)
+        with separate(new_table()):
+            effect = lift(self.problem.instructions, self.problem.exit)  # type: ignore[arg-type]
+            accesses = [*effect.loads, *effect.stores]
+            places = [access.address for access in accesses]
+            bases = sorted(name for name in t.variables(*places) if name in GENERAL)
+            env = {**dict.fromkeys(t.variables(*places), 0), **self.source.placement.values, **dict(found.state)}
+            starts = evaluate(places, env, lambda a: listed.get(a, 0))
+        exact = {a + k: 0 for a, access in zip(starts, accesses, strict=True) for k in range(access.size)} | listed
+        around = {a + k: 0 for a in starts for k in range(-_NEAR, _NEAR)} | listed
+        every = ((), *((name,) for name in bases), tuple(bases))
+        for content, moved in product((exact, around), every):
+            shift = _MOVED if moved else 0
+            cells = state | {name: state.get(name, 0) + shift & _ALL for name in moved}
+            number = self.source.add(cells, {address + shift & _ALL: value for address, value in content.items()})
+            if self.source.outcome(number).exit is not None and isinstance(trial.run(number), Counterexample):
+                self.numbers.insert(1, number)
+                return
 
     def trace(self, code: CodeLike) -> Trace | None:
         """Both sides step by step from the first state; None where a side does not run straight through."""
@@ -125,7 +151,7 @@ class Arena:
         ends = [i.offset + len(i.code) for i in code.instructions]
         state = trial.initial(number)
         linked = link_target(code.instructions, self.source.placement)
-        steps = _steps(self.problem.target, [linked[:end] for end in ends], state, self.source.memory)
+        steps = _steps(self.problem.target, [linked[:end] for end in ends], state, self.source.memory_of(number))
         return None if steps is None else Trace(source, steps)
 
     def halts(self, code: CodeLike) -> list[Halt]:
@@ -134,12 +160,13 @@ class Arena:
         state = Trial(self.problem, code, self.source).initial(number)
         linked = link_target(code.instructions, self.source.placement)
         cells = list(machine(target).cells)
-        found = [Halt(0, {**dict.fromkeys(cells, 0), **state}, {}, self.source.memory)]
+        memory = self.source.memory_of(number)
+        found = [Halt(0, {**dict.fromkeys(cells, 0), **state}, {}, memory)]
         for end in (i.offset + len(i.code) for i in code.instructions):
-            outcome = machine(target).run(linked[:end], state, cells, self.source.memory)
+            outcome = machine(target).run(linked[:end], state, cells, memory)
             if outcome.exit is None:
                 break
-            found.append(Halt(end, outcome.state, outcome.writes, {**self.source.memory, **outcome.writes}))
+            found.append(Halt(end, outcome.state, outcome.writes, {**memory, **outcome.writes}))
         return found
 
     def wrong_with(self, code: CodeLike, halt: Halt, changes: Sequence[Mapping[str, int]]) -> list[frozenset[str]]:
@@ -153,6 +180,11 @@ class Arena:
             found.append(frozenset(d.what for d in differences))
         return found
 
+    def linked(self, code: CodeLike) -> tuple[Instruction, ...]:
+        """The code as it runs: the fields of its relocations filled in. Raises Unlinkable."""
+        whole = link_target(code.instructions, self.source.placement)
+        return tuple(Instruction(i.offset, whole[i.offset : i.offset + len(i.code)], i.text) for i in code.instructions)
+
     def symbols(self) -> Mapping[str, int]:
         """Where runs place the symbols."""
         return self.source.placement.values
@@ -161,7 +193,7 @@ class Arena:
         """What the source reads in the first state: address and bytes; and writes: address, bytes, value in the end."""
         number = self.numbers[0]
         env = {**self.source.placement.values, **self.source.state(number)}
-        content, written = self.source.memory, self.source.outcome(number).writes
+        content, written = self.source.memory_of(number), self.source.outcome(number).writes
         with separate(new_table()):
             effect = lift(self.problem.instructions, self.problem.exit)  # type: ignore[arg-type]
             every = [*effect.loads, *effect.stores]
@@ -180,7 +212,7 @@ class Arena:
             codes = [link_source(instructions[:k], "fall", self.source.placement).code for k in range(1, last + 1)]
         except Unlinkable:
             return None
-        steps = _steps("x86_64", codes, self.source.state(number), self.source.memory)
+        steps = _steps("x86_64", codes, self.source.state(number), self.source.memory_of(number))
         return None if steps is None else steps + ({},) * (len(instructions) - last)
 
     def homes(self, differences: Sequence[Difference]) -> tuple[set[str], bool, bool]:

@@ -125,22 +125,26 @@ class Source:
         self._read = read
         self._exits = [code.fall] + ([] if code.taken is None else [code.taken])
         self._outcomes: list[Outcome] = []
-        self._added: list[Mapping[str, int]] = []
+        self._added: list[tuple[Mapping[str, int], Mapping[int, int]]] = []
 
-    def add(self, state: Mapping[str, int]) -> int:
-        """One more state, by its cells (the rest are 0); gives its number."""
-        self._added.append({**dict.fromkeys(_CELLS, 0), **state, "fs_base": THREAD})
+    def add(self, state: Mapping[str, int], memory: Mapping[int, int]) -> int:
+        """One more state, by its cells (the rest are 0) and bytes of memory (the rest is as ever); gives its number."""
+        self._added.append(({**dict.fromkeys(_CELLS, 0), **state, "fs_base": THREAD}, {**self.memory, **memory}))
         return -len(self._added)
 
     def state(self, number: int) -> Mapping[str, int]:
         """A state of chance, the same for all problems, or, if ``number`` is negative, one that was added."""
-        return _state(self.seed, number) if number >= 0 else self._added[-number - 1]
+        return _state(self.seed, number) if number >= 0 else self._added[-number - 1][0]
+
+    def memory_of(self, number: int) -> Mapping[int, int]:
+        """In that state, the bytes that differ from ``solver.memory``."""
+        return self.memory if number >= 0 else self._added[-number - 1][1]
 
     def outcome(self, number: int) -> Outcome:
         """How it ends from ``state(number)``."""
         if 0 <= number < len(self._outcomes):
             return self._outcomes[number]
-        outcome = machine("x86_64").run(self.code.code, self.state(number), self._read, self.memory, self._exits)
+        outcome = machine("x86_64").run(self.code.code, self.state(number), self._read, self.memory_of(number), self._exits)
         if number == len(self._outcomes) < _KEPT_OUTCOMES:
             self._outcomes.append(outcome)
         return outcome
@@ -165,7 +169,7 @@ class Trial:
 
     def __init__(self, problem: ProblemLike, code: CodeLike, source: Source) -> None:
         self.problem, self.map = problem, MAPS[problem.target]
-        self.source, self.memory = source, source.memory
+        self.source = source
         self._assumed = _assumed(problem.instructions, problem.exit, problem.assume)
         self.code, self.size = link_target(code.instructions, source.placement), code.size
         self.exits = [self.size] if problem.exit != "branch" else [self.size, TAKEN]
@@ -180,10 +184,11 @@ class Trial:
         if wanted.exit is None:
             return False
         state = self.source.state(number)
-        if self._assumed is not None and not self._holds(self._assumed, state):
+        if self._assumed is not None and not self._holds(self._assumed, number):
             return False
-        got = machine(problem.target).run(self.code, self.initial(number), self.read, self.memory, self.exits)
-        differences = self._differences(wanted, got)
+        memory = self.source.memory_of(number)
+        got = machine(problem.target).run(self.code, self.initial(number), self.read, memory, self.exits)
+        differences = self._differences(wanted, got, memory)
         if not differences:
             return True
         shown = [(n, state[n] if n in state else condition(n, state)) for n, _ in problem.live_in]
@@ -198,10 +203,11 @@ class Trial:
         code = machine_nops(self.problem.target, offset) + self.code[offset:]
         got = machine(self.problem.target).run(code, state, self.read, memory, self.exits)
         wanted = self.source.outcome(number)
-        return self._differences(wanted, replace(got, writes={**written, **got.writes}))
+        return self._differences(wanted, replace(got, writes={**written, **got.writes}), self.source.memory_of(number))
 
-    def _holds(self, assumed: Program, state: Mapping[str, int]) -> bool:
-        values = assumed.run({**self.source.placement.values, **state}, lambda a: self.memory.get(a, byte(a)))
+    def _holds(self, assumed: Program, number: int) -> bool:
+        state, memory = self.source.state(number), self.source.memory_of(number)
+        values = assumed.run({**self.source.placement.values, **state}, lambda a: memory.get(a, byte(a)))
         return all(values)
 
     def initial(self, number: int) -> dict[str, int]:
@@ -216,7 +222,7 @@ class Trial:
             initial[home] = initial[home] & ~mask | wanted & mask
         return initial
 
-    def _differences(self, wanted: Outcome, got: Outcome) -> list[Difference]:
+    def _differences(self, wanted: Outcome, got: Outcome, memory: Mapping[int, int]) -> list[Difference]:
         if got.exit is None:
             return [Difference(f"target faults ({got.why})", 0, 1, 1)]
         found = []
@@ -236,25 +242,26 @@ class Trial:
                 a, b = a & (1 << bits) - 1, b & (1 << bits) - 1
             if a != b and not (name.startswith("xmm") and same_but_nan(a, b)):
                 found.append(Difference(name, a, b, bits))
-        return found + self._memory_differences(writes, got.writes)
+        return found + _memory_differences(writes, got.writes, memory)
 
-    def _memory_differences(self, wanted: Mapping[int, int], got: Mapping[int, int]) -> list[Difference]:
-        def final(writes: Mapping[int, int], address: int) -> int:
-            return writes.get(address, self.memory.get(address, byte(address)))
 
-        def around(writes: Mapping[int, int], address: int) -> int:
-            return int.from_bytes(bytes(final(writes, address + k) for k in range(-7, 8)), "little")
+def _memory_differences(wanted: Mapping[int, int], got: Mapping[int, int], memory: Mapping[int, int]) -> list[Difference]:
+    def final(writes: Mapping[int, int], address: int) -> int:
+        return writes.get(address, memory.get(address, byte(address)))
 
-        def nan(address: int) -> bool:
-            a, b = around(wanted, address), around(got, address)
-            return any(same_but_nan(a >> s & _WORD, b >> s & _WORD) for s in range(0, 64, 8))
+    def around(writes: Mapping[int, int], address: int) -> int:
+        return int.from_bytes(bytes(final(writes, address + k) for k in range(-7, 8)), "little")
 
-        found = []
-        for address in sorted({*wanted, *got}):
-            a, b = final(wanted, address), final(got, address)
-            if a != b and not nan(address):
-                found.append(Difference(f"byte [{address:#x}]", a, b, 8))
-        return found
+    def nan(address: int) -> bool:
+        a, b = around(wanted, address), around(got, address)
+        return any(same_but_nan(a >> s & _WORD, b >> s & _WORD) for s in range(0, 64, 8))
+
+    found = []
+    for address in sorted({*wanted, *got}):
+        a, b = final(wanted, address), final(got, address)
+        if a != b and not nan(address):
+            found.append(Difference(f"byte [{address:#x}]", a, b, 8))
+    return found
 
 
 def machine_nops(isa: str, size: int) -> bytes:

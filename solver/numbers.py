@@ -164,7 +164,7 @@ def _put_in(claims: Sequence[Term], states: Source, number: int) -> list[Term]:
             address = states.placement.values[symbol]
             known[variable] = t.const(address >> (_low_bits(address, variable.width) if symbol != name else 0), variable.width)
     found = t.substitute(list(claims), known)
-    return _read(found, states.memory)
+    return _read(found, states.memory_of(number))
 
 
 def _low_bits(address: int, width: int) -> int:

@@ -15,20 +15,11 @@ from typing import Final
 from guesssketch.assembler import Assembled
 from guesssketch.guess.renaming import registers
 from guesssketch.problem import Problem
+from guesssketch.sketch.additions import branches, compares, double_loads, double_stores, pages, stores
 from guesssketch.sketch.choices import NUMBER, register_name
 from guesssketch.sketch.doubt import BRANCH, Doubts
 from guesssketch.sketch.holes import LABEL
-from guesssketch.sketch.making import (
-    Setting,
-    branches,
-    compares,
-    double_loads,
-    double_stores,
-    makers,
-    pages,
-    signed,
-    stores,
-)
+from guesssketch.sketch.making import Setting, makers, signed
 from isa.statemap import FLAGS, MAPS
 from solver.arena import Arena, Halt, nearer
 from solver.link import Unlinkable

@@ -16,11 +16,12 @@ from guesssketch.judge import LIFTS
 from guesssketch.problem import Problem
 from guesssketch.sketch.ways import ALL, Ways
 from isa import terms as t
-from isa.machine import Instruction
+from isa.machine import Instruction, Relocation
 from isa.separate import new_table, separate
 from isa.statemap import FLAGS, MAPS
 from solver.arena import Arena, Trace, low
 from solver.counterexample import Difference
+from solver.machine import machine
 
 APART: Final = 0.05  # doubt of a line that no wrong result depends on
 KNOWN: Final = 0.3  # factor for a line whose values occur in the source
@@ -50,7 +51,8 @@ def doubts(problem: Problem, code: Assembled, layout: Sequence[range], arena: Ar
            unsure: Sequence[float] = (), ways: Ways = ALL) -> Doubts:  # fmt: skip
     """layout: the code's instructions that each line makes. unsure: for each line, 1 less the least probability of its tokens; none
     if nobody told."""
-    touched = [_together([_touched(problem.target, code.instructions[n]) for n in part]) for part in layout]
+    linked = arena.linked(code)
+    touched = [_together([_touched(problem.target, code.instructions[n], linked[n]) for n in part]) for part in layout]
     cells, memory, way_out = arena.homes(differences)
     if not (cells or memory or way_out):  # it faults: anything may be why
         cells, memory, way_out = {MAPS[problem.target].homes[name] for name, _ in problem.live_out}, True, True
@@ -103,22 +105,25 @@ class Touched:
 
 
 @functools.lru_cache(maxsize=1 << 14)
-def _touched_by(target: str, code: bytes, text: str) -> Touched:
+def _alone(target: str, code: bytes, text: str, relocations: tuple[Relocation, ...]) -> Touched | None:
+    """None if the instruction cannot be lifted alone."""
     with separate(new_table()):
-        return _lifted(target, Instruction(0, code, text))
+        return _lifted(target, Instruction(0, code, text, relocations))
 
 
-def _lifted(target: str, instruction: Instruction) -> Touched:
+def _lifted(target: str, instruction: Instruction) -> Touched | None:
     try:
         effect = LIFTS[target]((instruction,), len(instruction.code))
-    except (ValueError, KeyError):
-        return Touched(frozenset(), frozenset(), True)
+    except (ValueError, KeyError, IndexError):
+        return None
+    if effect.opaque:
+        return None
     cells = {name: term for name, term in effect.cells.items() if term is not t.var(name, term.width)}
     read = t.variables(*cells.values(), effect.memory, *(a.address for a in (*effect.loads, *effect.stores)),
                        *([effect.condition] if effect.condition is not None else []))  # fmt: skip
     return Touched(frozenset([*cells, *([_MEMORY] if effect.stores else [])]),
-                    frozenset([*read, *([_MEMORY] if effect.loads else [])]),
-                    effect.condition is not None or bool(effect.opaque))  # fmt: skip
+                    frozenset([*(name for name in read if name in machine(target).cells), *([_MEMORY] if effect.loads else [])]),
+                    effect.condition is not None)  # fmt: skip
 
 
 def _together(parts: Sequence[Touched]) -> Touched:
@@ -131,8 +136,10 @@ def _together(parts: Sequence[Touched]) -> Touched:
     return Touched(written, read, any(part.branches for part in parts))
 
 
-def _touched(target: str, instruction: Instruction) -> Touched:
-    return _touched_by(target, instruction.code, instruction.text)
+def _touched(target: str, instruction: Instruction, linked: Instruction) -> Touched:
+    """With the symbol of its relocation, or, where that takes another instruction to know, as ``linked``."""
+    versions = (_alone(target, i.code, i.text, i.relocations) for i in (instruction, linked))
+    return next((found for found in versions if found is not None), Touched(frozenset(), frozenset(), True))
 
 
 def _occurring(trace: Trace) -> list[bool]:

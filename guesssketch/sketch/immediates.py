@@ -42,7 +42,7 @@ def solved(sketch: Sketch, arena: Arena) -> str | None:
                 verdict = verify(problem, code, explain=True, rlimit=RLIMIT)
                 if not isinstance(verdict, Refuted):
                     return str(number) if isinstance(verdict, Proved) else None
-                arena.add(verdict.counterexample)
+                arena.add(verdict.counterexample, code)
         except Unlinkable:
             return None
         # The state that told a difference is among the first two. If it has no encoding, any state may lead to another number.

@@ -10,7 +10,7 @@ from typing import Final
 _ALL: Final = (1 << 64) - 1
 _SCALES: Final = (1, 2, 3, 4)
 _FIELDS: Final = (1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 24, 32)  # widths of bit fields
-_CONDITIONS: Final = ("eq", "ne", "lt", "ge", "le", "gt", "lo", "hs", "ls", "hi", "mi", "pl", "vs", "vc")
+CONDITIONS: Final = ("eq", "ne", "lt", "ge", "le", "gt", "lo", "hs", "ls", "hi", "mi", "pl", "vs", "vc")
 
 
 @dataclass(frozen=True)
@@ -60,13 +60,6 @@ def _addresses(target: str, d: str, value: int, setting: Setting) -> Iterator[st
             yield from (f"addi {d}, {a}, %pcrel_lo({label}b)" for a in near for label in setting.labels)
 
 
-def pages(target: str, register: str, symbols: Sequence[str]) -> Iterator[str]:
-    """The upper part of an address into ``register``; whether it is that which is missed only a run can tell."""
-    for symbol in symbols:
-        yield from ((f"adrp {register}, {symbol}", f"adrp {register}, :got:{symbol}") if target == "aarch64" else
-                    (f"auipc {register}, %pcrel_hi({symbol})", f"auipc {register}, %got_pcrel_hi({symbol})"))  # fmt: skip
-
-
 def signed(value: int, width: int) -> int:
     """The two's complement reading of the low ``width`` bits."""
     value &= (1 << width) - 1
@@ -109,7 +102,8 @@ def _is(operation: str, a: int, b: int, width: int, value: int) -> bool:
 _PLAIN: Final = ("add", "sub", "and", "orr", "eor", "bic", "mul", "lsl", "lsr", "asr", "ror", "udiv", "sdiv")
 
 
-def _view(register: str, width: int) -> str:
+def view(register: str, width: int) -> str:
+    """AArch64's name of a general register's low ``width`` bits."""
     return ("x" if width == 64 else "w") + register[1:]
 
 
@@ -117,7 +111,7 @@ def _aarch64_unary(d: str, w: int, value: int, known: Sequence[tuple[str, int]],
     ones = (1 << w) - 1
     yield f"mov {d}, #{signed(value, w)}"
     for name, held in known:
-        a, held = _view(name, w), held & ones
+        a, held = view(name, w), held & ones
         if held == value & ones:
             yield f"mov {d}, {a}"
         if held ^ ones == value & ones:
@@ -145,8 +139,7 @@ def _movk(register: str, value: int, setting: Setting) -> Iterator[str]:
     held = setting.registers.get(register, ~value)
     for shift in (0, 16, 32, 48):
         if (held ^ value) & ~(0xFFFF << shift) & _ALL == 0:
-            view = "x" if value >> 32 else "w"
-            yield f"movk {view}{register[1:]}, #{value >> shift & 0xFFFF}, lsl #{shift}"
+            yield f"movk {view(register, 64 if value >> 32 else 32)}, #{value >> shift & 0xFFFF}, lsl #{shift}"
 
 
 def _aarch64_loads(d: str, w: int, value: int, known: Sequence[tuple[str, int]], setting: Setting) -> Iterator[str]:
@@ -155,10 +148,11 @@ def _aarch64_loads(d: str, w: int, value: int, known: Sequence[tuple[str, int]],
         fits = [names[0]] if content == value and (w == 64) == (size == 8) else []
         fits += [names[1]] if (signed(content, 8 * size) ^ value) & (1 << w) - 1 == 0 and size < w // 8 else []
         for name in filter(None, fits):
-            yield from (f"{name} {d}, {place}" for place in _aarch64_places(address, size, known))
+            yield from (f"{name} {d}, {place}" for place in places(address, size, known))
 
 
-def _aarch64_places(address: int, size: int, known: Sequence[tuple[str, int]]) -> Iterator[str]:
+def places(address: int, size: int, known: Sequence[tuple[str, int]]) -> Iterator[str]:
+    """AArch64's ways to say ``address`` in a load or store of ``size`` bytes."""
     for a, held in known:
         n = signed(address - held, 64)
         if -256 <= n < 256 or (0 <= n < 4096 * size and n % size == 0):
@@ -174,7 +168,7 @@ def _aarch64_places(address: int, size: int, known: Sequence[tuple[str, int]]) -
 def _aarch64_binary(d: str, w: int, value: int, known: Sequence[tuple[str, int]]) -> Iterator[str]:
     for name, a in known:
         for other, b in known:
-            first, second = _view(name, w), _view(other, w)
+            first, second = view(name, w), view(other, w)
             yield from (f"{op} {d}, {first}, {second}" for op in _PLAIN if _is(op, a, b, w, value))
             for k in _SCALES:
                 yield from (f"{op} {d}, {first}, {second}, lsl #{k}" for op in ("add", "sub") if _is(op, a, b << k, w, value))
@@ -189,12 +183,12 @@ def _aarch64_binary(d: str, w: int, value: int, known: Sequence[tuple[str, int]]
 def _aarch64_choice(d: str, w: int, value: int, known: Sequence[tuple[str, int]]) -> Iterator[str]:
     ones = (1 << w) - 1
     if value <= 1:
-        yield from (f"cset {d}, {condition}" for condition in _CONDITIONS)
+        yield from (f"cset {d}, {condition}" for condition in CONDITIONS)
     same = [name for name, held in known if held & ones == value & ones] + (["xzr"] if value == 0 else [])
     for a in same:
         for b in (*(name for name, _ in known), "xzr"):
             if a != b:
-                yield from (f"csel {d}, {_view(a, w)}, {_view(b, w)}, {condition}" for condition in _CONDITIONS)
+                yield from (f"csel {d}, {view(a, w)}, {view(b, w)}, {condition}" for condition in CONDITIONS)
 
 
 # --- RISC-V
@@ -250,74 +244,3 @@ def _riscv64_binary(d: str, value: int, known: Sequence[tuple[str, int]]) -> Ite
         for b, second in known:
             yield from (f"{name} {d}, {a}, {b}" for op, name in _RISCV64.items() if _is(op, first, second, 64, value))
             yield from (f"{name} {d}, {a}, {b}" for op, name in _WORDS.items() if _word_is(op, first, second, value))
-
-
-def double_loads(registers: Sequence[str], setting: Setting) -> Iterator[str]:
-    """AArch64's loads of two ``registers``, from places side by side that the source reads."""
-    sizes = {(address, size) for address, size, _ in setting.loads}
-    for address, size in sorted(sizes):
-        if size >= 4 and (address + size, size) in sizes:
-            for a, held in setting.registers.items():
-                n = signed(address - held, 64)
-                if -64 * size <= n < 64 * size and n % size == 0:
-                    yield from (f"ldp {_view(one, 8 * size)}, {_view(two, 8 * size)}, [{a}, #{n}]"
-                                for one in registers for two in registers if one != two)  # fmt: skip
-
-
-def double_stores(written: Sequence[tuple[int, int, int]], known: Mapping[str, int]) -> Iterator[str]:
-    """AArch64's stores of two registers, to places side by side that the source writes (address, bytes, value)."""
-    for address, size, value in written:
-        for behind, other, second in written:
-            if size == other >= 4 and behind == address + size:
-                ones = [holder for holder, held in (*known.items(), ("xzr", 0)) if (held ^ value) & (1 << 8 * size) - 1 == 0]
-                twos = [holder for holder, held in (*known.items(), ("xzr", 0)) if (held ^ second) & (1 << 8 * size) - 1 == 0]
-                for a, held in known.items():
-                    n = signed(address - held, 64)
-                    if -64 * size <= n < 64 * size and n % size == 0:
-                        yield from (f"stp {_view(one, 8 * size)}, {_view(two, 8 * size)}, [{a}, #{n}]"
-                                    for one in ones for two in twos)  # fmt: skip
-
-
-def compares(target: str, registers: Sequence[str], numbers: Sequence[int]) -> Iterator[str]:
-    """AArch64's instructions that set nothing but flags."""
-    if target != "aarch64":
-        return
-    for view in (32, 64):
-        for one in registers:
-            yield from (f"cmp {_view(one, view)}, {_view(two, view)}" for two in registers if two != one)
-            yield f"tst {_view(one, view)}, {_view(one, view)}"
-            for n in numbers:
-                yield from (f"{name} {_view(one, view)}, #{n}" for name in ("cmp", "tst") if n >= 0)
-                if n < 0:
-                    yield f"cmn {_view(one, view)}, #{-n}"
-            yield from (f"tst {_view(one, view)}, {_view(two, view)}" for two in registers if two < one)
-
-
-def branches(target: str, registers: Sequence[str], numbers: Sequence[int]) -> Iterator[str]:
-    """Conditional branches to ``taken``."""
-    if target == "aarch64":
-        yield from (f"b.{condition} taken" for condition in _CONDITIONS)
-        for name in ("cbz", "cbnz"):
-            yield from (f"{name} {_view(register, view)}, taken" for register in registers for view in (64, 32))
-        bits = dict.fromkeys([*(n.bit_length() - 1 for n in numbers if n > 0 and not n & (n - 1)), 0, 7, 15, 31, 63])
-        for name in ("tbz", "tbnz"):
-            yield from (f"{name} x{register[1:]}, #{bit}, taken" for register in registers for bit in bits)
-        return
-    for name in ("beqz", "bnez", "bltz", "bgez", "blez", "bgtz"):
-        yield from (f"{name} {register}, taken" for register in registers)
-    for name in ("beq", "bne", "blt", "bge", "bltu", "bgeu"):
-        yield from (f"{name} {one}, {two}, taken" for one in registers for two in registers if one != two)
-
-
-def stores(target: str, address: int, size: int, value: int, known: Mapping[str, int]) -> Iterator[str]:
-    """Instructions that store the low ``size`` bytes of ``value``, held by a register or 0, at ``address``."""
-    zero = ("xzr", 0) if target == "aarch64" else ("zero", 0)
-    holders = [name for name, held in (*known.items(), zero) if (held ^ value) & (1 << 8 * size) - 1 == 0]
-    for holder in holders:
-        if target == "aarch64":
-            name = {1: "strb", 2: "strh"}.get(size, "str") + " " + _view(holder, 64 if size == 8 else 32)
-            yield from (f"{name}, {place}" for place in _aarch64_places(address, size, list(known.items())))
-        else:
-            name = {1: "sb", 2: "sh", 4: "sw"}.get(size, "sd") + " " + holder
-            offsets = ((a, signed(address - held, 64)) for a, held in known.items())
-            yield from (f"{name}, {n}({a})" for a, n in offsets if -2048 <= n < 2048)

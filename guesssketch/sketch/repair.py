@@ -102,7 +102,7 @@ def _attempt(problem: Problem, lines: tuple[str, ...], arena: Arena, budget: Bud
                 return _Attempt(lines)
             if not isinstance(verdict, Refuted):
                 return _Attempt()
-            arena.add(verdict.counterexample)
+            arena.add(verdict.counterexample, code)
             found = arena.focus(code) or verdict.counterexample.differences
         wrong = frozenset(d.what for d in found)
         doubted = insight.doubted(len(lines)) if insight and insight.doubts else ()

@@ -132,7 +132,7 @@ class Search:
         self.budget.proofs -= 1
         verdict = verify(self.problem, code, explain=True, rlimit=RLIMIT)
         if isinstance(verdict, Refuted):
-            self.arena.add(verdict.counterexample)
+            self.arena.add(verdict.counterexample, code)
         return isinstance(verdict, Proved)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from guesssketch import pairs
+from guesssketch import pairs, stages
 from guesssketch.errors import UsageError
 from guesssketch.guess.dataset import read_shard
 from guesssketch.guess.engine import Guess, How
@@ -30,7 +31,7 @@ SAMPLE = Path(__file__).parents[2] / "datasets" / "pairs" / "sample"
 
 
 def problem(target: str, source: str) -> Problem:
-    return pairs.problem(pairs.parse(f"target: {target}\nsource:\n{source.replace('; ', chr(10))}\ncode:\n nop", "p"))
+    return pairs.problem(pairs.parse(f"target: {target}\nsymbols: S0 local align 4\nsource:\n{source.replace('; ', chr(10))}\ncode:\n nop", "p"))
 
 
 def is_proved(problem: Problem, lines: Sequence[str]) -> bool:
@@ -47,11 +48,14 @@ def is_proved(problem: Problem, lines: Sequence[str]) -> bool:
     ("aarch64", "movabs rax, 0x7865746e69616c70; xor rdi, rax", "mov x8, #27760; movk x8, #26977, lsl #16; movk x8, #30821, lsl #48; eor x0, x0, x8"),
     ("aarch64", "cmp eax, 6; jle taken", "b.lt taken"),
     ("aarch64", "mov eax, edi", "mow w8, w0"),
+    ("aarch64", "cmp qword ptr [rax - 0x78], 0; jbe taken", "ldur x11, [x8, #-112]; cbz x11, taken"),
+    ("aarch64", "lea rax, [rip + S0]; mov rdi, rsi", "add x8, x8, :lo12:S0; mov x0, x1"),
+    ("riscv64", "lea rax, [rip + S0]; mov rdi, rsi", "1:; auipc a6, %pcrel_hi(S0); mv a0, a1"),
     ("riscv64", "and eax, 0xf; movsxd rcx, eax", "andi a6, a6, 31; mv a3, a6"),
     ("riscv64", "mov rax, qword ptr [rdi - 8]; add rax, rsi; shl rax, 4", "add a6, a6, a1; slli a6, a6, 4"),
     ("riscv64", "movabs rax, 0x7865746e69616c70; xor rdi, rax; add rsi, 3", "li a6, 8675468274762345584; xor a0, a0, a5; addi a1, a1, 3"),
     ("riscv64", "cmp rax, rcx; jae taken", "mv t0, a6"),
-], ids=["immediate", "register", "width", "store", "pointer", "part", "compare", "spelling", "mask", "load", "wide", "branch"])  # fmt: skip
+], ids=["immediate", "register", "width", "store", "pointer", "part", "compare", "spelling", "memory", "page", "low", "mask", "load", "wide", "branch"])  # fmt: skip
 def test_one_wrong_place_is_repaired(target: str, source: str, guess: str) -> None:
     asked = problem(target, source)
     assert not is_proved(asked, guess.split("; "))
@@ -135,6 +139,17 @@ def test_sketch_without_lm_is_refused() -> None:
     for names in (("sketch",), ("sketch", "lm"), ("lowering", "sketch")):
         with pytest.raises(UsageError, match="lm must be asked before"):
             make_proposers(names, "aarch64")
+
+
+def test_show_tells_the_story_of_a_guess(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    source, obj = tmp_path / "in.c", tmp_path / "in.o"
+    source.write_text("int f(int a, int b) { return a + 4 * b + 24; }")
+    subprocess.run(["gcc", "-O1", "-c", source, "-o", obj], check=True)
+    engine = Faulty(("add w8, w3, w2, lsl #2", "add w8, w8, #28"), "#1c", "#18")  # its form: lea eax, [rcx + rdx*4 + 0x18]
+    monkeypatch.setattr("guesssketch.guess.proposer.open_engine", lambda *_: engine)
+    text = "\n".join(stages.show(obj, "f", "candidates", "aarch64", proposers=("lm", "sketch")))
+    for part in ("lm:", "sketch: wrong in rax", "holes:", "filled:", "sketch: proved (", "sketch:\n"):
+        assert part in text, text
 
 
 def test_the_story_tells_guess_doubts_holes_and_filling() -> None:
