@@ -147,7 +147,8 @@ def test_show_tells_the_story_of_a_guess(monkeypatch: pytest.MonkeyPatch, tmp_pa
     subprocess.run(["gcc", "-O1", "-c", source, "-o", obj], check=True)
     engine = Faulty(("add w8, w3, w2, lsl #2", "add w8, w8, #28"), "#1c", "#18")  # its form: lea eax, [rcx + rdx*4 + 0x18]
     monkeypatch.setattr("guesssketch.guess.proposer.open_engine", lambda *_: engine)
-    text = "\n".join(stages.show(obj, "f", "candidates", "aarch64", proposers=("lm", "sketch")))
+    (listing,) = stages.show(obj, "f", "candidates", "aarch64", proposers=("lm", "sketch"))
+    text = "\n".join(stages.text(listing))
     for part in ("lm:", "sketch: wrong in rax", "holes:", "filled:", "sketch: proved (", "sketch:\n"):
         assert part in text, text
 
