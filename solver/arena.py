@@ -88,30 +88,32 @@ class Arena:
         self.numbers = [n for n, _ in zip(usable, range(states), strict=False)]
         if not self.numbers:
             raise Unlinkable("the source faults in every state tried")
-        self.runs = 0
+        self._steps_of: dict[int, tuple[Mapping[str, int], ...] | None] = {}  # the source's, by state
 
     def differences(self, code: CodeLike) -> tuple[Difference, ...]:
         """Differences on the first state, always the same one; else on the first of the others that shows any, which moves up.
 
         Raises Unlinkable if ``code`` cannot be run.
         """
-        trial = Trial(self.problem, code, self.source)
-        for rank, number in enumerate(self.numbers):
-            self.runs += 1
-            found = trial.run(number)
-            if isinstance(found, Counterexample):
-                if rank > 1:
-                    self.numbers.insert(1, self.numbers.pop(rank))
-                return found.differences
-        return ()
+        rank, found = self._first_difference(code)
+        if rank > 1:
+            self.numbers.insert(1, self.numbers.pop(rank))
+        return found
 
     def focus(self, code: CodeLike) -> tuple[Difference, ...]:
         """``differences``, and the state that shows them becomes the first."""
-        found = self.differences(code)
-        trial = Trial(self.problem, code, self.source)
-        if found and not isinstance(trial.run(self.numbers[0]), Counterexample):
-            self.numbers.insert(0, self.numbers.pop(1))
+        rank, found = self._first_difference(code)
+        self.numbers.insert(0, self.numbers.pop(rank))
         return found
+
+    def _first_difference(self, code: CodeLike) -> tuple[int, tuple[Difference, ...]]:
+        """The rank of the first state that shows any, and what it shows; 0 and none if no state does."""
+        trial = Trial(self.problem, code, self.source)
+        for rank, number in enumerate(self.numbers):
+            found = trial.run(number)
+            if isinstance(found, Counterexample):
+                return rank, found.differences
+        return 0, ()
 
     def add(self, found: Counterexample, code: CodeLike) -> None:
         """Take a counterexample to ``code`` as one more state, its registers and its bytes of memory.
@@ -145,7 +147,9 @@ class Arena:
         """Both sides step by step from the first state; None where a side does not run straight through."""
         number = self.numbers[0]
         trial = Trial(self.problem, code, self.source)
-        source = self._source_steps(number)
+        if number not in self._steps_of:
+            self._steps_of[number] = self._source_steps(number)
+        source = self._steps_of[number]
         if source is None:
             return None
         ends = [i.offset + len(i.code) for i in code.instructions]
@@ -174,7 +178,6 @@ class Arena:
         trial = Trial(self.problem, code, self.source)
         found = []
         for change in changes:
-            self.runs += 1
             state = {**halt.state, **change}
             differences = trial.resume(self.numbers[0], halt.offset, state, halt.memory, halt.written)
             found.append(frozenset(d.what for d in differences))

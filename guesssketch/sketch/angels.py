@@ -16,7 +16,7 @@ from guesssketch.assembler import Assembled
 from guesssketch.guess.renaming import registers
 from guesssketch.problem import Problem
 from guesssketch.sketch.additions import branches, compares, double_loads, double_stores, pages, stores
-from guesssketch.sketch.choices import NUMBER, register_name
+from guesssketch.sketch.choices import numbers_in, register_name
 from guesssketch.sketch.doubt import BRANCH, Doubts
 from guesssketch.sketch.holes import LABEL
 from guesssketch.sketch.making import Setting, makers, signed
@@ -56,7 +56,7 @@ def edits(problem: Problem, lines: Sequence[str], code: Assembled, layout: Seque
     except Unlinkable:
         return
     known = _known(problem, doubt, len(halts))
-    numbers = [n for i in problem.instructions for n in _numbers(i.text)]
+    numbers = [n for i in problem.instructions for n in numbers_in(i.text)]
     near = list(dict.fromkeys([*numbers, *(n + d for n in numbers for d in (1, -1)), 0, 1, 255, 65535]))
     addresses = arena.symbols()
     values = list(dict.fromkeys(_values(trace.source if trace else (), numbers, addresses.values())))
@@ -72,7 +72,8 @@ def edits(problem: Problem, lines: Sequence[str], code: Assembled, layout: Seque
     runs = _RUNS
     for use in _uses(problem, doubt, len(halts)):
         text = code.instructions[layout[use.place][0]].text if use.place < len(layout) else ""
-        bases = [a - n & _ALL for a, _ in (*loads, *((a, n) for a, n, _ in written)) for n in (*_numbers(text), 0)] if text else []
+        accessed = [address for address, *_ in (*loads, *written)] if text else []
+        bases = [address - n & _ALL for address in accessed for n in (*numbers_in(text), 0)]
         tried = list(dict.fromkeys([*values, *bases]))[:runs]
         runs -= len(tried)
         for value, left in zip(tried, arena.wrong_with(code, halts[use.place], [{use.cell: v} for v in tried]), strict=True):
@@ -197,10 +198,6 @@ def _values(source: Sequence[Mapping[str, int]], numbers: Sequence[int], address
             yield from (n & 0xFFFF << shift for shift in (0, 16, 32, 48))
             yield from (n & ~(0xFFFF << shift) & _ALL for shift in (0, 16, 32, 48))
             yield from (n & (1 << width) - 1 for width in (32, 48))
-
-
-def _numbers(text: str) -> list[int]:
-    return [int(n, 0) for n in NUMBER.findall(text.partition(" ")[2])]
 
 
 def _order(cell: str) -> int:

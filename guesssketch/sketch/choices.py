@@ -83,10 +83,9 @@ class Choices:
         if not like:
             yield from ("w" + n for n in numbers)
 
-    def numbers(self, near: int | None, instructions: Sequence[Instruction] | None = None) -> Iterator[int]:
+    def numbers(self, near: int | None) -> Iterator[int]:
         """Numbers that the source speaks of, what follows from them, and neighbours of ``near``."""
-        told = (i.text.partition(" ")[2] for i in instructions or self.problem.instructions)
-        source = [int(n, 0) for text in told for n in NUMBER.findall(text)]
+        source = [n for i in self.problem.instructions for n in numbers_in(i.text)]
         yield from source
         for n in dict.fromkeys(source):
             yield from (-n, n - 1, n + 1, ~n, n & 0xFFF, n >> 12, n & 0xFFFF, n >> 16 & 0xFFFF)
@@ -113,8 +112,7 @@ class Choices:
             yield from templates(self.target, source, homes, numbers)
 
     def _small(self, source: Instruction) -> Iterator[int]:
-        for text in NUMBER.findall(source.text.partition(" ")[2]):
-            n = int(text, 0)
+        for n in numbers_in(source.text):
             yield from (n, -n)
             if n > 0 and not n & (n - 1):
                 yield n.bit_length() - 1
@@ -138,6 +136,11 @@ def _homes(problem: Problem, instructions: Sequence[Instruction]) -> list[str]:
         found += [register_name(problem.target, cell) for cell in cells]
     flags = [homes[name] for name, _ in problem.live_out if name in ("cf", "zf", "sf", "of", "pf", "l", "le", "be")]
     return list(dict.fromkeys([*found, *(register_name(problem.target, cell) for cell in flags)]))
+
+
+def numbers_in(text: str) -> list[int]:
+    """Numbers among an instruction's operands."""
+    return [int(n, 0) for n in NUMBER.findall(text.partition(" ")[2])]
 
 
 def register_name(target: str, cell: str) -> str:

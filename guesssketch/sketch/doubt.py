@@ -14,6 +14,7 @@ from typing import Final
 from guesssketch.assembler import Assembled
 from guesssketch.judge import LIFTS
 from guesssketch.problem import Problem
+from guesssketch.sketch.holes import LABEL
 from guesssketch.sketch.ways import ALL, Ways
 from isa import terms as t
 from isa.machine import Instruction, Relocation
@@ -45,6 +46,11 @@ class Doubts:
     demands: tuple[frozenset[str], ...] = ()
     touched: tuple[Touched, ...] = ()
     lacking: frozenset[int] = frozenset()
+
+    def by_line(self, lines: Sequence[str]) -> tuple[float, ...]:
+        """How much each of ``lines`` is doubted, labels not at all."""
+        rest = iter(self.lines)
+        return tuple(0.0 if LABEL.fullmatch(line) else next(rest, 1.0) for line in lines)
 
 
 def doubts(problem: Problem, code: Assembled, layout: Sequence[range], arena: Arena, differences: Sequence[Difference],

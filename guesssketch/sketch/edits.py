@@ -24,8 +24,7 @@ def sketches(problem: Problem, lines: Sequence[str], doubts: Doubts, others: Seq
              ways: Ways = ALL) -> list[tuple[float, Sketch]]:  # fmt: skip
     """Sketches with their costs, the likeliest first. others: of each line, what the model thought of in its place."""
     found: list[tuple[float, Sketch]] = []
-    doubted = iter(doubts.lines)
-    weights = [0.0 if LABEL.fullmatch(line) else next(doubted, 1.0) for line in lines]
+    weights = doubts.by_line(lines)
     for at, (line, weight) in enumerate(zip(lines, weights, strict=True)):
         if not weight:
             continue

@@ -9,8 +9,8 @@ from typing import Final
 
 from guesssketch.problem import Problem
 from guesssketch.sketch.choices import MODIFIER, NUMBER, REGISTER, opcodes
+from guesssketch.sketch.holes import LABEL
 
-_LABEL: Final = re.compile(r"\d+:")
 _CONDITIONS: Final = {"b.eq": "b.ne", "b.lt": "b.ge", "b.gt": "b.le", "b.lo": "b.hs", "b.hi": "b.ls", "beqz": "bnez", "beq": "bne",
                       "blt": "bge", "bltu": "bgeu", "cbz": "cbnz", "tbz": "tbnz", "eq": "ne", "lt": "ge", "gt": "le", "lo": "hs",
                       "hi": "ls", "mi": "pl", "vs": "vc", "seqz": "snez", "slt": "sltu", "slti": "sltiu"}  # fmt: skip
@@ -106,7 +106,7 @@ FAULTS: Final[dict[str, Fault]] = {
 
 def plant(problem: Problem, lines: Sequence[str], kind: str, pick: random.Random) -> list[str] | None:
     """``lines`` with one fault of ``kind``, at a place of chance; None if there is no place for it."""
-    places = [n for n, line in enumerate(lines) if not _LABEL.fullmatch(line)]
+    places = [n for n, line in enumerate(lines) if not LABEL.fullmatch(line)]
     pick.shuffle(places)
     for at in places:
         found = FAULTS[kind](list(lines), at, problem, pick)

@@ -117,9 +117,7 @@ def _attempt(problem: Problem, lines: tuple[str, ...], arena: Arena, budget: Bud
         proved = search.first(_candidates(problem, arena, lines, doubt, [*asked, *sketches(problem, lines, doubt, others, ways)]))
 
     def step(filling: Filling) -> Step:
-        rest = iter(doubt.lines)
-        each = tuple(0.0 if LABEL.fullmatch(line) else next(rest, 1.0) for line in lines)
-        return Step(lines, each, tuple(sorted(wrong)), filling.sketch, filling.lines)
+        return Step(lines, doubt.by_line(lines), tuple(sorted(wrong)), filling.sketch, filling.lines)
 
     if proved is not None:
         return _Attempt(proved.lines, (step(proved),))
