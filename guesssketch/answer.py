@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 from guesssketch.judge import Judgement, judge
@@ -138,7 +138,7 @@ def _judge(nodes: Sequence[_Node], candidates: Sequence[Candidate], final: bool)
         else:
             size = len(node.problem.instructions)
             reason = summary(judgement.verdict)
-            node.attempts.append(Attempt(node.start, size, candidate.proposer, candidate.lines, reason, candidate.insight))
+            node.attempts.append(Attempt(node.start, size, candidate.proposer, candidate.lines, reason, _kept(candidate)))
 
 
 def _collect(root: _Node) -> Answer:
@@ -176,6 +176,11 @@ def summary(verdict: Verdict) -> str:
     return text if len(text) <= SUMMARY else text[: SUMMARY - 3] + "..."
 
 
+def _kept(candidate: Candidate) -> Insight | None:
+    """What readers want to know of it; the lines that a model thought of besides serve the sketch alone."""
+    return candidate.insight and replace(candidate.insight, others=())
+
+
 def _piece(problem: Problem, judgement: Judgement) -> Piece:
     verdict = judgement.verdict
     assert judgement.code is not None and isinstance(verdict, Proved | Tested)
@@ -190,5 +195,5 @@ def _piece(problem: Problem, judgement: Judgement) -> Piece:
         source=len(problem.instructions),
         target=len(judgement.code.instructions),
         seconds=round(judgement.seconds, 4),
-        insight=judgement.candidate.insight,
+        insight=_kept(judgement.candidate),
     )
