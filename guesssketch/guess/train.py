@@ -4,7 +4,8 @@
   are given): a run takes as long as it may.
 - What is validated and shipped is a moving average of the weights: good at any moment, so that a run which is cut short
   leaves a usable model.
-- A run that is started again goes on from its last checkpoint; time and schedule count over all its starts.
+- A run that is started again goes on from its last checkpoint, with pairs that came since if they keep to its vocabulary;
+  time and schedule count over all its starts.
 - Several processes (``torchrun``) take shares of each batch and add up their gradients.
 
 The output is a model folder (``model``) that holds, beside the model, ``checkpoint.pt`` and the curve, ``curve.jsonl``: a
@@ -120,7 +121,8 @@ def _data(settings: Settings, team: Team) -> tuple[Pairs, Pairs, Vocabulary]:
         _prepare(s)
     team.wait()
     train_files, valid_files = _prepare(s)
-    known = model.load(s.init).vocabulary if s.init else None
+    begun = s.output if (s.output / "checkpoint.pt").exists() else s.init  # pairs may have come since: the vocabulary stays
+    known = model.load(begun).vocabulary if begun else None
     pairs, vocabulary = dataset.load(train_files, known, s.longest, s.limit, s.seed, s.jobs)
     valid, _ = dataset.load(valid_files, vocabulary, s.longest, s.validation, 0, s.jobs)
     if not len(pairs):

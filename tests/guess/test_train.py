@@ -86,6 +86,19 @@ def test_a_break_changes_nothing(tmp_path: Path) -> None:
     assert _curve(tmp_path / "a") == _curve(tmp_path / "b")
 
 
+def test_goes_on_with_pairs_that_came_since(tmp_path: Path) -> None:
+    settings = _settings(tmp_path, steps=20, every=10)
+    first = train(replace(settings, steps=10), lambda _: None)
+    record = next(_pairs())
+    for number, text in enumerate(("sub eax, ecx", "adc eax, ecx")):  # the second has a token of its own
+        new = record | {"source": record["source"] | {"s": [text]}}
+        (tmp_path / f"aarch64-train-{number + 1:03}.jsonl").write_text(json.dumps(new) + "\n")
+    said: list[str] = []
+    last = train(settings, said.append)
+    assert (first["step"], last["step"]) == (10, 20)
+    assert "'aarch64': 181}" in said[0] and "left out: {'aarch64': 1}" in said[0]
+
+
 def _curve(folder: Path) -> list[dict[str, Any]]:
     lines = [json.loads(line) for line in (folder / "model/curve.jsonl").read_text().splitlines()]
     return [{name: value for name, value in line.items() if name not in ("seconds", "pairs_per_second")} for line in lines]
