@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
+from guesssketch.assembler import Assembled, assemble
 from guesssketch.judge import Judgement, judge
 from guesssketch.lifted import source_effect
 from guesssketch.problem import Candidate, Doubt, Filled, Insight, Problem, Proposer
@@ -40,7 +41,7 @@ class Piece:
 class Attempt:
     """A candidate that was not accepted, for ``source`` instructions from the problem's ``start``, and why not, in one line.
 
-    insight: what its proposer told of it."""
+    insight: what its proposer told of it. proved: it was right, but another has fewer instructions."""
 
     start: int
     source: int
@@ -48,6 +49,7 @@ class Attempt:
     lines: tuple[str, ...]
     reason: str
     insight: Insight | None = None
+    proved: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,12 +95,20 @@ class _Node:
     halves: tuple[_Node, _Node] | None = None
     attempts: list[Attempt] = field(default_factory=list)
 
+    @property
+    def size(self) -> int:
+        """Instructions of the accepted candidate."""
+        assert self.judgement and self.judgement.code
+        return len(self.judgement.code.instructions)
+
 
 def answer(problems: Sequence[Problem], proposers: Sequence[Proposer]) -> list[Answer]:
     """One answer for each problem (all for one target).
 
     The proposers are asked in order, each in one batch for all that is still open; a candidate that is not proved leaves its
     problem open. What stays open is cut in two and asked again; a single instruction that cannot be proved may be tested.
+    The last proposer is asked for every problem: where it is proved with fewer instructions, its answer replaces the one
+    before, so that no answer has more instructions than its own.
     """
     roots = [_Node(p, 0) for p in problems]
     open_nodes = list(roots)
@@ -117,10 +127,11 @@ def answer(problems: Sequence[Problem], proposers: Sequence[Proposer]) -> list[A
 def _ask(nodes: Sequence[_Node], proposers: Sequence[Proposer]) -> None:
     """Try every proposer on ``nodes``, setting ``judgement`` where a candidate is accepted."""
     for proposer in proposers:
-        rest = [node for node in nodes if node.judgement is None]
+        rest = [node for node in nodes if node.judgement is None or proposer is proposers[-1]]
         if not rest:
-            return
+            continue
         proposed = [list(candidates) for candidates in proposer.propose([node.problem for node in rest])]
+        _replace([(n, c[0]) for n, c in zip(rest, proposed, strict=True) if n.judgement and c])
         for rank in range(max(map(len, proposed), default=0)):
             asked = [(n, c[rank]) for n, c in zip(rest, proposed, strict=True) if n.judgement is None and rank < len(c)]
             _judge([n for n, _ in asked], [c for _, c in asked], final=False)
@@ -129,16 +140,32 @@ def _ask(nodes: Sequence[_Node], proposers: Sequence[Proposer]) -> None:
         _judge([n for n, _ in last], [c for _, c in last], final=True)
 
 
+def _replace(asked: Sequence[tuple[_Node, Candidate]]) -> None:
+    """Judge each candidate that has fewer instructions than its node's answer, and accept it if it is proved."""
+    if not asked:
+        return
+    codes = assemble(asked[0][0].problem.target, [c.lines for _, c in asked])
+    sizes = [len(code.instructions) if isinstance(code, Assembled) else None for code in codes]
+    shorter = [(n, c) for (n, c), size in zip(asked, sizes, strict=True) if size is not None and size < n.size]
+    _judge([n for n, _ in shorter], [c for _, c in shorter], final=False)
+
+
 def _judge(nodes: Sequence[_Node], candidates: Sequence[Candidate], final: bool) -> None:
     for node, judgement in zip(nodes, judge([n.problem for n in nodes], candidates, final=final), strict=True):
         candidate = judgement.candidate
         node.attempts = [a for a in node.attempts if a.lines != candidate.lines]  # judged again: the last word counts
-        if isinstance(judgement.verdict, Proved | Tested):
-            node.judgement = judgement
-        else:
-            size = len(node.problem.instructions)
-            reason = summary(judgement.verdict)
-            node.attempts.append(Attempt(node.start, size, candidate.proposer, candidate.lines, reason, _kept(candidate)))
+        if not isinstance(judgement.verdict, Proved | Tested):
+            node.attempts.append(_attempt(node, candidate, summary(judgement.verdict)))
+            continue
+        if node.judgement:
+            reason = f"right, but {candidate.proposer} has fewer instructions"
+            node.attempts.append(_attempt(node, node.judgement.candidate, reason, proved=True))
+        node.judgement = judgement
+
+
+def _attempt(node: _Node, candidate: Candidate, reason: str, proved: bool = False) -> Attempt:
+    size = len(node.problem.instructions)
+    return Attempt(node.start, size, candidate.proposer, candidate.lines, reason, _kept(candidate), proved)
 
 
 def _collect(root: _Node) -> Answer:

@@ -9,6 +9,7 @@ import os
 import re
 import time
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -224,6 +225,7 @@ def _report(program: Program, problems: dict[BlockId, list[Problem]], answers: d
         block = program.functions[at.object][at.function].blocks[at.offset]
         start = 0
         for problem in asked:
+            _count(report.candidates, answers[problem.key])
             for piece in answers[problem.key].pieces:
                 function, offset = _spot(program, at, block.instructions[start])
                 start += piece.source
@@ -233,6 +235,13 @@ def _report(program: Program, problems: dict[BlockId, list[Problem]], answers: d
                     approximations=piece.approximations, seconds=piece.seconds, source=piece.source, target=piece.target,
                     cached=problem.key in cached))  # fmt: skip
     return report
+
+
+def _count(counts: dict[str, Counter[str]], answer: Answer) -> None:
+    for attempt in answer.attempts:
+        counts.setdefault(attempt.proposer, Counter()).update(judged=1, right=attempt.proved)
+    for piece in answer.pieces:
+        counts.setdefault(piece.proposer, Counter()).update(judged=1, right=1, emitted=1)
 
 
 def _enforce(report: Report, require: str) -> None:

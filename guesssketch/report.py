@@ -48,6 +48,8 @@ class Report:
 
     functions: how many, by object. seconds: wall time by stage. assumptions: what holds for the run as a whole.
     options: what was asked for, as far as it changes the translation. warnings: what the user was warned of.
+    candidates: by proposer, how many were judged, were right (proved or tested), and were emitted; fewer are emitted where
+    another proposer's have fewer instructions.
     """
 
     target: str
@@ -57,6 +59,7 @@ class Report:
     seconds: dict[str, float] = field(default_factory=dict)
     options: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    candidates: dict[str, Counter[str]] = field(default_factory=dict)
 
     def verdicts(self) -> Counter[str]:
         return Counter(block.verdict for block in self.blocks)
@@ -71,6 +74,7 @@ class Report:
             "blocks": len(self.blocks),
             "verdicts": dict(self.verdicts()),
             "proposers": dict(Counter(block.proposer for block in self.blocks)),
+            "candidates": {name: dict(counts) for name, counts in self.candidates.items()},
             "source_instructions": sum(block.source for block in self.blocks),
             "target_instructions": sum(block.target for block in self.blocks),
         }
@@ -100,6 +104,9 @@ class Report:
         reasons = Counter(block.reason for block in self.tested())
         for reason, count in reasons.most_common():
             console.print(f"tested {count}: {reason}", markup=False, soft_wrap=True)
+        for name, counts in self.candidates.items() if len(self.candidates) > 1 else ():
+            judged, right, emitted = (counts[key] for key in ("judged", "right", "emitted"))
+            console.print(f"{name}: {right} right of {judged} judged, {emitted} emitted", markup=False, soft_wrap=True)
         cached = sum(block.cached for block in self.blocks)
         times = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in self.seconds.items())
         console.print(f"{times}; {cached} of {len(self.blocks)} from the cache", soft_wrap=True)

@@ -129,6 +129,37 @@ def test_a_refuted_candidate_is_one_short_line() -> None:
     assert all(reason.startswith("refuted: ") and "\n" not in reason for _, reason in found.failures)
 
 
+class _Says:
+    """Proposes the same text for every problem, under a name, and keeps what it was asked."""
+
+    def __init__(self, name: str, *lines: str) -> None:
+        self.name, self.lines = name, lines
+        self.asked: list[Problem] = []
+
+    def propose(self, problems: Sequence[Problem]) -> list[list[Candidate]]:
+        self.asked += problems
+        return [[Candidate(self.lines, self.name)] for _ in problems]
+
+
+RIGHT, LONG, SHORT_AND_WRONG = ("add w8, w0, #3",), ("mov w8, w0", "add w8, w8, #3"), ("mov w8, w0",)
+
+
+@pytest.mark.parametrize(("model", "last", "by", "attempts"), [
+    (LONG, RIGHT, "last", [("model", True)]),
+    (RIGHT, RIGHT, "model", []),
+    (RIGHT, LONG, "model", []),
+    (LONG, SHORT_AND_WRONG, "model", [("last", False)]),
+    (SHORT_AND_WRONG, LONG, "last", [("model", False)]),
+])  # fmt: skip
+def test_fewer_proved_instructions_win(model: tuple[str, ...], last: tuple[str, ...], by: str,
+                                       attempts: list[tuple[str, bool]]) -> None:  # fmt: skip
+    between = _Says("between", "mov w8, #1")
+    (found,) = answer([PROBLEM], [_Says("model", *model), between, _Says("last", *last)])
+    assert [piece.proposer for piece in found.pieces] == [by]
+    assert [(a.proposer, a.proved) for a in found.attempts if a.proposer != "between"] == attempts
+    assert bool(between.asked) == (model == SHORT_AND_WRONG)  # only what is open goes on to the proposers between
+
+
 def test_errors_travel_between_processes() -> None:
     error = pickle.loads(pickle.dumps(Untranslatable(["a", "b"])))
     assert error.problems == ("a", "b") and str(error) == "a\nb"
