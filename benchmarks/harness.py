@@ -173,13 +173,19 @@ class Results:
 
 
 def plugin() -> Path:
-    """The plugin for QEMU that counts instructions (``icount.c``), compiled."""
-    source = Path(__file__).with_name("icount.c")
-    compiled = CACHE / "icount.so"
+    """The plugin for QEMU that counts what is run (``guesssketch/testing/coverage.c``), compiled."""
+    source = ROOT / "guesssketch" / "testing" / "coverage.c"
+    compiled = CACHE / "coverage.so"
     if not compiled.exists() or compiled.stat().st_mtime < source.stat().st_mtime:
         CACHE.mkdir(parents=True, exist_ok=True)
         run(["gcc", "-O2", "-shared", "-fPIC", source, "-o", compiled], timeout=60)
     return compiled
+
+
+def executed(counts: Path) -> int:
+    """Instructions that a program executed in its own code, as the plugin wrote it down."""
+    pieces = (line.split() for line in counts.read_text(encoding="utf-8").splitlines()[1:])
+    return sum(int(count) * int(runs) for _, _, count, runs in pieces)
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

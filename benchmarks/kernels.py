@@ -1,8 +1,8 @@
 """Count the instructions that five kernels execute in their own code: x86-64, native cross gcc, and translated.
 
 ``python benchmarks/kernels.py`` prints a table (millions of instructions and the ratio to x86-64) and writes
-``.cache/benchmarks/kernels.json``. Counts come from QEMU's user mode with the plugin ``icount.c``; a QEMU that is built
-without plugins (Debian 13's) cannot make them.
+``.cache/benchmarks/kernels.json``. Counts come from QEMU's user mode with the plugin of ``guesssketch test``; a QEMU that is
+built without plugins (Debian 13's) cannot make them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import math
 import sys
 from pathlib import Path
 
-from harness import CACHE, TARGETS, FailedError, Target, plugin, print_table, require, run, translate
+from harness import CACHE, TARGETS, FailedError, Target, executed, plugin, print_table, require, run, translate
 
 HERE = Path(__file__).resolve().parent
 KERNELS = ("sieve", "matmul", "crc", "quicksort", "switch")
@@ -29,8 +29,7 @@ def count(target: Target, program: Path, kernel: str) -> tuple[str, int]:
     printed = run([*command, kernel], timeout=600, env={})
     if not counts.exists():
         raise FailedError(f"{target.emulator} wrote no counts: it was built without plugins, or with others")
-    own, _ = counts.read_text(encoding="utf-8").splitlines()
-    return printed, int(own.removeprefix("own "))
+    return printed, executed(counts)
 
 
 def build(names: list[str], level: str, orders: list[str]) -> list[tuple[str, Target, Path]]:

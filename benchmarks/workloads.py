@@ -2,7 +2,7 @@
 
 A workload is a shell script that runs in an empty folder, where the programs are found by name (and in ``$PROGRAMS``). Whatever
 it leaves in the folder, and what it prints, must be the same in both runs. ``$SOURCE`` is the package's built source, not to be
-written to, ``$RECIPE`` the recipe's folder, ``$DATA`` 10 MB of mixed data. Instructions are counted by the plugin ``icount.c``.
+written to, ``$RECIPE`` the recipe's folder, ``$DATA`` 10 MB of mixed data. Instructions are counted by a plugin.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from building import Recipe
-from harness import CACHE, FailedError, mixed_data, plugin
+from harness import CACHE, FailedError, executed, mixed_data, plugin
 
 DATA_SIZE = 10_000_000
 TIMEOUT = 1800
@@ -69,7 +69,7 @@ def counting(counts: Path) -> list[str]:
 
 def counted(counts: Path) -> int:
     """Instructions executed in the programs' own code over all runs; 0 if nothing was counted."""
-    return sum(int(path.read_text(encoding="utf-8").split()[1]) for path in counts.glob("*"))
+    return sum(map(executed, counts.glob("*")))
 
 
 def differences(one: Path, other: Path) -> list[str]:

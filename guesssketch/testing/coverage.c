@@ -1,9 +1,9 @@
-/* A plugin for QEMU's user mode that writes down which pieces of the program's own code were run: those in the main
- * executable, neither the dynamic linker's nor the shared libraries'.
+/* A plugin for QEMU's user mode that writes down which pieces of the program's own code were run, and how often: those in the
+ * main executable, neither the dynamic linker's nor the shared libraries'. For a static program that is all of it.
  *
  *   qemu-aarch64 -plugin ./coverage.so,out=covered.txt ./program
  *
- * writes "start ADDRESS", where the code was loaded, and a line "ADDRESS SIZE" for each piece. The declarations below are
+ * writes "start ADDRESS", where the code was loaded, and for each piece a line "ADDRESS SIZE INSTRUCTIONS RUNS". The declarations below are
  * version 1 of QEMU's plugin interface (QEMU 7.1 to 8.x), spelled out because distributions do not package qemu-plugin.h.
  */
 #include <inttypes.h>
@@ -30,7 +30,7 @@ void qemu_plugin_register_atexit_cb(uint64_t id, void (*callback)(uint64_t id, v
 int qemu_plugin_version = 1;
 
 struct piece {
-    uint64_t address, size, runs; /* runs is counted by the code that QEMU makes of the piece */
+    uint64_t address, size, count, runs; /* runs is counted by the code that QEMU makes of the piece */
     struct piece *next;
 };
 
@@ -52,6 +52,7 @@ static void on_translation(uint64_t id, struct qemu_plugin_tb *block)
     piece->address = address;
     struct qemu_plugin_insn *last = qemu_plugin_tb_get_insn(block, count - 1);
     piece->size = qemu_plugin_insn_vaddr(last) + qemu_plugin_insn_size(last) - address;
+    piece->count = count;
     piece->next = pieces;
     pieces = piece;
     qemu_plugin_register_vcpu_tb_exec_inline(block, ADD_U64, &piece->runs, 1);
@@ -69,7 +70,7 @@ static void on_exit_of_guest(uint64_t id, void *data)
     fprintf(file, "start %" PRIu64 "\n", qemu_plugin_start_code());
     for (struct piece *piece = pieces; piece != NULL; piece = piece->next)
         if (piece->runs != 0)
-            fprintf(file, "%" PRIu64 " %" PRIu64 "\n", piece->address, piece->size);
+            fprintf(file, "%" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", piece->address, piece->size, piece->count, piece->runs);
     fclose(file);
 }
 

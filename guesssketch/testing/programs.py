@@ -190,7 +190,7 @@ def _pieces(listed: Path, program: Path) -> set[tuple[int, int]]:
         starts = [s["p_vaddr"] for s in ELFFile(file).iter_segments("PT_LOAD") if s["p_flags"] & 1]
     lines = listed.read_text().split("\n")
     moved = int(lines[0].split()[1]) - min(starts) // 4096 * 4096
-    return {(int(a) - moved, int(size)) for a, size in (line.split() for line in lines[1:] if line)}
+    return {(int(a) - moved, int(size)) for a, size, *_ in (line.split() for line in lines[1:] if line)}
 
 
 def _coverage(program: Path, target: str, pieces: set[tuple[int, int]]) -> list[FunctionResult]:
