@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from guesssketch import cfg, objfile, wall
+from guesssketch import PROPOSERS, cfg, objfile, wall
 from guesssketch.errors import UsageError
 from guesssketch.guess.proposer import SHIPPED, Guesser
 from guesssketch.judge import judge
@@ -17,7 +17,7 @@ from guesssketch.problem import MemoryOrder, Problem, Proposer
 from guesssketch.program import Block, Program
 from guesssketch.questions import ask, cut
 from guesssketch.resolve import BlockId, Resolver
-from guesssketch.sketch.proposer import Sketcher
+from guesssketch.sketch.proposer import Sketcher, repaired
 from guesssketch.sketch.story import story
 from guesssketch.workers import make_proposers
 from isa import terms as t
@@ -39,7 +39,7 @@ class Listing:
 
 
 def show(path: Path, function: str | None, stage: str, target: str, prototypes: Sequence[Path] = (),
-         order: MemoryOrder = "relaxed", proposers: Sequence[str] = ("lowering",), model: Path | str | None = None
+         order: MemoryOrder = "relaxed", proposers: Sequence[str] = PROPOSERS, model: Path | str | None = None
          ) -> Iterator[Listing]:  # fmt: skip
     """One stage of one object file (or of each object of an archive), function by function.
 
@@ -114,21 +114,28 @@ class _Listing:
         for written, asked in zip(block.instructions[start:end], problem.instructions, strict=True):
             yield f"{base + written.offset:6x}  {asked.text}"
         answered = False
+        told: dict[tuple[str, ...], str] = {}
         for proposer in self.proposers:
             if isinstance(proposer, Sketcher):
-                for repairs in proposer.repairs([problem]):
-                    yield from (line for repaired in repairs for line in story(repaired))
-            for candidates in proposer.propose([problem]):
-                if not candidates:
-                    yield f"{proposer.name}: no candidate"
-                for candidate in candidates:
-                    yield f"{candidate.proposer}:"
-                    yield from (f"        {line}" for line in candidate.lines)
-                    answered = answered or self.stage == "candidates"
-                    if self.stage == "proof" and not answered:
-                        (judgement,) = judge([problem], [candidate], final=end - start == 1, explain=True)
-                        yield from str(judgement.verdict).split("\n")
-                        answered = isinstance(judgement.verdict, Proved | Tested)
+                (tried,) = proposer.repairs([problem])
+                yield from (line for repair in tried for line in story(repair))
+                candidates = repaired(tried)
+            else:
+                (candidates,) = proposer.propose([problem])
+            if not candidates:
+                yield f"{proposer.name}: no candidate"
+            for candidate in candidates:
+                if candidate.lines in told:
+                    yield f"{candidate.proposer}: as {told[candidate.lines]}"
+                    continue
+                told[candidate.lines] = candidate.proposer
+                yield f"{candidate.proposer}:"
+                yield from (f"        {line}" for line in candidate.lines)
+                answered = answered or self.stage == "candidates"
+                if self.stage == "proof" and not answered:
+                    (judgement,) = judge([problem], [candidate], final=end - start == 1, explain=True)
+                    yield from str(judgement.verdict).split("\n")
+                    answered = isinstance(judgement.verdict, Proved | Tested)
         if not answered and end - start > 1:
             one, two = cut(problem)
             middle = start + len(one.instructions)

@@ -23,21 +23,24 @@ class Sketcher:
         self.guesser = guesser
 
     def propose(self, problems: Sequence[Problem]) -> Iterator[Sequence[Candidate]]:
-        for repairs in self.repairs(problems):
-            found = (_candidate(repaired, repaired.lines) for repaired in repairs if repaired.lines is not None)
-            yield tuple(islice(found, 1))
+        return map(repaired, self.repairs(problems))
 
-    def repairs(self, problems: Sequence[Problem]) -> Iterator[Iterator[Repair]]:
-        """For each problem the repairs of its best guesses, made when they are asked for."""
+    def repairs(self, problems: Sequence[Problem]) -> Iterator[list[Repair]]:
+        """For each problem the repairs of its best guesses, up to the first that came out right."""
         for problem, candidates in zip(problems, self.guesser.propose(problems), strict=True):
-            yield _repairs(problem, candidates[:GUESSES])
+            tried: list[Repair] = []
+            for candidate in candidates[:GUESSES]:
+                if not repaired(tried):
+                    tried.append(repair(problem, candidate.lines, candidate.insight))
+            yield tried
 
 
-def _candidate(repaired: Repair, lines: tuple[str, ...]) -> Candidate:
-    changes = filled(repaired.steps[0].guess, lines) if repaired.steps else ()
+def repaired(tried: Sequence[Repair]) -> Sequence[Candidate]:
+    """The candidate that came of ``tried``, or none."""
+    found = ((one, one.lines) for one in tried if one.lines is not None)
+    return [_candidate(one, lines) for one, lines in islice(found, 1)]
+
+
+def _candidate(one: Repair, lines: tuple[str, ...]) -> Candidate:
+    changes = filled(one.steps[0].guess, lines) if one.steps else ()
     return Candidate(lines, NAME, insight=Insight(filled=changes))
-
-
-def _repairs(problem: Problem, candidates: Sequence[Candidate]) -> Iterator[Repair]:
-    for candidate in candidates:
-        yield repair(problem, candidate.lines, candidate.insight)
