@@ -75,6 +75,26 @@ def cut(problem: Problem) -> tuple[Problem, Problem]:
     return replace(first, symbols=_used(first)), replace(second, symbols=_used(second))
 
 
+def atoms(problem: Problem) -> list[Problem]:
+    """``problem`` cut wherever ``cut`` may cut it, in order: mostly into single instructions, with a flag's setter and its readers
+    in one piece. Just ``problem`` if the pieces would need what the block does not have."""
+    joined = _joined(problem.instructions)
+    found: list[Problem] = []
+    end, exit, live = len(problem.instructions), problem.exit, dict(problem.live_out)
+    for index in range(end - 1, -1, -1):
+        instructions = _rebase(problem.instructions[index:end])
+        needed = before(lift(instructions, exit), live, exact=True)
+        if index and (index in joined or any(EVERYTHING[name] == 1 for name in needed)):
+            continue
+        piece = replace(problem, instructions=instructions, exit=exit, live_in=_sorted(needed), live_out=_sorted(live))
+        found.append(replace(piece, symbols=_used(piece)))
+        end, exit, live = index, "fall", needed
+    available = dict(problem.live_in)
+    if any(available.get(name, 0) < bits for name, bits in live.items()):
+        return [problem]
+    return found[::-1]
+
+
 def _fits(problem: Problem, index: int, middle: Live) -> bool:
     """Whether what the first ``index`` instructions need for ``middle`` is live where the block begins."""
     needed = before(lift(problem.instructions[:index], "fall"), middle, exact=True)

@@ -134,7 +134,7 @@ class Build:
     def _batches(self, target: str, numbers: Sequence[int]) -> Iterator[judging.Batch]:
         for start in range(0, len(numbers), BATCH):
             bodies = tuple(self.store.bodies(numbers[start : start + BATCH]))
-            yield judging.Batch(target, bodies, self.options.prove, self.out / "forms")
+            yield judging.Batch(target, bodies, self.options.whole, self.out / "forms")
 
     def _in_time(self, items: Iterable[T]) -> Iterator[T]:
         for item in items:
@@ -165,8 +165,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--packages", nargs="*", metavar="NAME", help="default: all of packages.toml")
     parser.add_argument("--csmith", type=int, default=3000, metavar="N", help="random programs (default 3000)")
     parser.add_argument("--targets", nargs="*", choices=TARGETS, default=list(TARGETS), help="none: forms only")
-    parser.add_argument("--prove", type=float, default=1.0, metavar="SHARE",
-                        help="share of the pairs whose proof is asked for (default 1)")  # fmt: skip
+    parser.add_argument("--whole", type=float, default=0.02, metavar="SHARE",
+                        help="share of the pairs that are proved whole as well as atom by atom (default 0.02)")  # fmt: skip
     parser.add_argument("--longest", type=int, default=forms.CUT, metavar="N",
                         help=f"source instructions in a pair (default {forms.CUT})")  # fmt: skip
     parser.add_argument("--files", type=int, metavar="N", help="at most so many files of a package")

@@ -1,6 +1,7 @@
 """Which heads of the cross-attention align, chosen by measuring, and how well they do on other blocks.
 
-The truth is LLVM's (``guesssketch.lowering.positions``), so only guesses that are the lowering's own text have one.
+The truth is known for guesses that are the teacher's own text: it was made atom by atom (``guesssketch.guess.teacher``). So what
+counts is pairs of a target line and an atom: a source instruction, or several that flags bind together.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from guesssketch.evaluation.outcome import Outcome
 from guesssketch.guess import alignment
 from guesssketch.guess.alignment_score import SHARE, Counts, chosen, count, f1_interval, total
 from guesssketch.guess.model import Model
+from guesssketch.guess.teacher import taught
 from guesssketch.guess.tokens import source_spans, source_tokens
-from guesssketch.lowering.positions import positions
 
 SAMPLE: Final = 200  # guesses of each target
 HEADS: Final = 4  # at most
@@ -26,25 +27,28 @@ SHARES: Final = (SHARE, 0.1, 0.2, 0.3, 0.4, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 @dataclass(frozen=True)
 class Known:
-    """A guess whose alignment is known. source, tokens: of both sides. truth: for each of its lines the source instructions."""
+    """A guess whose alignment is known. source, tokens: of both sides. atoms: of each source instruction. truth: for each line
+    of the guess its atom; nothing for a label."""
 
     source: list[str]
     tokens: list[str]
+    atoms: tuple[int, ...]
     truth: tuple[frozenset[int], ...]
 
 
 def known(outcomes: Sequence[Outcome], sample: int = SAMPLE) -> list[Known]:
-    """Of the first ``sample`` guesses that are proved and exact, those whose truth LLVM tells (all for one target)."""
+    """Of the first ``sample`` guesses that are proved and exact, those with lines (all for one target)."""
     right = [o for o in outcomes if o.proved and o.exact][:sample]
     if not right:
         return []
     target = right[0].record.target
     found = []
-    for outcome, placed in zip(right, positions([o.record.problem for o in right], target), strict=True):
+    for outcome, lesson in zip(right, taught([o.record.problem for o in right], target), strict=True):
         form, guess = outcome.record.form, outcome.guess
-        if guess is not None and placed is not None and placed[0] == outcome.record.lines and any(placed[1]):
+        if guess is not None and lesson is not None and lesson.lines == outcome.record.lines and lesson.lines:
             tokens = source_tokens(form.source, form.exit, form.live_out, form.symbols, target)
-            found.append(Known(tokens, guess.tokens, placed[1]))
+            truth = tuple(frozenset(() if origin is None else (origin,)) for origin in lesson.origins)
+            found.append(Known(tokens, guess.tokens, lesson.atoms, truth))
     return found
 
 
@@ -100,7 +104,8 @@ def _weights(model: Model, blocks: Sequence[Known], heads: Sequence[tuple[int, i
 
 def _counts(weight: torch.Tensor, block: Known, share: float) -> Counts:
     matrix = alignment.by_instruction(weight, source_spans(block.tokens), source_spans(block.source))
-    return count(chosen(matrix, share), block.truth)
+    found = [frozenset(block.atoms[n] for n in numbers) for numbers in chosen(matrix, share)]
+    return count(found, block.truth)
 
 
 def _f1(weights: Sequence[torch.Tensor], blocks: Sequence[Known], share: float = SHARE) -> float:

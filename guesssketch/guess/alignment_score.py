@@ -1,6 +1,6 @@
-"""How well an alignment agrees with the truth (``guesssketch.lowering.positions``), over pairs (target line, source instruction).
+"""How well an alignment agrees with the truth (``guesssketch.evaluation.aligning``), over pairs (target line, what it is made of).
 
-Lines that have no truth (labels, and what LLVM lost) do not count, whatever is found for them.
+Lines that have no truth (labels) do not count, whatever is found for them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 SHARE = 0.5  # of a row's greatest weight: what has as much is found too
 
-Sets = Sequence[frozenset[int]]  # for each target line the source instructions
+Sets = Sequence[frozenset[int]]  # for each target line what it is made of
 
 
 @dataclass(frozen=True)

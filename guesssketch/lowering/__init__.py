@@ -8,20 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Final
 
 from guesssketch.lifted import source_effect
 from guesssketch.lowering.backend import Style, compile_ir
-from guesssketch.lowering.debuglines import DebugLines, module
 from guesssketch.lowering.emitter import Unsupported
 from guesssketch.lowering.ir import function_text
-from guesssketch.lowering.literal import literal
 from guesssketch.lowering.text import Unusable, candidate_lines, split_functions
 from guesssketch.lowering.tidy import tidy
 from guesssketch.problem import Candidate, Problem
-from isa.machine import Effect
-from isa.separate import new_table, separate
 
 BATCH: Final = 300  # functions in one run of LLVM
 _DEFINED: Final = re.compile(r"=\{([a-z]+\d+)\}")
@@ -30,7 +26,7 @@ _PINNED: Final = re.compile(r"\{([a-z]+\d+)\}")
 
 class Lowering:
     """``style``: ``best`` for the fewest instructions, ``ordered`` for the order of the source, which needs fewer registers,
-    ``canonical`` for instruction by instruction (``literal``): one way to write a thing."""
+    ``canonical`` for that and one way to write each constant."""
 
     name = "lowering"
 
@@ -56,7 +52,7 @@ class Lowering:
             for number, problem in enumerate(problems):
                 if number in results:
                     continue
-                with _effect(problem, style) as effect, suppress(Unsupported):
+                with source_effect(problem) as effect, suppress(Unsupported):
                     if not effect.opaque:
                         functions[number] = function_text(f"f{number}", effect, problem, strict)
             made = assembly_of(functions, self.target, style)
@@ -71,34 +67,20 @@ class Lowering:
         return candidate_lines(f"f{number}", raw, self.target, _DEFINED.findall(function), self.style, _PINNED.findall(function))
 
 
-@contextmanager
-def _effect(problem: Problem, style: Style) -> Iterator[Effect]:
-    """What is lowered; terms made while the context lasts fit to it."""
-    if style == "canonical":
-        with separate(new_table()):
-            yield literal(problem)[-1]
-    else:
-        with source_effect(problem) as effect:
-            yield effect
-
-
-def assembly_of(
-    functions: Mapping[int, str], target: str, style: Style, places: Mapping[int, DebugLines] | None = None
-) -> dict[int, list[str]]:
-    """The assembly of functions ``f<number>``, by number. ``places``: the line numbers of all of them, if they have any.
+def assembly_of(functions: Mapping[int, str], target: str, style: Style) -> dict[int, list[str]]:
+    """The assembly of functions ``f<number>``, by number.
 
     A module that LLVM does not survive is halved until the culprit is alone; that one is missing. Raises ToolError if LLVM
     cannot be run.
     """
     if not functions:
         return {}
-    text = "\n".join(functions.values())
-    assembly = compile_ir(text if places is None else module(text, [places[n] for n in functions]), target, style)
+    assembly = compile_ir("\n".join(functions.values()), target, style)
     if assembly is not None:
         return {int(name[1:]): raw for name, raw in split_functions(assembly).items()}
     if len(functions) == 1:
         return {}
     numbers = list(functions)
     halves = numbers[: len(numbers) // 2], numbers[len(numbers) // 2 :]
-    first, second = (assembly_of({n: functions[n] for n in half}, target, style, places) for half in halves)
+    first, second = (assembly_of({n: functions[n] for n in half}, target, style) for half in halves)
     return first | second

@@ -12,8 +12,7 @@ Style = Literal["best", "canonical", "ordered"]
 
 # GVN would put one of two registers for the other where a branch has shown them equal, at the price of a move.
 _COMMON: Final = ("-S", "-O2", "-x", "ir", "-mrelocation-model", "pic", "-pic-level", "2", "-Wno-override-module",
-                  "-ffp-contract=off", "-mllvm", "-opt-disable=gvn", "-mllvm", "-disable-machine-sink",
-                  "-mllvm", "-use-unknown-locations=Enable")  # fmt: skip
+                  "-ffp-contract=off", "-mllvm", "-opt-disable=gvn", "-mllvm", "-disable-machine-sink")  # fmt: skip
 
 
 def _features(*names: str) -> tuple[str, ...]:
@@ -38,9 +37,7 @@ _SOURCE_ORDER: Final = _options("-enable-misched=false", "-enable-post-misched=f
 _STYLE: Final = {
     ("aarch64", "best"): _options("-enable-post-misched=false"),
     ("riscv64", "best"): (),
-    **{(target, "ordered"): _SOURCE_ORDER for target in ("aarch64", "riscv64")},
-    **{(target, "canonical"): (*_SOURCE_ORDER, "-disable-llvm-passes", *_options("-combiner-store-merging=false"))
-       for target in ("aarch64", "riscv64")},
+    **{(target, style): _SOURCE_ORDER for target in ("aarch64", "riscv64") for style in ("ordered", "canonical")},
 }  # fmt: skip
 
 

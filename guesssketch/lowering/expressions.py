@@ -32,7 +32,6 @@ class Expressions(Emitter):
         self._strict = strict
         self._ordered = ordered_symbols
         self._values: dict[int, str] = {}
-        self._held_in: dict[int, str] = {}  # held terms of fewer than 64 bits: the register that they lie in
         self._symbols = Symbols(self, function, problem, strict)
         self._integers = Integers(self, self.value, self._extend)
         self._floats = Floats(self, self.value, self._hidden, problem)
@@ -77,7 +76,7 @@ class Expressions(Emitter):
                 return pin.register, pin.type, self._floats.known[term.id]
             return pin.register, pin.type, self.new(f"bitcast i{width} {self._hidden(term, width)} to {pin.type}")
         value = self.value(term)
-        return (pin.register, "i64", self._held_in[term.id]) if term.id in self._held_in else (pin.register, pin.type, value)
+        return pin.register, pin.type, value
 
     def _packed(self, parts: Sequence[Term]) -> str | None:
         """``type name`` of a vector that holds ``parts`` (128 bits, low first), if packed operations make them."""
@@ -116,21 +115,19 @@ class Expressions(Emitter):
 
     def store(self, term: Term) -> None:
         _, address, value = term.args
-        with self.making(term):
-            volatile, pointer = self._pointer(address)
-            packed = self._packed([value]) if value.width == 128 else None
-            if packed is not None:
-                operand = packed
-            elif value.id in self._floats.known:
-                operand = f"{TYPES[value.width]} {self._floats.known[value.id]}"
-            else:
-                operand = f"i{value.width} {self.value(value)}"
-            self.add(f"store {volatile}{operand}, ptr {pointer}, align 1")
+        volatile, pointer = self._pointer(address)
+        packed = self._packed([value]) if value.width == 128 else None
+        if packed is not None:
+            operand = packed
+        elif value.id in self._floats.known:
+            operand = f"{TYPES[value.width]} {self._floats.known[value.id]}"
+        else:
+            operand = f"i{value.width} {self.value(value)}"
+        self.add(f"store {volatile}{operand}, ptr {pointer}, align 1")
 
     def guarded(self, guard: Term, accesses: Sequence[Term]) -> None:
         """Make ``accesses`` only if ``guard``; the loads among them give 0 otherwise."""
-        with self.making(guard):
-            self.add(f"br i1 {self.value(guard)}, label %do, label %join", "do:")
+        self.add(f"br i1 {self.value(guard)}, label %do, label %join", "do:")
         values, floats = dict(self._values), dict(self._floats.known)
         for term in accesses:
             if term.op == "store":
@@ -151,8 +148,7 @@ class Expressions(Emitter):
             return str(bool(term.attr)).lower() if term.width == 1 else str(signed(term.attr, term.width))
         known = self._values.get(term.id)
         if known is None:
-            with self.making(term):
-                known = self._values[term.id] = self._emit(term)
+            known = self._values[term.id] = self._emit(term)
         return known
 
     def bind(self, term: Term, value: str) -> None:
@@ -169,8 +165,6 @@ class Expressions(Emitter):
         if op == "load":
             volatile, pointer = self._pointer(term.args[1])
             return self.new(f"load {volatile}{kind}, ptr {pointer}, align 1")
-        if op == "held":
-            return self._held(term)
         if op in ("shl", "lshr", "ashr"):
             return self._integers.shift(term)
         if op in _DIVISIONS and w == 128:
@@ -207,16 +201,6 @@ class Expressions(Emitter):
         if op in ("uaddo", "saddo", "ssubo"):
             return self._integers.overflow(term)
         return self._floats.emit(term)
-
-    def _held(self, term: Term) -> str:
-        """The same value in a general register, of which LLVM knows no more than how it is extended."""
-        value = self.value(term.args[0])
-        wide = value if term.width == 64 else self._extend(term.args[0], term.attr, 64)
-        held = self.new(f'call i64 asm "", "=r,0"(i64 {wide})')
-        if term.width == 64:
-            return held
-        self._held_in[term.id] = held
-        return self.new(f"trunc {'nuw' if term.attr == 'zext' else 'nsw'} i64 {held} to i{term.width}")
 
     def _select(self, term: Term, condition: Term, a: Term, b: Term) -> str:
         c = self.value(condition)

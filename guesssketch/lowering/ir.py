@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from guesssketch.lowering.debuglines import DebugLines
 from guesssketch.lowering.emitter import Unsupported
 from guesssketch.lowering.expressions import Expressions
 from guesssketch.lowering.pins import BOOLEANS, entry_pins, exit_pins, part
@@ -100,22 +99,19 @@ def _conditional(memory: Term, guard: Term, guarded: frozenset[tuple[Term, int]]
     return t.ite(guard, made, base)
 
 
-def function_text(name: str, effect: Effect, problem: Problem, strict: bool = False, lines: DebugLines | None = None) -> str:
+def function_text(name: str, effect: Effect, problem: Problem, strict: bool = False) -> str:
     """The LLVM function of one block, with the globals that it needs.
 
     strict: no packed operations, and nothing for LLVM to fold into symbol addresses; slower code, for when the plain
-    form came out unusable. lines: keeps what each instruction is there for, and tells LLVM with debug information.
-    Raises Unsupported for what has no lowering.
+    form came out unusable. Raises Unsupported for what has no lowering.
     """
     try:
         emitter = _emitted(name, effect, problem, strict)
     except RecursionError:  # several crc32 in one block
         raise Unsupported("terms nested too deeply") from None
-    placed = emitter.lines if lines is None else lines.placed(emitter.lines, emitter.makers)
-    body = "\n".join(placed)
-    scope = "" if lines is None else f" {lines.scope}"
+    body = "\n".join(emitter.lines)
     frame = ' "frame-pointer"="all"' if problem.target == "aarch64" else ""  # keeps x29 from the allocator
-    head = f"define ghccc void @{name}() nounwind null_pointer_is_valid{frame}{scope} {{"  # gcc stores to 0 where it must trap
+    head = f"define ghccc void @{name}() nounwind null_pointer_is_valid{frame} {{"  # gcc stores to 0 where it must trap
     return "\n".join([*emitter.globals, head, "entry:", body, "}", ""])
 
 
@@ -154,10 +150,8 @@ def _exits(emitter: Expressions, problem: Problem, cells: Mapping[str, Term], co
         emitter.add(_mark(comment + FALL_MARK, operands), "ret void")
         return
     decided = emitter.value(condition)
-    emitter.add(_mark(comment + HINT_MARK, operands))
-    with emitter.making("jump"):
-        emitter.add(f"br i1 {decided}, label %taken, label %fall")
-    emitter.add("fall:", _mark(comment + FALL_MARK, operands), "ret void",
+    emitter.add(_mark(comment + HINT_MARK, operands), f"br i1 {decided}, label %taken, label %fall",
+                "fall:", _mark(comment + FALL_MARK, operands), "ret void",
                 "taken:", _mark(comment + TAKEN_MARK, operands), "ret void")  # fmt: skip
 
 

@@ -38,18 +38,17 @@ class Lanes:
         hide: Callable[[Term], str],
         in_range: bool,
     ) -> None:
-        self._emit, self._making = emitter.new, emitter.making
+        self._emit = emitter.new
         self._scalar, self._source, self._hide = scalar, source, hide
         self._neon = Neon(emitter, self.build, in_range)
         self._known: dict[tuple[int, ...], str | None] = {}
         self._lower: dict[tuple[int, ...], tuple[int, ...]] = {}
 
     def build(self, row: Row, depth: int = 0) -> str | None:
-        """The name of a vector ``<n x i<width>>`` that holds ``row``; what it takes is made for the row's first lane."""
+        """The name of a vector ``<n x i<width>>`` that holds ``row``."""
         key = tuple(-1 if x is None else x.id for x in row)
         if key not in self._known:
-            with self._making(next(x for x in row if x is not None)):
-                self._known[key] = self._lower_half(key, row) or (self._build(row, depth) if depth < _DEEPEST else None)
+            self._known[key] = self._lower_half(key, row) or (self._build(row, depth) if depth < _DEEPEST else None)
             self._lower[key[: len(key) // 2]] = key
         return self._known[key]
 

@@ -1,0 +1,88 @@
+"""The translations that a model learns: instruction by instruction, one way to write each thing.
+
+A block is cut wherever it may be (``questions.atoms``), mostly into single instructions. Each of these *atoms* is lowered in
+its normal form, as if it were alone, and the texts run one after the other. So the translation of an instruction depends on
+nothing but the instruction and what is live behind it, and equal atoms share one. What is proved of every atom under the
+state map is proved of the block.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from guesssketch.guess.form import Form, encoded, normalise
+from guesssketch.guess.joining import joined
+from guesssketch.lowering import Lowering
+from guesssketch.problem import Problem
+from guesssketch.questions import atoms
+
+
+@dataclass(frozen=True)
+class Atom:
+    """A piece of a block, and its normal form."""
+
+    problem: Problem
+    form: Form
+
+    @cached_property
+    def key(self) -> bytes:
+        """16 bytes, equal for atoms that have one question."""
+        form = self.form
+        return hashlib.sha256(repr((form.source, form.exit, form.live_out, form.symbols)).encode()).digest()[:16]
+
+    @property
+    def question(self) -> Problem | None:
+        """The form as a problem; None if its instructions cannot be encoded."""
+        return encoded(self.problem, self.form)
+
+
+def split(problem: Problem) -> list[Atom]:
+    """The atoms of ``problem``, in order; none if it has no normal form."""
+    found = [(piece, normalise(piece)) for piece in atoms(problem)]
+    return [Atom(piece, form) for piece, form in found if form is not None] if all(form for _, form in found) else []
+
+
+def lower(questions: Sequence[Problem], target: str) -> list[tuple[str, ...] | None]:
+    """A translation of each question. Raises ToolError if LLVM cannot be run."""
+    found = (next(iter(candidates), None) for candidates in Lowering(target, "canonical").propose(questions))
+    return [None if candidate is None else candidate.lines for candidate in found]
+
+
+def text(block: Sequence[Atom], known: Mapping[bytes, tuple[str, ...] | None], target: str) -> tuple[str, ...] | None:
+    """The translation of a block from those of its atoms' questions, by key; None if one of them has none."""
+    lines = [known[atom.key] for atom in block]
+    pieces = [atom.form.lines(found, target) for atom, found in zip(block, lines, strict=True) if found is not None]
+    return joined(pieces) if block and len(pieces) == len(block) else None
+
+
+@dataclass(frozen=True)
+class Taught:
+    """A block's translation. atoms: for each source instruction the number of its atom. origins: for each line the number of the
+    atom that it is of; None for a label."""
+
+    lines: tuple[str, ...]
+    atoms: tuple[int, ...]
+    origins: tuple[int | None, ...]
+
+
+def taught(problems: Sequence[Problem], target: str) -> list[Taught | None]:
+    """Translations with the truth of their alignment; None where there is none. Raises ToolError if LLVM cannot be run."""
+    blocks = [split(problem) for problem in problems]
+    atoms = {atom.key: atom for block in blocks for atom in block}
+    asked = {key: question for key, atom in atoms.items() if (question := atom.question) is not None}
+    known = dict.fromkeys(atoms) | dict(zip(asked, lower(list(asked.values()), target), strict=True))
+    return [_taught(block, known, target) for block in blocks]
+
+
+def _taught(block: Sequence[Atom], known: Mapping[bytes, tuple[str, ...] | None], target: str) -> Taught | None:
+    lines = text(block, known, target)
+    if lines is None:
+        return None
+    pieces = [known[atom.key] or () for atom in block]
+    sizes = [len(joined([piece, ()])) for piece in pieces[:-1]] + [len(pieces[-1])]  # with the label that may lead on
+    numbers = [number for number, size in enumerate(sizes) for _ in range(size)]
+    origins = tuple(None if line.endswith(":") else number for line, number in zip(lines, numbers, strict=True))
+    return Taught(lines, tuple(n for n, atom in enumerate(block) for _ in atom.form.source), origins)
