@@ -276,7 +276,7 @@ def train(pairs: Path, output: Path, targets: tuple[str, ...], augment: float, w
 
 @main.group(cls=command.Group)
 def evaluate() -> None:
-    """Measure the model on what training never saw."""
+    """Measure a model on blocks that it has not seen, or translations on whole programs."""
 
 
 @evaluate.command("blocks")
@@ -309,6 +309,52 @@ def evaluate_blocks(pairs: Path, model: str | None, targets: Sequence[str], spli
                                    jobs or command.cores(), bool(against), default_directory(), progress)  # fmt: skip
         report = blocks.run(model or SHIPPED, settings, calibrate)
     deliver(lambda console: figures.show(report, console), lambda: json.dumps(report, indent=1) + "\n", json_file, width=180)
+
+
+@evaluate.command("programs")
+@click.argument("suite", type=click.Path(path_type=Path, exists=True))
+@command.targets
+@click.option("--level", "levels", multiple=True, type=click.Choice(("-O0", "-O1", "-O2", "-O3", "-Os")),
+              help="May be repeated.  [default: the first four]")  # fmt: skip
+@click.option("--compiler", "compilers", multiple=True, metavar="COMMAND",
+              help="Makes x86-64 objects of C; may be repeated.  [default: gcc]")  # fmt: skip
+@click.option("--flags", metavar="TEXT", default="", help="More arguments for the compilers.")
+@click.option("--link", metavar="TEXT", default="", help="More arguments for all linkers.")
+@command.proposers
+@command.model
+@command.memory_order
+@click.option("--limit", metavar="N", type=click.IntRange(min=1), help="Programs, evenly spread.  [default: all]")
+@click.option("--results", metavar="FILE", type=a_path,
+              help="Where results are kept as they come, to go on from.  [default: in the cache]")  # fmt: skip
+@click.option("--again", is_flag=True, help="Do not go on from kept results.")
+@command.json_file()
+@command.jobs
+@command.cache
+@command.no_cache
+def evaluate_programs(suite: Path, targets: Sequence[str], levels: Sequence[str], compilers: Sequence[str], flags: str, link: str,
+                      proposers: str, model: str | None, memory_order: Any, limit: int | None, results: Path | None, again: bool,
+                      json_file: Path | None, jobs: int | None, cache: Path | None, no_cache: bool) -> None:  # fmt: skip
+    """Compile, translate, link, run and compare the C programs of SUITE.
+
+    SUITE is a folder of programs with what they should print, or a manifest: docs/programs.md.
+    """
+    check_json(json_file)
+
+    import shlex
+
+    from guesssketch.cache import default_directory
+    from guesssketch.evaluation import program_figures, programs
+    from guesssketch.progress import Progress
+
+    place = cache or default_directory()
+    with Progress() as progress:
+        report = programs.run(programs.Settings(
+            suite, tuple(dict.fromkeys(targets)) or command.TARGETS, tuple(dict.fromkeys(levels)) or programs.LEVELS,
+            tuple(dict.fromkeys(compilers)) or programs.COMPILERS, tuple(shlex.split(flags)), tuple(shlex.split(link)),
+            command.names(proposers), model, memory_order, limit, jobs or command.cores(), None if no_cache else place,
+            results or programs.default_results(place, suite), again, progress))  # fmt: skip
+    deliver(lambda console: program_figures.show(report, console), lambda: json.dumps(report, indent=1) + "\n", json_file,
+            width=180)  # fmt: skip
 
 
 @main.command()

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
@@ -31,6 +31,7 @@ Guesses = Mapping[str, Sequence[Candidate]]
 """What a model said, by the key of a problem or of a piece of one."""
 
 _SMALLEST, _LARGEST = 20, 150  # problems in a chunk: enough for batches, few enough for progress
+_DIED = "a worker process died (killed, or out of memory)"
 _SHARES = 4  # chunks that each worker gets at least, where there are enough problems
 
 
@@ -91,18 +92,73 @@ def spread(work: Callable[[Task], Result], tasks: Sequence[Task], jobs: int) -> 
     if len(tasks) <= 1 or jobs == 1:
         yield from enumerate(map(work, tasks))
         return
-    context = get_context("spawn")
-    alive, hold = context.Pipe(duplex=False)  # the workers stop when ``hold`` is closed
-    with TemporaryDirectory(prefix="guesssketch-", ignore_cleanup_errors=True) as folder:
-        pool = ProcessPoolExecutor(min(jobs, len(tasks)), context, _start, (alive, folder))
+    with _pool(min(jobs, len(tasks))) as pool:
         try:
-            with _uninterrupted():  # a worker that is being started must get all that it needs to know
+            with _uninterrupted():
                 futures = {pool.submit(work, task): number for number, task in enumerate(tasks)}
             for future in as_completed(futures):
                 yield futures[future], future.result()
             pool.shutdown()
         except BrokenProcessPool:
-            raise ToolError("a worker process died (killed, or out of memory): fewer jobs (-j) need less memory") from None
+            raise ToolError(f"{_DIED}: fewer jobs (-j) need less memory") from None
+
+
+class Alone:
+    """One worker process, for work that may take it down or never end: it is replaced then, and after ``fresh`` tasks.
+
+    Called by one thread at a time; ``close`` may be called by another, and ends the work that is being done.
+    """
+
+    def __init__(self, fresh: int) -> None:
+        self._fresh = fresh
+        self._done = 0
+        self._closed = False
+        self._stack = ExitStack()
+        self._pool: ProcessPoolExecutor | None = None
+
+    def run(self, work: Callable[[Task], Result], task: Task, seconds: float) -> Result:
+        """``work(task)``. Raises ToolError if that takes more than ``seconds`` or the worker dies, and what ``work`` raises."""
+        if self._closed:
+            raise ToolError("stopped")
+        if self._pool is None or self._done >= self._fresh:
+            self._renew()
+        assert self._pool
+        self._done += 1
+        with _uninterrupted():
+            future = self._pool.submit(work, task)
+        try:
+            return future.result(seconds)
+        except BrokenProcessPool:
+            self._stop()
+            raise ToolError(_DIED) from None
+        except TimeoutError:
+            self._stop()
+            raise ToolError(f"more than {seconds:.0f} s") from None
+
+    def close(self) -> None:
+        self._closed = True
+        self._stop()
+
+    def _renew(self) -> None:
+        if self._pool:
+            self._pool.shutdown()
+        self._stop()
+        self._pool, self._done = self._stack.enter_context(_pool(1)), 0
+
+    def _stop(self) -> None:
+        self._pool = None
+        self._stack.pop_all().close()
+
+
+@contextmanager
+def _pool(count: int) -> Iterator[ProcessPoolExecutor]:
+    """``count`` workers, which are stopped when the context ends, whatever they do."""
+    context = get_context("spawn")
+    alive, hold = context.Pipe(duplex=False)  # the workers stop when ``hold`` is closed
+    with TemporaryDirectory(prefix="guesssketch-", ignore_cleanup_errors=True) as folder:
+        pool = ProcessPoolExecutor(count, context, _start, (alive, folder))
+        try:
+            yield pool
         finally:
             hold.close()
             pool.shutdown(cancel_futures=True)
@@ -111,7 +167,7 @@ def spread(work: Callable[[Task], Result], tasks: Sequence[Task], jobs: int) -> 
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Put off an interrupt until the context ends."""
+    """Put off an interrupt until the context ends: a worker that is being started must get all that it needs to know."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

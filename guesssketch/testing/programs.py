@@ -21,7 +21,7 @@ import shutil
 import subprocess
 import tempfile
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -37,6 +37,7 @@ from guesssketch.testing.plan import MACHINES
 from guesssketch.testing.report import FunctionResult, Report, Shown
 
 _TIMEOUT: Final = 60.0
+_NAME: Final = "./program"  # argv[0]
 _SHOWN: Final = 200  # bytes of a difference
 _KEYS: Final = {"args", "stdin", "stdin_file", "inputs", "env", "timeout"}
 
@@ -64,20 +65,22 @@ class Done:
 def load(path: Path) -> list[Run]:
     """Raises UsageError for what is not such a file, OSError if a file that it names cannot be read."""
     try:
-        tables = tomllib.loads(path.read_text())["run"]
-        runs = []
-        for table in tables:
-            if unknown := sorted(set(table) - _KEYS):
-                raise UsageError(f"{path}: unknown key {unknown[0]!r} of a run")
-            stdin = (path.parent / table["stdin_file"]).read_bytes() if "stdin_file" in table else table.get("stdin", "").encode()
-            inputs = tuple(path.parent / name for name in table.get("inputs", ()))
-            runs.append(Run(tuple(map(str, table.get("args", ()))), stdin, inputs, dict(table.get("env", {})),
-                            float(table.get("timeout", _TIMEOUT))))  # fmt: skip
+        runs = [read_run(table, path) for table in tomllib.loads(path.read_text())["run"]]
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"{path}: not a file of runs ([[run]] tables): {error}") from error
     if not runs:
         raise UsageError(f"{path}: no runs")
     return runs
+
+
+def read_run(table: Mapping[str, Any], path: Path, others: Collection[str] = (), timeout: float = _TIMEOUT) -> Run:
+    """A table of the file ``path``; ``others`` are keys that somebody else reads. Raises UsageError and OSError as ``load``."""
+    if unknown := sorted(set(table) - _KEYS - set(others)):
+        raise UsageError(f"{path}: unknown key {unknown[0]!r} of a run")
+    stdin = (path.parent / table["stdin_file"]).read_bytes() if "stdin_file" in table else table.get("stdin", "").encode()
+    inputs = tuple(path.parent / name for name in table.get("inputs", ()))
+    return Run(tuple(map(str, table.get("args", ()))), stdin, inputs, dict(table.get("env", {})),
+               float(table.get("timeout", timeout)))  # fmt: skip
 
 
 def compare(program: Path, translated: Path, runs: Sequence[Run], progress: Tell) -> Report:
@@ -95,7 +98,7 @@ def compare(program: Path, translated: Path, runs: Sequence[Run], progress: Tell
         plugin = _plugin(Path(name))
         for number, run in enumerate(runs):
             listed = Path(name) / f"covered.{number}"
-            ours, theirs = _run(program, "x86_64", run), _run(translated, target, run, ("-plugin", f"{plugin},out={listed}"))
+            ours, theirs = execute(program, "x86_64", run), execute(translated, target, run, ("-plugin", f"{plugin},out={listed}"))
             rows.append(_row(number, run, ours, theirs))
             pieces |= _pieces(listed, translated)
             progress("run", number + 1, len(runs))
@@ -124,7 +127,7 @@ def _plugin(folder: Path) -> Path:
 
 
 @functools.cache
-def _emulator(machine: str) -> tuple[str, ...]:
+def emulator(machine: str) -> tuple[str, ...]:
     """The command that runs programs for ``machine`` here. Raises ToolError."""
     if platform.machine() == machine == "x86_64":
         return ()
@@ -135,17 +138,22 @@ def _emulator(machine: str) -> tuple[str, ...]:
     return (found, "-L", str(libraries)) if libraries.is_dir() else (found,)
 
 
-def _run(program: Path, machine: str, run: Run, options: Sequence[str] = ()) -> Done:
+def execute(program: Path, machine: str, run: Run, options: Sequence[str] = ()) -> Done:
+    """Run a program for ``machine`` in a folder of its own, under one name for all. options: the emulator's.
+
+    Raises ToolError and OSError.
+    """
     with tempfile.TemporaryDirectory(prefix="guesssketch-") as name:
         folder = Path(name)
         for path in run.inputs:
             shutil.copy(path, folder / path.name)
         before = {path.name: path.read_bytes() for path in folder.iterdir()}
-        emulator = _emulator(machine)
-        command = [*emulator, *(options if emulator else ()), str(program.resolve()), *run.args]
+        starter = emulator(machine)
+        file = str(program.resolve())
+        command = [*starter, *options, "-0", _NAME, file, *run.args] if starter else [_NAME, *run.args]
         try:
-            done = subprocess.run(command, cwd=folder, input=run.stdin, capture_output=True, env={**os.environ, **run.env},
-                                  timeout=run.timeout, check=False)  # fmt: skip
+            done = subprocess.run(command, executable=starter[0] if starter else file, cwd=folder, input=run.stdin,
+                                  capture_output=True, env={**os.environ, **run.env}, timeout=run.timeout, check=False)  # fmt: skip
         except subprocess.TimeoutExpired as error:
             return Done(None, error.stdout or b"", {})
         after = {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file() and not p.is_symlink()}
@@ -161,13 +169,13 @@ def _row(number: int, run: Run, ours: Done, theirs: Done) -> FunctionResult:
         shown = "took too long" if theirs.status is None else f"ended with {theirs.status}"
         differences.append(f"the original ended with {ours.status}, the translation {shown}")
     if ours.stdout != theirs.stdout:
-        differences.append(_bytes("stdout", ours.stdout, theirs.stdout))
+        differences.append(differing("stdout", ours.stdout, theirs.stdout))
     for file in sorted({*ours.files, *theirs.files}):
         a, b = ours.files.get(file), theirs.files.get(file)
         if a is None or b is None:
             differences.append(f"{file} is made or changed by the {'original' if b is None else 'translation'} only")
         elif a != b:
-            differences.append(_bytes(file, a, b))
+            differences.append(differing(file, a, b))
     row = FunctionResult(name, "different" if differences else "equal", runs=1)
     row.statuses = {row.verdict: 1}
     if differences:
@@ -176,10 +184,11 @@ def _row(number: int, run: Run, ours: Done, theirs: Done) -> FunctionResult:
     return row
 
 
-def _bytes(what: str, a: bytes, b: bytes) -> str:
+def differing(what: str, a: bytes, b: bytes, first: str = "the original", second: str = "the translation") -> str:
+    """Where two contents part, for a reader; ``first`` and ``second`` are whose they are."""
     at = next((k for k, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
     start = max(at - 20, 0)
-    return f"{what} differs from byte {at} on: {a[start:][:_SHOWN]!r} in the original, {b[start:][:_SHOWN]!r} in the translation"
+    return f"{what} differs from byte {at} on: {a[start:][:_SHOWN]!r} in {first}, {b[start:][:_SHOWN]!r} in {second}"
 
 
 def _pieces(listed: Path, program: Path) -> set[tuple[int, int]]:
