@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_PLAIN: Final = re.compile(r"[A-Za-z_.$][\w.$]*")
+_PLAIN: Final = re.compile(r"[A-Za-z_.$][\w.$]*", re.ASCII)
 _REGISTER: Final = re.compile(r"([abcdfhpqstvwxz]|f[ast])\d\d?|zero|ra|[sgtf]p|lr|[xw]zr|wsp|[np]zcv|" + "|".join(
     ("eq", "ne", "cs", "hs", "cc", "lo", "mi", "pl", "vs", "vc", "hi", "ls", "ge", "lt", "gt", "le", "al")), re.IGNORECASE)
 

@@ -17,6 +17,7 @@ from guesssketch.errors import ToolError
 from guesssketch.frames import frame
 from guesssketch.liveness import body
 from guesssketch.program import Program
+from guesssketch.quoting import quoted
 from guesssketch.resolve import BlockId, Resolver
 from guesssketch.stitch import inverted
 
@@ -190,3 +191,11 @@ def test_frame_depth(code: str, depth: int, dynamic: int, tmp_path: Path) -> Non
 def test_the_assembler_says_what_it_refuses() -> None:
     with pytest.raises(ToolError, match="assembler: "):
         emit.assemble("no such instruction\n", "aarch64")
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("name", ["Lefèvre", "x1", "eq", "two words"])
+def test_any_name_is_a_symbol(name: str, target: str) -> None:
+    text = f".globl {quoted(name)}\n.type {quoted(name)}, @object\n{quoted(name)}:\n.word {quoted(name)}\n"
+    elf = ELFFile(io.BytesIO(emit.assemble(text, target)))
+    assert name in [symbol.name for symbol in elf.get_section_by_name(".symtab").iter_symbols()]
