@@ -1,0 +1,150 @@
+"""Programs with every fate, evaluated; results that are kept; workers that die."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from guesssketch.cli import run as command_line
+from guesssketch.errors import ToolError
+from guesssketch.evaluation import programs
+from guesssketch.evaluation.program_figures import KINDS, RIGHT
+from guesssketch.evaluation.programs import Kept, Settings
+from guesssketch.evaluation.toolchain import COMPILER
+from guesssketch.workers import Alone
+
+MACHINE = '#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n#include <sys/utsname.h>\nstruct utsname u;\n'  # fmt: skip
+HERE = "(uname(&u), !strcmp(u.machine, \"x86_64\"))"
+FATES = {
+    "expected": ("#include <stdio.h>\nint main(int c, char **v) { puts(v[1]); return getchar() - '0'; }", RIGHT),
+    "native": ("#include <stdio.h>\nint main(void) { fputs(\"x\", fopen(\"made\", \"w\")); puts(\"any\"); abort(); }", RIGHT),
+    "broken": ("int main(void) { return 0 }", "does not compile"),
+    "alien": ('int main(void) { return puts("this"); }', "original fails"),
+    "long": ("long double x = 2; int main(void) { return x * x; }", "refused"),
+    "library": ("int helper(void); int main(void) { return helper(); }", "not linked"),
+    "other": (f"{MACHINE} int main(void) {{ return puts({HERE} ? \"a\" : \"b\"); }}", "differs"),
+    "dies": (f"{MACHINE} int main(void) {{ if (!{HERE}) abort(); return 0; }}", "crashed"),
+    "loops": (f"{MACHINE} int main(void) {{ while (!{HERE}); return 0; }}", "timed out"),
+}
+MANIFEST = """
+[[program]]
+sources = ["library.c"]
+link = ["helper.o"]
+[[program]]
+sources = ["loops.c"]
+[[program.run]]
+timeout = 1.5
+"""
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Path:
+    if missing := [name for name in (COMPILER, "riscv64-linux-gnu-gcc", "qemu-riscv64") if not shutil.which(name)]:
+        pytest.skip(f"no {missing[0]}")
+    folder = tmp_path / "suite"
+    folder.mkdir()
+    for name, (text, _) in FATES.items():
+        (folder / f"{name}.c").write_text(text)
+    for name, text in {"expected.args": "'two words'", "expected.in": "3", "expected.out": "two words\r\n", "expected.status": "3",
+                       "alien.out": "that\n"}.items():  # fmt: skip
+        (folder / name).write_text(text)
+    (folder / "helper.o").touch()
+    return folder
+
+
+def kinds(report: dict[str, Any]) -> dict[str, str]:
+    return {trial["program"]: trial["kind"] for trial in report["trials"]}
+
+
+def test_every_fate_counts(suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(programs, "SLOWER", 1)
+    (suite / "helper.c").write_text("int helper(void) { return 7; }")
+    assert os.spawnlp(os.P_WAIT, COMPILER, COMPILER, "-c", str(suite / "helper.c"), "-o", str(suite / "helper.o")) == 0
+    rest = "".join(f'[[program]]\nsources = ["{name}.c"]\n' for name in ("broken", "long", "other", "dies", "native"))
+    given = """
+        [[program]]
+        sources = ["expected.c"]
+        [[program.run]]
+        args = ["two words"]
+        stdin = "3"
+        expected_file = "expected.out"
+        status = 3
+        [[program]]
+        sources = ["alien.c"]
+        [[program.run]]
+        expected = "that"
+    """
+    (suite / "programs.toml").write_text(MANIFEST + rest + given)
+    report, results = tmp_path / "report.json", tmp_path / "results.jsonl"
+    words = ["evaluate", "programs", str(suite), "--target", "riscv64", "--level", "-O2", "--no-cache", "-j", "2",
+             "--results", str(results), "--json", str(report)]  # fmt: skip
+    assert command_line(words) == 0
+    told = json.loads(report.read_text())
+    assert kinds(told) == {name: kind for name, (_, kind) in FATES.items()}
+    (row,) = told["rows"]
+    assert (row["programs"], row["right"]["count"], row["right"]["of"]) == (len(FATES), 2, len(FATES))
+    assert set(row["kinds"]) == set(KINDS) - {"fault"} and row["blocks"] == row["proved"] > 10
+    assert told["truth"] == {"runs": len(FATES), "expected": 2, "original": len(FATES) - 2}
+    assert "that" in next(t["why"] for t in told["trials"] if t["program"] == "alien")
+    assert "x87" in next(t["why"] for t in told["trials"] if t["program"] == "long")
+
+
+def test_what_is_known_is_not_run_again(suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in set(FATES) - {"expected", "long"}:
+        (suite / f"{name}.c").unlink()
+    (suite / "value.h").write_text("#define VALUE 1\n")
+    (suite / "expected.c").write_text(f'#include "value.h"\n{FATES["expected"][0]}')
+    settings = Settings(suite, ("riscv64",), ("-O1",), jobs=1, results=tmp_path / "kept" / "results.jsonl")
+    assert kinds(programs.run(settings)) == {"expected": RIGHT, "long": "refused"}
+    with (tmp_path / "kept" / "results.jsonl").open("a") as file:
+        file.write('{"key": "brok')  # as a run leaves it that was killed
+    asked: list[str] = []
+    real = programs._tried
+    monkeypatch.setattr(programs, "_tried", lambda group, *rest: asked.append(group[0].program.name) or real(group, *rest))
+    assert kinds(programs.run(settings)) == {"expected": RIGHT, "long": "refused"} and not asked
+    (suite / "value.h").write_text("#define VALUE 2\n")
+    (suite / "expected.status").write_text("4")
+    assert kinds(programs.run(settings)) == {"expected": "original fails", "long": "refused"} and asked == ["expected"]
+    assert kinds(programs.run(settings))["expected"] == "original fails" and asked == ["expected"]
+    programs.run(replace(settings, again=True, limit=1))
+    assert asked == ["expected", "expected"]
+
+
+def test_results_of_faults_are_not_kept(tmp_path: Path) -> None:
+    source = tmp_path / "x.c"
+    source.write_text("")
+    kept = Kept(tmp_path / "results.jsonl")
+    made_of = {str(source): programs._digest(source)}
+    for kind in ("fault", "refused"):
+        kept.put(kind, {"kind": kind, "made_of": made_of})
+    again = Kept(tmp_path / "results.jsonl")
+    assert again.get("fault") is None and again.get("refused") is not None
+    source.write_text("int x;")
+    programs._digest.cache_clear()
+    assert again.get("refused") is None
+
+
+def test_a_program_is_right_over_all_levels_only_if_it_is_at_each() -> None:
+    trials = [{"program": name, "target": "riscv64", "compiler": "gcc", "level": level, "kind": kind}
+              for name, level, kind in (("a", "-O0", RIGHT), ("a", "-O2", RIGHT), ("b", "-O0", RIGHT), ("b", "-O2", "differs"))]  # fmt: skip
+    report = programs.measured(trials, ["riscv64"], ["gcc"], ["-O0", "-O2"], ())
+    assert [(row["level"], row["right"]["count"], row["right"]["of"]) for row in report["rows"]] == [("-O0", 2, 2), ("-O2", 1, 2), ("all", 1, 2)]
+
+
+def test_a_worker_that_dies_or_does_not_end_is_replaced() -> None:
+    worker = Alone(fresh=2)
+    with pytest.raises(ToolError, match="died"):
+        worker.run(os._exit, 3, 20)
+    with pytest.raises(ToolError, match="more than 1 s"):
+        worker.run(time.sleep, 60, 1)
+    assert [worker.run(abs, -n, 20) for n in range(3)] == [0, 1, 2]
+    worker.close()
+    with pytest.raises(ToolError, match="stopped"):
+        worker.run(abs, 1, 20)
