@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from guesssketch import pairs, pipeline, stages
+from guesssketch import judge, pairs, pipeline, stages
 from guesssketch.errors import UsageError
 from guesssketch.pairs import Pair
 from guesssketch.pipeline import Options, Translation
-from guesssketch.problem import MemoryOrder
+from guesssketch.problem import Candidate, MemoryOrder, Problem
 from guesssketch.progress import Tell, quiet
 from guesssketch.sketch import holes, search
 from guesssketch.sketch.holes import Sketch
@@ -19,6 +19,8 @@ from isa.statemap import MAPS
 from solver.verdict import Verdict
 
 Name = str | Path
+Code = str | Sequence[str] | Candidate
+"""Target lines, as text, one by one, or a proposer's."""
 
 
 def translate(
@@ -63,22 +65,44 @@ def show(path: Name, stage: str = "cfg", *, function: str | None = None, target:
     return "".join(f"{line}\n" for listing in listings for line in stages.text(listing))
 
 
-def prove(pair: str | Pair) -> Verdict:
-    """The verdict on a pair, or on the text of a pair file. Raises InputError if the text does not parse or assemble."""
-    return pairs.prove_pair(pairs.parse(pair, "pair") if isinstance(pair, str) else pair)
+def prove(pair: str | Pair | Problem, code: Code | None = None) -> Verdict:
+    """The verdict on a pair, on the text of a pair file, or on ``code`` as a translation of a problem.
+
+    Raises InputError if the text of a pair does not parse or assemble; of a problem's code the verdict says so. UsageError if code
+    is missing or too much.
+    """
+    if not isinstance(pair, Problem):
+        if code is not None:
+            raise UsageError("a pair holds its own code")
+        return pairs.prove_pair(pairs.parse(pair, "pair") if isinstance(pair, str) else pair)
+    if code is None:
+        raise UsageError("a problem needs code to be judged")
+    (judgement,) = judge.judge([pair], [Candidate(_lines(code), "user")], explain=True)
+    return judgement.verdict
 
 
-def solve(sketch: str | Pair | Sketch, *, candidates: int = Budget.candidates) -> tuple[str, ...] | None:
+def solve(sketch: str | Pair | Sketch | Problem, code: Code | None = None, *, candidates: int = Budget.candidates
+          ) -> tuple[str, ...] | None:  # fmt: skip
     """Target lines that fill the holes and are proved equal to the source; None if none of ``candidates`` fillings is.
 
-    sketch: a ``Sketch``, or a pair (or the text of a pair file) with holes in its code, as ``guesssketch.sketch.holes`` has them.
-    Raises UsageError if the text does not parse or the source does not assemble.
+    sketch: a ``Sketch``; a pair (or the text of a pair file) with holes in its code, as ``guesssketch.sketch.holes`` has them; or a
+    problem, with ``code`` that has the holes. Raises UsageError if the text does not parse or the source does not assemble.
     """
+    if isinstance(sketch, Problem) != (code is not None):
+        raise UsageError("a problem needs code with holes, and nothing else takes any")
     if isinstance(sketch, str):
         sketch = pairs.parse(sketch, "sketch")
     if isinstance(sketch, Pair):
         sketch = holes.parse(pairs.problem(sketch), "\n".join(sketch.code))
+    if isinstance(sketch, Problem):
+        sketch = holes.parse(sketch, "\n".join(_lines(code or "")))
     return search.solve(sketch, Budget(candidates))
+
+
+def _lines(code: Code) -> tuple[str, ...]:
+    if isinstance(code, Candidate):
+        return code.lines
+    return tuple(line.strip() for line in (code.splitlines() if isinstance(code, str) else code) if line.strip())
 
 
 def _check_target(target: str) -> None:

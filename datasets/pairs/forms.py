@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 
-from guesssketch.guess.form import Form, encoded, normalise
-from guesssketch.guess.records import problem_of
+from guesssketch.guess.form import Form
+from guesssketch.guess.records import body_of, problem_of
 from guesssketch.problem import Problem
 
 CUT = 12  # source instructions in one piece, unless told otherwise
@@ -21,26 +21,13 @@ def key(form: Form) -> bytes:
 def body(problem: Problem) -> tuple[bytes, str | None] | None:
     """Key and text of the problem's form; the text is None if it cannot be encoded, and all is None if it has no form.
 
-    The text is one line of JSON. ``i``: instructions [hex, text, [[offset, kind, symbol], ...]]. ``s``: the source as a
-    model sees it. ``exit``. ``out``: [[cell, bits], ...]. ``passed``, ``dead``: cells. ``symbols``: [[name, kind, align,
-    low], ...].
+    The text is one line of JSON, as ``records.body_of`` has it.
     """
-    form = normalise(problem)
-    if form is None:
+    found = body_of(problem)
+    if found is None:
         return None
-    whole = encoded(problem, form)
-    if whole is None:
-        return key(form), None
-    record = {
-        "i": [[i.code.hex(), i.text, [[r.offset, r.kind, r.symbol] for r in i.relocations]] for i in whole.instructions],
-        "s": form.source,
-        "exit": form.exit,
-        "out": form.live_out,
-        "passed": form.passed,
-        "dead": form.dead,
-        "symbols": [[s.name, s.kind, s.align, s.low] for s in form.symbols],
-    }
-    return key(form), json.dumps(record, separators=(",", ":"))
+    form, record = found
+    return key(form), None if record is None else json.dumps(record, separators=(",", ":"))
 
 
 def from_text(text: str, target: str) -> Problem:

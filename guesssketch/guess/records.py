@@ -12,7 +12,7 @@ from typing import Any
 
 from guesssketch.errors import UsageError
 from guesssketch.guess.dataset import read_shard
-from guesssketch.guess.form import Form, widened
+from guesssketch.guess.form import Form, encoded, normalise, widened
 from guesssketch.guess.tokens import target_tokens
 from guesssketch.problem import Problem, Symbol
 from isa.machine import Instruction, Relocation
@@ -62,6 +62,30 @@ class Record:
             return target_tokens(self.lines)
         except ValueError:
             return None
+
+
+def body_of(problem: Problem) -> tuple[Form, dict[str, Any] | None] | None:
+    """The form of a problem, and what ``problem_of`` makes a problem of, ready for JSON; that is None if the form cannot be
+    encoded, and all is None if the problem has no form.
+
+    ``i``: instructions [hex, text, [[offset, kind, symbol], ...]]. ``s``: the source as a model sees it. ``exit``. ``out``:
+    [[cell, bits], ...]. ``passed``, ``dead``: cells. ``symbols``: [[name, kind, align, low], ...].
+    """
+    form = normalise(problem)
+    if form is None:
+        return None
+    whole = encoded(problem, form)
+    if whole is None:
+        return form, None
+    return form, {
+        "i": [[i.code.hex(), i.text, [[r.offset, r.kind, r.symbol] for r in i.relocations]] for i in whole.instructions],
+        "s": form.source,
+        "exit": form.exit,
+        "out": form.live_out,
+        "passed": form.passed,
+        "dead": form.dead,
+        "symbols": [[s.name, s.kind, s.align, s.low] for s in form.symbols],
+    }
 
 
 def problem_of(body: dict[str, Any], target: str) -> Problem:

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 from guesssketch.cli import run as command_line
 from guesssketch.errors import ToolError
 from guesssketch.evaluation import programs
-from guesssketch.evaluation.program_figures import KINDS, RIGHT
+from guesssketch.evaluation.program_figures import KINDS, RIGHT, measured
 from guesssketch.evaluation.programs import Kept, Settings
 from guesssketch.evaluation.toolchain import COMPILER
 from guesssketch.workers import Alone
@@ -107,7 +108,12 @@ def test_what_is_known_is_not_run_again(suite: Path, tmp_path: Path, monkeypatch
         file.write('{"key": "brok')  # as a run leaves it that was killed
     asked: list[str] = []
     real = programs._tried
-    monkeypatch.setattr(programs, "_tried", lambda group, *rest: asked.append(group[0].program.name) or real(group, *rest))
+
+    def tried(group: Sequence[Any], *rest: Any) -> Any:
+        asked.append(group[0].program.name)
+        return real(group, *rest)
+
+    monkeypatch.setattr(programs, "_tried", tried)
     assert kinds(programs.run(settings)) == {"expected": RIGHT, "long": "refused"} and not asked
     (suite / "value.h").write_text("#define VALUE 2\n")
     (suite / "expected.status").write_text("4")
@@ -134,7 +140,7 @@ def test_results_of_faults_are_not_kept(tmp_path: Path) -> None:
 def test_a_program_is_right_over_all_levels_only_if_it_is_at_each() -> None:
     trials = [{"program": name, "target": "riscv64", "compiler": "gcc", "level": level, "kind": kind}
               for name, level, kind in (("a", "-O0", RIGHT), ("a", "-O2", RIGHT), ("b", "-O0", RIGHT), ("b", "-O2", "differs"))]  # fmt: skip
-    report = programs.measured(trials, ["riscv64"], ["gcc"], ["-O0", "-O2"], ())
+    report = measured(trials, ["riscv64"], ["gcc"], ["-O0", "-O2"], ())
     assert [(row["level"], row["right"]["count"], row["right"]["of"]) for row in report["rows"]] == [("-O0", 2, 2), ("-O2", 1, 2), ("all", 1, 2)]
 
 

@@ -23,7 +23,8 @@ def laid(folder: Path, files: dict[str, str]) -> Suite:
 
 def told(suite: Suite) -> dict[str, list[tuple[str, tuple[str, ...], str, str | None, int | None]]]:
     return {
-        program.name: [(c.name, c.run.args, c.run.stdin.decode(), c.expected and c.expected.decode(), c.status) for c in program.cases]
+        program.name: [(c.name, c.run.args, c.run.stdin.decode(), None if c.expected is None else c.expected.decode(), c.status)
+                       for c in program.cases]
         for program in suite.programs
     }
 
