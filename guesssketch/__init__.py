@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     )
     from guesssketch.sketch.holes import Sketch
     from guesssketch.sketch.repair import Repair, repair
+    from guesssketch.sketch.search import Budget
     from solver.verdict import Proved, Refuted, Tested, Unknown
 
 __version__ = "0.1.0"
@@ -59,6 +60,7 @@ __all__ = [
     "SHIPPED",
     "Block",
     "BlockSettings",
+    "Budget",
     "Candidate",
     "Form",
     "Function",
@@ -128,6 +130,7 @@ _HOMES: Final = {
                             "write_pairs",
     "guesssketch.sketch.holes": "Sketch",
     "guesssketch.sketch.repair": "Repair repair",
+    "guesssketch.sketch.search": "Budget",
     "solver.verdict": "Proved Refuted Tested Unknown",
 }
 """Where each name is, under its own or another name: what the imports above say, for when a name is first used."""
