@@ -55,8 +55,11 @@ if TYPE_CHECKING:
     from solver.verdict import Proved, Refuted, Tested, Unknown
 
 __version__ = "0.1.0"
+PROPOSERS = ("lowering",)
+"""Who is asked if nobody says whom, in order."""
 
 __all__ = [
+    "PROPOSERS",
     "SHIPPED",
     "Block",
     "BlockSettings",

@@ -96,7 +96,7 @@ def load_model(model: Name = SHIPPED) -> Engine:
 
 def propose(asked: Sequence[Problem], proposer: str | Proposer = "lowering", *, model: Name | Engine = SHIPPED,
             count: int = 1) -> list[tuple[Candidate, ...]]:  # fmt: skip
-    """Candidates for each problem (all for one target), best first.
+    """Candidates of one proposer for each problem (all for one target), best first.
 
     proposer: ``lm``, ``sketch``, ``lowering``, or one of your own. model: who ``lm`` is. count: of the model's guesses, found by
     beam search if there are several. Raises UsageError for what is unknown or missing.

@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from guesssketch import pipeline
+from guesssketch import PROPOSERS, pipeline
 from guesssketch.errors import InputError, ToolError, UsageError
 from guesssketch.evaluation import toolchain
 from guesssketch.evaluation.program_figures import RIGHT, measured
@@ -60,7 +60,7 @@ class Settings:
     compilers: tuple[str, ...] = COMPILERS
     flags: tuple[str, ...] = ()
     link: tuple[str, ...] = ()
-    proposers: tuple[str, ...] = ("lowering",)
+    proposers: tuple[str, ...] = PROPOSERS
     model: Path | str | None = None
     memory_order: MemoryOrder = "relaxed"
     limit: int | None = None

@@ -25,7 +25,7 @@ def test_names_are_where_the_type_checker_sees_them() -> None:
     seen = {alias.asname or alias.name: (node.module, alias.name) for node in block.body if isinstance(node, ast.ImportFrom)
             for alias in node.names}  # fmt: skip
     assert seen == gs._NAMES
-    assert set(gs.__all__) == {*seen, "__version__"}
+    assert set(gs.__all__) == {*seen, "PROPOSERS", "__version__"}
 
 
 def test_every_name_is_documented() -> None:
