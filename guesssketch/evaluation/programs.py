@@ -330,7 +330,7 @@ def compared(case: Case, original: Done, done: Done) -> tuple[str, str]:
 def _verdict(case: Case, original: Done, done: Done, who: str) -> tuple[str, str]:
     status = original.status if case.status is None else case.status
     if done.status is None:
-        return "timed out", f"{who} took too long"
+        return "timed out", f"{who} took too long, or wrote without end"
     if done.status < 0 and done.status != status:
         return "crashed", f"{who} ended by signal {-done.status}"
     if status is not None and done.status != status:
@@ -339,7 +339,7 @@ def _verdict(case: Case, original: Done, done: Done, who: str) -> tuple[str, str
         wanted, got = _lines(case.expected), _lines(done.stdout)
         return ("differs", differing("stdout", wanted, got, "what is expected", who)) if wanted != got else (RIGHT, "")
     if original.status is None:
-        return "original fails", "the original took too long"
+        return "original fails", "the original took too long, or wrote without end"
     for name, mine, theirs in [("stdout", original.stdout, done.stdout), *_files(original.files, done.files)]:
         if mine != theirs:
             return "differs", differing(name, mine, theirs, "the original", who)

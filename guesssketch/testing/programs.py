@@ -17,11 +17,14 @@ from __future__ import annotations
 import functools
 import os
 import platform
+import resource
 import shutil
+import signal
 import subprocess
 import tempfile
 import tomllib
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -38,6 +41,7 @@ from guesssketch.testing.report import FunctionResult, Report, Shown
 
 _TIMEOUT: Final = 60.0
 _NAME: Final = "./program"  # argv[0]
+LARGEST: Final = 1 << 28  # bytes of a file, or of standard output, that a run may write
 _SHOWN: Final = 200  # bytes of a difference
 _KEYS: Final = {"args", "stdin", "stdin_file", "inputs", "env", "timeout"}
 
@@ -55,7 +59,10 @@ class Run:
 
 @dataclass(frozen=True)
 class Done:
-    """What a run left. status: as ``subprocess`` has it, None if it took too long. files: those that it made or changed."""
+    """What a run left.
+
+    status: as ``subprocess`` has it, None if it took too long or wrote too much. files: those that it made or changed.
+    """
 
     status: int | None
     stdout: bytes
@@ -151,22 +158,41 @@ def execute(program: Path, machine: str, run: Run, options: Sequence[str] = ()) 
         starter = emulator(machine)
         file = str(program.resolve())
         command = [*starter, *options, "-0", _NAME, file, *run.args] if starter else [_NAME, *run.args]
-        try:
-            done = subprocess.run(command, executable=starter[0] if starter else file, cwd=folder, input=run.stdin,
-                                  capture_output=True, env={**os.environ, **run.env}, timeout=run.timeout, check=False)  # fmt: skip
-        except subprocess.TimeoutExpired as error:
-            return Done(None, error.stdout or b"", {})
+        status, stdout = _ended(command, starter[0] if starter else file, folder, run)
+        if status is None:
+            return Done(None, stdout, {})
         after = {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file() and not p.is_symlink()}
-    return Done(done.returncode, done.stdout, {n: data for n, data in after.items() if before.get(n) != data})
+    return Done(status, stdout, {n: data for n, data in after.items() if before.get(n) != data})
+
+
+def _ended(command: Sequence[str], executable: str, folder: Path, run: Run) -> tuple[int | None, bytes]:
+    """Status and standard output of a command that nothing outlives; the status is None if it took or wrote too much."""
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(command, executable=executable, cwd=folder, stdin=subprocess.PIPE, stdout=output,
+                                   stderr=subprocess.DEVNULL, env={**os.environ, **run.env}, start_new_session=True)  # fmt: skip
+        status = None
+        try:
+            with suppress(ProcessLookupError):
+                resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (LARGEST, LARGEST))
+            process.communicate(run.stdin, run.timeout)
+            status = None if process.returncode == -signal.SIGXFSZ else process.returncode
+        except subprocess.TimeoutExpired:
+            pass
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        output.seek(0)
+        return status, output.read()
 
 
 def _row(number: int, run: Run, ours: Done, theirs: Done) -> FunctionResult:
     name = f"run {number}: {' '.join(run.args)}".rstrip(": ")
     if ours.status is None:
-        return FunctionResult(name, "undecided", f"the original took more than {run.timeout} s", runs=1)
+        return FunctionResult(name, "undecided", f"the original took more than {run.timeout} s, or wrote without end", runs=1)
     differences = []
     if ours.status != theirs.status:
-        shown = "took too long" if theirs.status is None else f"ended with {theirs.status}"
+        shown = "took too long or wrote without end" if theirs.status is None else f"ended with {theirs.status}"
         differences.append(f"the original ended with {ours.status}, the translation {shown}")
     if ours.stdout != theirs.stdout:
         differences.append(differing("stdout", ours.stdout, theirs.stdout))

@@ -15,10 +15,12 @@ import pytest
 
 from guesssketch.cli import run as command_line
 from guesssketch.errors import ToolError
-from guesssketch.evaluation import programs
+from guesssketch.evaluation import programs, toolchain
 from guesssketch.evaluation.program_figures import KINDS, RIGHT, measured
 from guesssketch.evaluation.programs import Kept, Settings
 from guesssketch.evaluation.toolchain import COMPILER
+from guesssketch.testing import programs as whole
+from guesssketch.testing.programs import Run
 from guesssketch.workers import Alone
 
 MACHINE = '#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n#include <sys/utsname.h>\nstruct utsname u;\n'  # fmt: skip
@@ -142,6 +144,25 @@ def test_a_program_is_right_over_all_levels_only_if_it_is_at_each() -> None:
               for name, level, kind in (("a", "-O0", RIGHT), ("a", "-O2", RIGHT), ("b", "-O0", RIGHT), ("b", "-O2", "differs"))]  # fmt: skip
     report = measured(trials, ["riscv64"], ["gcc"], ["-O0", "-O2"], ())
     assert [(row["level"], row["right"]["count"], row["right"]["of"]) for row in report["rows"]] == [("-O0", 2, 2), ("-O2", 1, 2), ("all", 1, 2)]
+
+
+def test_nothing_outlives_a_run_and_endless_output_is_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not shutil.which(COMPILER):
+        pytest.skip(f"no {COMPILER}")
+    monkeypatch.setattr(whole, "LARGEST", 1 << 20)
+    (tmp_path / "p.c").write_text(
+        "#include <stdio.h>\n#include <unistd.h>\n"
+        "int main(int n, char **v) { if (n == 2) for (;;) puts(v[1]); if (!(n = fork())) sleep(60); printf(\"%d\", n); return 5; }")
+    toolchain.link_original([tmp_path / "p.c"], COMPILER, (), tmp_path / "p", tmp_path)
+    endless, parent = (whole.execute(tmp_path / "p", "x86_64", Run(args, timeout=20.0)) for args in (("words",), ()))
+    assert (endless.status, len(endless.stdout), parent.status) == (None, 1 << 20, 5)
+    child = Path(f"/proc/{int(parent.stdout)}/stat")
+    for _ in range(100):
+        if not child.exists() or child.read_text().rpartition(")")[2].split()[0] == "Z":
+            break
+        time.sleep(0.05)
+    else:
+        pytest.fail("the child runs on")
 
 
 def test_a_worker_that_dies_or_does_not_end_is_replaced() -> None:
