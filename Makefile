@@ -15,7 +15,7 @@ help:
 	@echo 'make demo       translate a shipped x86-64 object to both targets, link it, run it, compare what it prints'
 	@echo 'make test       lint and all tests (JOBS=$(JOBS) at a time)'
 	@echo 'make test-page  the page of translate --html in Chromium (installs 0.4 GB)'
-	@echo 'make lint       ruff and mypy'
+	@echo 'make lint       ruff, mypy, and deptry (what is imported against what is required)'
 	@echo 'make hooks      have git run them before each commit'
 	@echo 'make docs       write docs/commands.md anew'
 	@echo 'make clean      remove what these made, the virtual environment included'
@@ -32,6 +32,7 @@ test-page: $(VENV)/.installed
 lint: $(VENV)/.installed
 	$(PY) -m ruff check .
 	$(PY) -m mypy
+	$(PY) -m deptry --no-ansi . benchmarks datasets/pairs examples
 
 hooks: $(VENV)/.installed
 	$(PY) -m pre_commit install
