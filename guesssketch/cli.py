@@ -343,7 +343,7 @@ def evaluate_programs(suite: Path, targets: Sequence[str], levels: Sequence[str]
     import shlex
 
     from guesssketch.cache import default_directory
-    from guesssketch.evaluation import program_figures, programs
+    from guesssketch.evaluation import kept, program_figures, programs
     from guesssketch.progress import Progress
 
     place = cache or default_directory()
@@ -352,7 +352,7 @@ def evaluate_programs(suite: Path, targets: Sequence[str], levels: Sequence[str]
             suite, tuple(dict.fromkeys(targets)) or command.TARGETS, tuple(dict.fromkeys(levels)) or programs.LEVELS,
             tuple(dict.fromkeys(compilers)) or programs.COMPILERS, tuple(shlex.split(flags)), tuple(shlex.split(link)),
             command.names(proposers), model, memory_order, limit, jobs or command.cores(), None if no_cache else place,
-            results or programs.default_results(place, suite), again, progress))  # fmt: skip
+            results or kept.default_results(place, suite), again, progress))  # fmt: skip
     deliver(lambda console: program_figures.show(report, console), lambda: json.dumps(report, indent=1) + "\n", json_file,
             width=180)  # fmt: skip
 

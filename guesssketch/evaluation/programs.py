@@ -8,25 +8,22 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
-import os
 import queue
 import re
 import tempfile
-import threading
 import time
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from guesssketch import PROPOSERS, pipeline
 from guesssketch.errors import InputError, ToolError, UsageError
 from guesssketch.evaluation import toolchain
+from guesssketch.evaluation.kept import Entry, Kept, digest
 from guesssketch.evaluation.program_figures import RIGHT, measured
 from guesssketch.evaluation.suite import Case, Program, Suite, read
 from guesssketch.evaluation.toolchain import BuildError
@@ -42,8 +39,6 @@ TRANSLATION: Final = 900.0  # seconds
 SLOWER: Final = 10  # an emulated run may take so many times as long
 FRESH: Final = 40  # translations by one process: what it remembers only grows
 _WORST: Final = ("differs", "crashed", "timed out", "original fails", RIGHT)
-_AGAIN: Final = ("fault", "does not compile")
-Entry = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -90,9 +85,12 @@ class _Task:
 def run(settings: Settings) -> Entry:
     """The report, ready for JSON: ``program_figures.measured`` tells of it.
 
+    Translations are made by processes of their own, so a script that calls this needs a main module that can be imported
+    (``if __name__ == "__main__"``).
+
     Raises UsageError and InputError for what is wrong with the suite, and ToolError for a compiler or emulator that is not there.
     """
-    _digest.cache_clear()
+    digest.cache_clear()
     suite = read(settings.suite)
     programs = suite.programs
     if settings.limit and settings.limit < len(programs):
@@ -135,57 +133,6 @@ def _named(trial: Trial) -> Entry:
     return {"program": trial.program.name, "compiler": trial.compiler, "level": trial.level, "target": trial.target}
 
 
-def default_results(cache: Path, suite: Path) -> Path:
-    """Where the results of a suite are kept if nobody says where."""
-    return cache / "programs" / f"{hashlib.sha256(str(suite.resolve()).encode()).hexdigest()[:16]}.jsonl"
-
-
-class Kept:
-    """Results in a file, a line each, by key. One that depends on files which have changed since is not found.
-
-    Neither is what failed for want of a header, time or memory: it may do better another time.
-    """
-
-    def __init__(self, path: Path | None, again: bool = False) -> None:
-        self._path = path
-        self._lock = threading.Lock()
-        self._entries: dict[str, Entry] = {}
-        if path is None:
-            return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-        if not again:
-            for line in path.read_text().splitlines():
-                with suppress(ValueError, TypeError, KeyError):  # a line that says nothing is as good as none
-                    told = json.loads(line)
-                    self._entries[told["key"]] = told["entry"]
-
-    def get(self, key: str) -> Entry | None:
-        entry = self._entries.get(key)
-        if entry is None or entry["kind"] in _AGAIN or any(_digest(Path(name)) != was for name, was in entry["made_of"].items()):
-            return None
-        return entry
-
-    def put(self, key: str, entry: Entry) -> None:
-        if self._path:
-            with self._lock, self._path.open("a") as file:
-                file.write("\n" if file.tell() and not _ends(self._path) else "")
-                file.write(json.dumps({"key": key, "entry": entry}) + "\n")
-
-
-def _ends(path: Path) -> bool:
-    """Whether the last line of a file that is not empty is whole."""
-    with path.open("rb") as file:
-        file.seek(-1, os.SEEK_END)
-        return file.read() == b"\n"
-
-
-@functools.lru_cache(1 << 14)
-def _digest(path: Path) -> str:
-    """Of a file's content, "" if there is none; read once in a process."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16] if path.is_file() else ""
-
-
 class _Identities:
     """Everything but the sources that a trial's result may depend on."""
 
@@ -196,7 +143,7 @@ class _Identities:
 
     def key(self, trial: Trial) -> str:
         program = trial.program
-        inputs = [_digest(path) for case in program.cases for path in case.run.inputs]
+        inputs = [digest(path) for case in program.cases for path in case.run.inputs]
         told = (self.common, program, inputs, trial.compiler, toolchain.version(trial.compiler), trial.level, trial.target)
         return hashlib.sha256(repr(told).encode()).hexdigest()[:32]
 
@@ -207,7 +154,7 @@ def _ours() -> str:
     root = Path(__file__).parents[2]
     files = sorted(path for name in ("isa", "solver", "guesssketch") for path in (root / name).rglob("*")
                    if path.suffix in (".py", ".json", ".s", ".c", ".S") and SHIPPED not in path.parents)  # fmt: skip
-    return hashlib.sha256("".join(_digest(path) for path in files).encode()).hexdigest()[:16]
+    return hashlib.sha256("".join(digest(path) for path in files).encode()).hexdigest()[:16]
 
 
 # --- trials -----------------------------------------------------------------------------------------------------------
@@ -266,7 +213,7 @@ def _tried(group: Sequence[Trial], suite: Suite, settings: Settings, worker: Alo
 
 
 def _entry(kind: str, why: str, made_of: set[Path]) -> Entry:
-    return {"kind": kind, "why": why, "made_of": {str(path): _digest(path) for path in sorted(made_of)}}
+    return {"kind": kind, "why": why, "made_of": {str(path): digest(path) for path in sorted(made_of)}}
 
 
 def _translated_and_run(trial: Trial, task: _Task, originals: Sequence[Done], suite: Suite, worker: Alone) -> Entry:

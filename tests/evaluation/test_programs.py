@@ -16,8 +16,9 @@ import pytest
 from guesssketch.cli import run as command_line
 from guesssketch.errors import ToolError
 from guesssketch.evaluation import programs, toolchain
+from guesssketch.evaluation.kept import Kept, digest
 from guesssketch.evaluation.program_figures import KINDS, RIGHT, measured
-from guesssketch.evaluation.programs import Kept, Settings
+from guesssketch.evaluation.programs import Settings
 from guesssketch.evaluation.toolchain import COMPILER
 from guesssketch.testing import programs as whole
 from guesssketch.testing.programs import Run
@@ -129,13 +130,13 @@ def test_results_of_faults_are_not_kept(tmp_path: Path) -> None:
     source = tmp_path / "x.c"
     source.write_text("")
     kept = Kept(tmp_path / "results.jsonl")
-    made_of = {str(source): programs._digest(source)}
+    made_of = {str(source): digest(source)}
     for kind in ("fault", "refused"):
         kept.put(kind, {"kind": kind, "made_of": made_of})
     again = Kept(tmp_path / "results.jsonl")
     assert again.get("fault") is None and again.get("refused") is not None
     source.write_text("int x;")
-    programs._digest.cache_clear()
+    digest.cache_clear()
     assert again.get("refused") is None
 
 
