@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -28,6 +29,7 @@ KINDS: Final[Mapping[str, str]] = {
 
 ALL: Final = "all"
 SHOWN: Final = 20  # trials that are not right
+_TELLING: Final = re.compile("error|undefined|multiple")  # in the line of a compiler's or linker's that says the most
 
 
 def measured(trials: Sequence[Mapping[str, Any]], targets: Sequence[str], compilers: Sequence[str], levels: Sequence[str],
@@ -94,7 +96,8 @@ def show(report: Mapping[str, Any], console: Console) -> None:
         lines = trial["why"].splitlines() or [""]
         more = f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""
         where = f"{trial['program']} {trial['compiler']} {trial['level']} {trial['target']}"
-        console.print(f"{trial['kind']}: {where}: {lines[0]}{more}", markup=False, soft_wrap=True)
+        told = next(filter(_TELLING.search, lines), lines[0])
+        console.print(f"{trial['kind']}: {where}: {told}{more}", markup=False, soft_wrap=True)
     if len(wrong) > SHOWN:
         console.print(f"{len(wrong) - SHOWN} more that are not right: --json has all", markup=False)
     if report["left_out"]:

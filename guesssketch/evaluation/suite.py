@@ -162,7 +162,7 @@ def _found(folder: Path, exclude: Sequence[str] = (), shared: Sequence[Path] = (
         if path.suffix == ".c":
             sources[path.parent].append(path)
     for place, paths in sources.items():
-        programs[place], alone = _programs(place, paths)
+        programs[place], alone = _programs(paths)
         left_out += alone
     cases, strangers = _cases(folder, [path for path in files if path.suffix != ".c"], programs, seconds)
     made = [Program((place / stem).relative_to(folder).as_posix(), parts,
@@ -171,13 +171,15 @@ def _found(folder: Path, exclude: Sequence[str] = (), shared: Sequence[Path] = (
     return Suite(folder, tuple(sorted(made, key=lambda program: program.name)), tuple(sorted([*left_out, *strangers])))
 
 
-def _programs(place: Path, paths: Sequence[Path]) -> tuple[list[tuple[str, tuple[Path, ...]]], list[Path]]:
-    """(stem of the file with ``main``, sources), and the C files of no program. One ``main`` has all files of the folder."""
-    texts = {path: path.read_text(errors="replace") for path in paths}
-    included = {name for text in texts.values() for name in _INCLUDED.findall(text)}
-    free = [path for path in paths if path.name not in included]
-    mains = [path for path in free if _MAIN.search(_SILENT.sub(" ", texts[path]))]
-    others = [path for path in free if path not in mains]
+def _programs(paths: Sequence[Path]) -> tuple[list[tuple[str, tuple[Path, ...]]], list[Path]]:
+    """Of the C files of a folder: (stem of the file with ``main``, sources), and those of no program. One ``main`` has all files."""
+    texts = {path.name: path.read_text(errors="replace") for path in paths}
+    includes = {name: [other for other in _INCLUDED.findall(text) if other in texts] for name, text in texts.items()}
+    has_main = {name for name, text in texts.items() if _MAIN.search(_SILENT.sub(" ", text))}
+    while more := {name for name, others in includes.items() if name not in has_main and has_main.intersection(others)}:
+        has_main |= more
+    mains = [path for path in paths if path.name in has_main]
+    others = [path for path in paths if path not in mains and not any(path.name in names for names in includes.values())]
     if len(mains) == 1:
         return [(mains[0].stem, (mains[0], *others))], []
     return [(path.stem, (path,)) for path in mains], others

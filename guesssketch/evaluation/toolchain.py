@@ -64,6 +64,6 @@ def _said(command: Sequence[str], folder: Path) -> str:
     except subprocess.TimeoutExpired:
         raise BuildError(f"{command[0]}: more than {SECONDS} s") from None
     if done.returncode:
-        lines = done.stderr.decode(errors="replace").strip()[:_SHOWN]
-        raise BuildError(lines or f"{command[0]}: exit status {done.returncode}")
+        said = done.stderr.decode(errors="replace").strip().replace(f"{Path(command[-1]).parent}/", "")[:_SHOWN]
+        raise BuildError(said or f"{command[0]}: exit status {done.returncode}")
     return done.stdout.decode(errors="replace")

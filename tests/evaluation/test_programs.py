@@ -35,6 +35,7 @@ FATES = {
     "library": ("int helper(void); int main(void) { return helper(); }", "not linked"),
     "other": (f"{MACHINE} int main(void) {{ return puts({HERE} ? \"a\" : \"b\"); }}", "differs"),
     "dies": (f"{MACHINE} int main(void) {{ if (!{HERE}) abort(); return 0; }}", "crashed"),
+    "endless": ("int main(void) { for (;;); }", "original fails"),
     "loops": (f"{MACHINE} int main(void) {{ while (!{HERE}); return 0; }}", "timed out"),
 }
 MANIFEST = """
@@ -45,6 +46,10 @@ link = ["helper.o"]
 sources = ["loops.c"]
 [[program.run]]
 timeout = 1.5
+[[program]]
+sources = ["endless.c"]
+[[program.run]]
+timeout = 0.2
 """
 
 

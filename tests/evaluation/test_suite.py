@@ -64,6 +64,11 @@ def test_one_main_has_the_files_of_its_folder_and_several_have_none(tmp_path: Pa
     assert [path.name for path in suite.left_out] == ["help.c", "nobody.out"]
 
 
+def test_an_included_main_makes_a_program_of_both(tmp_path: Path) -> None:
+    suite = laid(tmp_path, {"a.c": MAIN, "b.c": '#define X\n#include "a.c"\n', "c.c": '# include "b.c"\n', "d.c": "int d;"})
+    assert [program.name for program in suite.programs] == ["a", "b", "c"] and [path.name for path in suite.left_out] == ["d.c"]
+
+
 def test_a_manifest_lists_programs(tmp_path: Path) -> None:
     text = """
         flags = ["-Icommon"]
