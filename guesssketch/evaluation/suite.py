@@ -172,7 +172,7 @@ def _found(folder: Path, exclude: Sequence[str] = (), shared: Sequence[Path] = (
 
 
 def _programs(paths: Sequence[Path]) -> tuple[list[tuple[str, tuple[Path, ...]]], list[Path]]:
-    """Of the C files of a folder: (stem of the file with ``main``, sources), and those of no program. One ``main`` has all files."""
+    """(stem of the file with ``main``, sources) in a folder, and the C files of no program. One ``main`` has all files."""
     texts = {path.name: path.read_text(errors="replace") for path in paths}
     includes = {name: [other for other in _INCLUDED.findall(text) if other in texts] for name, text in texts.items()}
     has_main = {name for name, text in texts.items() if _MAIN.search(_SILENT.sub(" ", text))}
