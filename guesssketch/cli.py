@@ -323,6 +323,8 @@ def evaluate_blocks(pairs: Path, model: str | None, targets: Sequence[str], spli
 @command.proposers
 @command.model
 @command.memory_order
+@click.option("--seconds", metavar="X", type=click.FloatRange(min=0, min_open=True), default=900.0, show_default=True,
+              help="For each translation.")  # fmt: skip
 @click.option("--limit", metavar="N", type=click.IntRange(min=1), help="Programs, evenly spread.  [default: all]")
 @click.option("--results", metavar="FILE", type=a_path,
               help="Where results are kept as they come, to go on from.  [default: in the cache]")  # fmt: skip
@@ -332,8 +334,9 @@ def evaluate_blocks(pairs: Path, model: str | None, targets: Sequence[str], spli
 @command.cache
 @command.no_cache
 def evaluate_programs(suite: Path, targets: Sequence[str], levels: Sequence[str], compilers: Sequence[str], flags: str, link: str,
-                      proposers: str, model: str | None, memory_order: Any, limit: int | None, results: Path | None, again: bool,
-                      json_file: Path | None, jobs: int | None, cache: Path | None, no_cache: bool) -> None:  # fmt: skip
+                      proposers: str, model: str | None, memory_order: Any, seconds: float, limit: int | None,
+                      results: Path | None, again: bool, json_file: Path | None, jobs: int | None, cache: Path | None,
+                      no_cache: bool) -> None:  # fmt: skip
     """Compile, translate, link, run and compare the C programs of SUITE.
 
     SUITE is a folder of programs with what they should print, or a manifest: docs/programs.md.
@@ -351,7 +354,7 @@ def evaluate_programs(suite: Path, targets: Sequence[str], levels: Sequence[str]
         report = programs.run(programs.Settings(
             suite, tuple(dict.fromkeys(targets)) or command.TARGETS, tuple(dict.fromkeys(levels)) or programs.LEVELS,
             tuple(dict.fromkeys(compilers)) or programs.COMPILERS, tuple(shlex.split(flags)), tuple(shlex.split(link)),
-            command.names(proposers), model, memory_order, limit, jobs or command.cores(), None if no_cache else place,
+            command.names(proposers), model, memory_order, seconds, limit, jobs or command.cores(), None if no_cache else place,
             results or kept.default_results(place, suite), again, progress))  # fmt: skip
     deliver(lambda console: program_figures.show(report, console), lambda: json.dumps(report, indent=1) + "\n", json_file,
             width=180)  # fmt: skip

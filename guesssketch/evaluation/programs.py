@@ -35,7 +35,7 @@ from guesssketch.workers import Alone, make_proposers
 
 LEVELS: Final = ("-O0", "-O1", "-O2", "-O3")
 COMPILERS: Final = (toolchain.COMPILER,)
-TRANSLATION: Final = 900.0  # seconds
+SECONDS: Final = 900.0  # for a translation
 SLOWER: Final = 10  # an emulated run may take so many times as long
 FRESH: Final = 40  # translations by one process: what it remembers only grows
 _WORST: Final = ("differs", "crashed", "timed out", "original fails", RIGHT)
@@ -44,9 +44,10 @@ _WORST: Final = ("differs", "crashed", "timed out", "original fails", RIGHT)
 @dataclass(frozen=True)
 class Settings:
     """suite: folder or manifest. compilers: commands that make x86-64 objects. flags: for them, as well as the level and what the
-    suite asks for. link: for all linkers. proposers, model, memory_order: as in ``pipeline.Options``. limit: programs, evenly
-    spread, None for all. jobs: trials at once. cache: see ``pipeline.Options``. results: file in which results are kept as they
-    come and from which those that still hold are taken; None for none. again: take none.
+    suite asks for. link: for all linkers. proposers, model, memory_order: as in ``pipeline.Options``. seconds: for each
+    translation, which is a fault if it takes longer. limit: programs, evenly spread, None for all. jobs: trials at once.
+    cache: see ``pipeline.Options``. results: file in which results are kept as they come and from which those that still hold are
+    taken; None for none. again: take none.
     """
 
     suite: Path
@@ -58,6 +59,7 @@ class Settings:
     proposers: tuple[str, ...] = PROPOSERS
     model: Path | str | None = None
     memory_order: MemoryOrder = "relaxed"
+    seconds: float = SECONDS
     limit: int | None = None
     jobs: int = 2
     cache: Path | None = None
@@ -208,7 +210,7 @@ def _tried(group: Sequence[Trial], suite: Suite, settings: Settings, worker: Alo
             task = _Task(objects, folder / trial.target, pipeline.Options(
                 trial.target, jobs=1, cache=settings.cache, proposers=settings.proposers, model=settings.model,
                 memory_order=settings.memory_order))  # fmt: skip
-            found.append(_entry("", "", made_of) | _translated_and_run(trial, task, originals, suite, worker))
+            found.append(_entry("", "", made_of) | _translated_and_run(trial, task, originals, suite, worker, settings.seconds))
     return found
 
 
@@ -216,10 +218,10 @@ def _entry(kind: str, why: str, made_of: set[Path]) -> Entry:
     return {"kind": kind, "why": why, "made_of": {str(path): digest(path) for path in sorted(made_of)}}
 
 
-def _translated_and_run(trial: Trial, task: _Task, originals: Sequence[Done], suite: Suite, worker: Alone) -> Entry:
+def _translated_and_run(trial: Trial, task: _Task, originals: Sequence[Done], suite: Suite, worker: Alone, seconds: float) -> Entry:
     started = time.monotonic()
     try:
-        entry = worker.run(_translated, task, TRANSLATION)
+        entry = worker.run(_translated, task, seconds)
     except ToolError as error:
         return {"kind": "fault", "why": str(error)}
     entry["seconds"] = round(time.monotonic() - started, 2)

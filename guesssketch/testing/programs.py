@@ -15,6 +15,7 @@ Paths are relative to that file. What a run prints, its exit status, and the fil
 from __future__ import annotations
 
 import functools
+import math
 import os
 import platform
 import resource
@@ -172,8 +173,10 @@ def _ended(command: Sequence[str], executable: str, folder: Path, run: Run) -> t
                                    stderr=subprocess.DEVNULL, env={**os.environ, **run.env}, start_new_session=True)  # fmt: skip
         status = None
         try:
+            busy = (math.ceil(run.timeout) + 1) * (os.cpu_count() or 1)  # if this process is killed, what it started ends, too
             with suppress(ProcessLookupError):
                 resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (LARGEST, LARGEST))
+                resource.prlimit(process.pid, resource.RLIMIT_CPU, (busy, busy))
             process.communicate(run.stdin, run.timeout)
             status = None if process.returncode == -signal.SIGXFSZ else process.returncode
         except subprocess.TimeoutExpired:
