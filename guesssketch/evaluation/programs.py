@@ -301,5 +301,5 @@ def _files(ours: Mapping[str, bytes], theirs: Mapping[str, bytes]) -> list[tuple
 
 
 def _lines(text: bytes) -> bytes:
-    """As expected outputs are kept: line ends of any system, and anything or nothing blank at the end."""
-    return text.replace(b"\r\n", b"\n").rstrip()
+    """As expected outputs are kept, often by editors: without white space at the ends of lines and of the whole."""
+    return b"\n".join(line.rstrip() for line in text.split(b"\n")).rstrip()

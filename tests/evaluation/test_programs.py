@@ -61,7 +61,7 @@ def suite(tmp_path: Path) -> Path:
     folder.mkdir()
     for name, (text, _) in FATES.items():
         (folder / f"{name}.c").write_text(text)
-    for name, text in {"expected.args": "'two words'", "expected.in": "3", "expected.out": "two words\r\n", "expected.status": "3",
+    for name, text in {"expected.args": "'two words'", "expected.in": "3", "expected.out": "two words \r\n", "expected.status": "3",
                        "alien.out": "that\n"}.items():  # fmt: skip
         (folder / name).write_text(text)
     (folder / "helper.o").touch()
