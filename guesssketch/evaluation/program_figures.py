@@ -17,7 +17,7 @@ from guesssketch.evaluation.suite import Program
 RIGHT: Final = "right"
 KINDS: Final[Mapping[str, str]] = {
     "does not compile": "the original could not be compiled or linked",
-    "original fails": "the original does not do what is expected either, or does not end",
+    "original fails": "the original does not do what is expected, and neither does the translation; or it does not end",
     "refused": "something has no translation",
     "fault": "the translator failed, or took too long",
     "not linked": "the target's linker refused the translation",

@@ -272,9 +272,13 @@ def _short(text: str) -> str:
 def compared(case: Case, original: Done, done: Done) -> tuple[str, str]:
     """Kind and reason. The case's own output and status count, where it has them, else the original's, with the files it wrote."""
     kind, why = _verdict(case, original, done, "the translation")
-    if kind != RIGHT and (original.status is None or _verdict(case, original, original, "the original")[0] != RIGHT):
-        return "original fails", _verdict(case, original, original, "the original")[1]
-    return kind, why
+    if kind == RIGHT:
+        return kind, why
+    fails, reason = _verdict(case, original, original, "the original")
+    if fails == RIGHT:
+        return kind, why
+    same, other = _verdict(Case(case.name, case.run), original, done, "the translation")
+    return ("original fails", reason) if original.status is None or same == RIGHT else (same, other)
 
 
 def _verdict(case: Case, original: Done, done: Done, who: str) -> tuple[str, str]:

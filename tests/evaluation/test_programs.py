@@ -19,9 +19,10 @@ from guesssketch.evaluation import programs, toolchain
 from guesssketch.evaluation.kept import Kept, digest
 from guesssketch.evaluation.program_figures import KINDS, RIGHT, measured
 from guesssketch.evaluation.programs import Settings
+from guesssketch.evaluation.suite import Case
 from guesssketch.evaluation.toolchain import COMPILER
 from guesssketch.testing import programs as whole
-from guesssketch.testing.programs import Run
+from guesssketch.testing.programs import Done, Run
 from guesssketch.workers import Alone
 
 MACHINE = '#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n#include <sys/utsname.h>\nstruct utsname u;\n'  # fmt: skip
@@ -103,6 +104,13 @@ def test_every_fate_counts(suite: Path, tmp_path: Path, monkeypatch: pytest.Monk
     assert told["truth"] == {"runs": len(FATES), "expected": 2, "original": len(FATES) - 2}
     assert "that" in next(t["why"] for t in told["trials"] if t["program"] == "alien")
     assert "x87" in next(t["why"] for t in told["trials"] if t["program"] == "long")
+
+
+def test_what_differs_from_a_wrong_original_differs() -> None:
+    case = Case("run", expected=b"1\n")
+    wrong, other, right = (Done(0, text, {}) for text in (b"2\n", b"3\n", b"1 \r\n"))
+    assert [programs.compared(case, wrong, done)[0] for done in (right, wrong, other)] == [RIGHT, "original fails", "differs"]
+    assert programs.compared(case, Done(None, b"", {}), other)[0] == "original fails"
 
 
 def test_what_is_known_is_not_run_again(suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
