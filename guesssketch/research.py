@@ -19,9 +19,9 @@ from guesssketch.assembler import Assembled, assemble
 from guesssketch.errors import UsageError
 from guesssketch.guess.proposer import SHIPPED, Guesser, open_engine
 from guesssketch.guess.records import Record, body_of, sample
+from guesssketch.guess.teacher import Teacher
 from guesssketch.judge import verify
 from guesssketch.liveness import analyse
-from guesssketch.lowering import Lowering
 from guesssketch.problem import Candidate, MemoryOrder, Problem, Proposer
 from guesssketch.program import Block, Function, ObjectFile, Program
 from guesssketch.questions import ask, pieces
@@ -147,7 +147,7 @@ def alignment(candidate: Candidate) -> Floats:
 def make_pairs(asked: Iterable[Problem], *, level: str = "", teacher: Proposer | None = None) -> Iterator[Record]:
     """Pairs that a model can be trained on, from problems for one target: normal forms, each once, with a proved translation.
 
-    teacher: the lowering in its canonical style if not given; its first candidate is the pair's text, if that is proved. level: of
+    teacher: the model's own (``guess.teacher``) if not given; its first candidate is the pair's text, if that is proved. level: of
     optimisation, to be told with the pair. Problems of more than ``LONGEST`` instructions are best cut before (``problems``).
     What has no form, no candidate or no proof is left out.
     """
@@ -166,7 +166,7 @@ def make_pairs(asked: Iterable[Problem], *, level: str = "", teacher: Proposer |
     if not bodies:
         return
     forms = list(bodies.values())
-    asker = teacher or Lowering(forms[0].target, style="canonical")
+    asker = teacher or Teacher(forms[0].target)
     said = [next(iter(candidates), None) for candidates in asker.propose([record.problem for record in forms])]
     codes = assemble(forms[0].target, [candidate.lines if candidate else () for candidate in said])
     for (key, record), candidate, code in zip(bodies.items(), said, codes, strict=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -171,13 +171,18 @@ def open_engine(name: Path | str, template: Path | None = None) -> Engine:
     cannot be read.
     """
     if Path(name, "card.json").is_file() or name == SHIPPED:
-        from guesssketch.guess.engine import Trained, precision
-        from guesssketch.guess.model import load
-
-        return Trained(load(name, dtype=precision()))
+        return _trained(name, identity(name))
     from guesssketch.guess.foreign import TEMPLATE, Foreign
 
     return Foreign.open(name, template or TEMPLATE)
+
+
+@lru_cache(maxsize=1)  # several translations in one process load it once
+def _trained(name: Path | str, _: str) -> Engine:
+    from guesssketch.guess.engine import Trained, precision
+    from guesssketch.guess.model import load
+
+    return Trained(load(name, dtype=precision()))
 
 
 def _leaves(node: _Node) -> Iterator[_Node]:

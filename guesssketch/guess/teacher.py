@@ -9,14 +9,14 @@ state map is proved of the block.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from guesssketch.guess.form import Form, encoded, normalise
 from guesssketch.guess.joining import joined
 from guesssketch.lowering import Lowering
-from guesssketch.problem import Problem
+from guesssketch.problem import Candidate, Problem
 from guesssketch.questions import atoms
 
 
@@ -86,3 +86,17 @@ def _taught(block: Sequence[Atom], known: Mapping[bytes, tuple[str, ...] | None]
     numbers = [number for number, size in enumerate(sizes) for _ in range(size)]
     origins = tuple(None if line.endswith(":") else number for line, number in zip(lines, numbers, strict=True))
     return Taught(lines, tuple(n for n, atom in enumerate(block) for _ in atom.form.source), origins)
+
+
+class Teacher:
+    """The teacher as a proposer."""
+
+    name = "teacher"
+
+    def __init__(self, target: str) -> None:
+        self.target = target
+
+    def propose(self, problems: Sequence[Problem]) -> Iterator[Sequence[Candidate]]:
+        """At most one candidate a problem, in order. Raises ToolError if LLVM cannot be run."""
+        for lesson in taught(problems, self.target):
+            yield () if lesson is None else (Candidate(lesson.lines, self.name),)

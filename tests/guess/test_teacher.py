@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from guesssketch.assembler import AssemblyError, assemble, assemble_x86
@@ -30,7 +32,7 @@ def test_cut_wherever_no_flag_is_live(text: str, live_out: str, exit: Exit, size
     found = atoms(problem(text, live_out, exit))
     assert [len(piece.instructions) for piece in found] == sizes
     assert [piece.exit for piece in found] == ["fall"] * (len(found) - 1) + [exit]
-    for one, two in zip(found, found[1:], strict=False):
+    for one, two in pairwise(found):
         assert one.live_out == two.live_in
 
 
