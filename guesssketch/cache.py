@@ -23,7 +23,7 @@ from guesssketch.errors import GuessSketchWarning
 T = TypeVar("T")
 
 ENGINES = ("z3-solver", "unicorn", "pypcode", "capstone", "keystone-engine", "ziglang")
-_MODULES = ("answer", "judge", "assembler", "questions", "liveness", "lifted", "problem")
+_MODULES = ("answer", "judge", "allowed", "assembler", "questions", "liveness", "lifted", "problem")
 _PROPOSERS = ("lowering", "guess", "sketch")
 _SOURCES = ("isa", "solver", *(f"guesssketch/{name}" for name in _PROPOSERS), *(f"guesssketch/{name}.py" for name in _MODULES))
 _BATCH = 500  # SQLite's default limit of variables in a statement is 999
