@@ -16,7 +16,7 @@ from guesssketch.errors import Untranslatable
 from guesssketch.frames import Frame, frame
 from guesssketch.names import Names
 from guesssketch.program import Block, Branch, Call, Fall, Function, IndirectJump, Jump, Place, Return, TailCall
-from guesssketch.quoting import quoted
+from guesssketch.quoting import printable, quoted
 from guesssketch.resolve import BlockId, FunctionId
 from guesssketch.unwinding import Rules, Unwinding
 from guesssketch.wall.aarch64 import RED
@@ -146,8 +146,7 @@ class Stitcher:
         output: list[str] = []
         for number, text in enumerate(texts):
             last = number == len(texts) - 1
-            output += [f"{self.target.comment} {line}" for line in text.comment]
-            output.append(f"{self.target.comment} {text.verdict}")
+            output += [f"{self.target.comment} {printable(line)}" for line in (*text.comment, text.verdict)]
             self._serial += 1
             end = f".Lgs_e{self._serial}"
             exits = {"fall": end, "taken": end}

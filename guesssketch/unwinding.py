@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from elftools.common.exceptions import DWARFError, ELFError
 from elftools.dwarf.callframe import FDE, CallFrameInfo
 from elftools.dwarf.structs import DWARFStructs
 
+from guesssketch.dwarf import UNREADABLE
 from guesssketch.program import Block, Function, ObjectFile
 from isa.statemap import MAPS
 
@@ -49,7 +49,7 @@ def call_frames(file: ObjectFile) -> dict[tuple[int, int], list[tuple[int, Rules
                     start = entry.header["initial_location"]
                     rows = [(row["pc"] - start, rules) for row in entry.get_decoded().table if (rules := _rules(row))]
                     result[symbol.section, symbol.value + relocation.addend] = rows
-        except (DWARFError, ELFError, KeyError, AssertionError, ValueError):
+        except UNREADABLE:
             continue  # unwinding information is a help, not a need
     return result
 
