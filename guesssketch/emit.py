@@ -269,7 +269,10 @@ def assemble(text: str, target: str) -> bytes:
         source, output = Path(folder, "out.s"), Path(folder, "out.o")
         source.write_text(text)
         command = [zig(), "clang", "-cc1as", *_OPTIONS[target], "-filetype", "obj", "-o", str(output), str(source)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+        except OSError as error:
+            raise ToolError(f"assembler: {error}") from error
         if done.returncode != 0:
-            raise ToolError(f"assembler: {done.stderr.strip()[:1000]}")
+            raise ToolError(f"assembler: {done.stderr.strip()[:1000] or f'exit status {done.returncode}'}")
         return output.read_bytes()
