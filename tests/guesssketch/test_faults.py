@@ -8,6 +8,7 @@ import resource
 import sqlite3
 import subprocess
 import sys
+from importlib.metadata import version as installed
 from pathlib import Path
 
 import pytest
@@ -123,7 +124,7 @@ def test_a_link_is_kept_and_what_it_leads_to_is_whole(tmp_path: Path) -> None:
     (tmp_path / "far" / "file").write_bytes(b"old")
     (tmp_path / "link").symlink_to(tmp_path / "far" / "file")
     (tmp_path / "dangling").symlink_to(tmp_path / "far" / "new")
-    with pytest.raises(OSError, match="exists|directory"):
+    with pytest.raises(OSError, match=r"exists|directory"):
         outputs.write([(tmp_path / "link", b"new"), (tmp_path / "far" / "file" / "below", b"")])
     assert (tmp_path / "far" / "file").read_bytes() == b"old"
     outputs.write([(tmp_path / "link", b"new"), (tmp_path / "dangling", b"more")])
@@ -133,10 +134,8 @@ def test_a_link_is_kept_and_what_it_leads_to_is_whole(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("engine", ["z3-solver", "unicorn", "pypcode", "capstone", "keystone-engine", "ziglang"])
 def test_another_engine_lapses_the_cache(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from guesssketch import cache
-
-    before, installed = semantics_version(), cache.version
-    monkeypatch.setattr(cache, "version", lambda name: "0" if name == engine else installed(name))
+    before = semantics_version()
+    monkeypatch.setattr("guesssketch.cache.version", lambda name: "0" if name == engine else installed(name))
     semantics_version.cache_clear()
     try:
         assert semantics_version() != before
@@ -146,10 +145,9 @@ def test_another_engine_lapses_the_cache(engine: str, monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("engine", ["unicorn", "pypcode", "capstone"])
 def test_another_engine_lapses_the_validated_table(engine: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    installed = gate.installed
     assert gate.table("x86_64") and gate.table("aarch64")
     before = gate._remembered(tmp_path, "x86_64")
-    monkeypatch.setattr(gate, "installed", lambda name: "0" if name == engine else installed(name))
+    monkeypatch.setattr("solver.gate.installed", lambda name: "0" if name == engine else installed(name))
     gate.engines.cache_clear()
     try:
         assert gate.table("x86_64") == {} and gate._remembered(tmp_path, "x86_64") != before
