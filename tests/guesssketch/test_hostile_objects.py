@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from elftools.elf.elffile import ELFFile
 
-from guesssketch import objfile
+from guesssketch import archive, objfile
 from guesssketch.cli import run
 from guesssketch.dwarf import signatures
 from guesssketch.errors import InputError
@@ -120,3 +120,29 @@ def test_types_that_grow_without_end_say_nothing() -> None:
     assert str(known["f"]) == "void({8:0=i32,0=i32,0=i32,0=i32,0=i32,0=i32,0=i32,0=i32})"
     assert not signatures(objfile.parse(described(60, own=False), "in.o")).external["f"].is_known
     assert signatures(objfile.parse(described(60, own=True), "in.o")).external == {}
+
+
+@pytest.mark.parametrize(("label", "content", "why"), [
+    (b"a\0b/", b"", "a member is called"), (b"\x1b[2J/", b"", "a member is called"), (b"#1/9", b"x", "a name of 9 bytes"), (b"/7", b"", "no long name"),
+    (b"#1/x", b"x", "not a number"),
+])  # fmt: skip
+def test_names_of_an_archive_are_names(label: bytes, content: bytes, why: str) -> None:
+    data = b"!<arch>\n" + b"%-16s%-12d%-6d%-6d%-8d%-10d`\n" % (label, 0, 0, 0, 644, len(content)) + content
+    with pytest.raises(InputError, match=why):
+        archive.read(data, "in.a")
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "9" * 5000, "null", "[]", "{}", "\xff", "", '{"functions": [{"name": []}]}'])
+def test_files_beside_the_object_are_read_with_the_same_care(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, header = tmp_path / "given", tmp_path / "h.h"
+    path.write_bytes(text.encode("latin-1"))
+    header.write_text(f"int f(int{'(' * 3000});\n")
+    (tmp_path / "in.o").write_bytes(with_symbols([b"f"]))
+    common = [str(tmp_path / "in.o"), "--target", "aarch64", "-j", "1", "--no-cache"]
+    translation = ["translate", *common, "-o", str(tmp_path / "out.o")]
+    for arguments in ([*translation, "--html", str(tmp_path / "x.html"), "--tests", str(path)], [*translation, "--prototypes", str(header)],
+                      ["test", *common, "--replay", str(path)]):  # fmt: skip
+        assert run(arguments) in (2, 3)
+        said = capsys.readouterr().err
+        assert "Traceback" not in said and 0 < said.count("\n") <= 3
+    assert not (tmp_path / "out.o").exists()
