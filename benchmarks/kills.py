@@ -185,10 +185,21 @@ def kill(process: subprocess.Popen[bytes], alone: bool) -> str:
     return f"{len(staying)} processes stayed" if staying else ""
 
 
+def wait(process: subprocess.Popen[bytes], seconds: float) -> int:
+    """The exit status. Raises subprocess.TimeoutExpired; leaves nothing running if this command is stopped."""
+    try:
+        return process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        raise
+    except BaseException:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
+
+
 def to_the_end(work: Work, folder: Path) -> float:
     """Seconds. Raises RuntimeError with what the commands said if they fail."""
     began = time.monotonic()
-    if start(work, folder).wait(SECONDS):
+    if wait(start(work, folder), SECONDS):
         raise RuntimeError((folder / "said").read_text(errors="replace")[-2000:])
     return time.monotonic() - began
 
@@ -204,7 +215,7 @@ def one_run(work: Work, reference: dict[str, bytes], seconds: float, chance: ran
             process = start(work, folder)
             moment = chance.uniform(0, seconds)
             try:
-                if process.wait(moment):
+                if wait(process, moment):
                     wrong.append((folder / "said").read_text(errors="replace")[-2000:])
                 break
             except subprocess.TimeoutExpired:
