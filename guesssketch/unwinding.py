@@ -18,6 +18,7 @@ from guesssketch.program import Block, Function, ObjectFile
 from isa.statemap import MAPS
 
 _X86_REGISTERS: Final = ("rax", "rdx", "rcx", "rbx", "rsi", "rdi", "rbp", "rsp", *(f"r{n}" for n in range(8, 16)))  # DWARF's order
+_FARTHEST: Final = 1 << 31  # of a frame's offsets: more is no frame
 _LINK: Final = {"aarch64": 30, "riscv64": 1}  # where the return address is
 
 
@@ -56,9 +57,9 @@ def call_frames(file: ObjectFile) -> dict[tuple[int, int], list[tuple[int, Rules
 
 def _rules(row: dict[Any, Any]) -> Rules | None:
     cfa = row["cfa"]
-    if cfa.expr is not None:
-        return None
     saved = [(n, rule.arg) for n, rule in row.items() if isinstance(n, int) and rule.type == "OFFSET"]
+    if cfa.reg is None or any(abs(offset) >= _FARTHEST for offset in (cfa.offset, *(offset for _, offset in saved))):
+        return None
     return Rules((cfa.reg, cfa.offset), tuple(sorted(saved)))
 
 
