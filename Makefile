@@ -40,7 +40,7 @@ fuzz: $(VENV)/.installed
 lint: $(VENV)/.installed
 	$(PY) -m ruff check .
 	$(PY) -m mypy
-	$(PY) -m deptry --no-ansi . benchmarks datasets/pairs examples
+	$(PY) -m deptry --no-ansi . benchmarks datasets/pairs examples tests/fuzz
 
 hooks: $(VENV)/.installed
 	$(PY) -m pre_commit install
