@@ -5,6 +5,7 @@ PY := $(VENV)/bin/python
 PYTHON ?= $(firstword $(shell for p in python3 python3.11 python3.12 python3.13; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p; done) python3)
 JOBS ?= 2
+SECONDS ?= 900
 
 ARCH := $(shell uname -m)
 CROSS := $(if $(filter aarch64,$(ARCH)),gcc libc6-dev,gcc-aarch64-linux-gnu libc6-dev-arm64-cross) \
@@ -15,6 +16,7 @@ help:
 	@echo 'make demo       translate a shipped x86-64 object to both targets, link it, run it, compare what it prints'
 	@echo 'make test       lint and all tests (JOBS=$(JOBS) at a time)'
 	@echo 'make test-page  the page of translate --html in Chromium (installs 0.4 GB)'
+	@echo 'make fuzz       each entry of tests/fuzz/hostile.py under a coverage-guided fuzzer, SECONDS=$(SECONDS) each'
 	@echo 'make lint       ruff, mypy, and deptry (what is imported against what is required)'
 	@echo 'make hooks      have git run them before each commit'
 	@echo 'make docs       write docs/commands.md anew'
@@ -29,10 +31,16 @@ test-page: $(VENV)/.installed
 	$(PY) -m pip install --quiet -e '.[page]'
 	$(PY) -m pytest -q -s tests/guesssketch/test_page_in_browser.py
 
+# Goes on from what earlier runs left in build/fuzz; what breaks something is put into build/fuzz/found.
+fuzz: $(VENV)/.installed
+	$(PY) -m pip install --quiet -e '.[nightly]'
+	for entry in object code text arguments; do PYTHONPATH=. nice $(PY) tests/fuzz/fuzz.py $$entry $(SECONDS) build/fuzz \
+		tests/fuzz/corpus examples/objects || exit; done
+
 lint: $(VENV)/.installed
 	$(PY) -m ruff check .
 	$(PY) -m mypy
-	$(PY) -m deptry --no-ansi . benchmarks datasets/pairs examples
+	$(PY) -m deptry --no-ansi . benchmarks datasets/pairs examples tests/fuzz
 
 hooks: $(VENV)/.installed
 	$(PY) -m pre_commit install
@@ -68,4 +76,4 @@ $(VENV)/.cross: $(VENV)/.made
 clean:
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache *.egg-info
 
-.PHONY: help test test-page lint hooks docs demo clean
+.PHONY: help test test-page fuzz lint hooks docs demo clean

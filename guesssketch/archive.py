@@ -45,7 +45,9 @@ def read(data: bytes, name: str = "archive") -> list[tuple[str, bytes]]:
             long_names = content
         elif label.startswith(b"#1/"):  # BSD: the name stands before the content
             length = _number(label[3:], name)
-            members.append((content[:length].rstrip(b"\0").decode(errors="replace"), content[length:]))
+            if length > size:
+                raise InputError(f"{name}: corrupt archive: a name of {length} bytes in a member of {size}")
+            members.append((_text(content[:length].rstrip(b"\0"), name), content[length:]))
         elif label not in (b"/", b"/SYM64/"):
             members.append((_member_name(label, long_names, name), content))
         at += _HEADER + size + size % 2
@@ -66,7 +68,15 @@ def _member_name(label: bytes, long_names: bytes, name: str) -> str:
         if end < 0:
             raise InputError(f"{name}: corrupt archive: no long name at {start}")
         label = long_names[start:end]
-    return label.removesuffix(b"/").decode(errors="replace")
+    return _text(label.removesuffix(b"/"), name)
+
+
+def _text(label: bytes, name: str) -> str:
+    """A member's name, which messages show and files may be called."""
+    text = label.decode(errors="replace")
+    if not text.isprintable():
+        raise InputError(f"{name}: corrupt archive: a member is called {text[:80]!r}")
+    return text
 
 
 def pack(members: Sequence[tuple[str, bytes]]) -> bytes:

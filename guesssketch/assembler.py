@@ -2,8 +2,7 @@
 
 AArch64 instructions without symbols go through keystone, memoised by text; all else (RISC-V, relocations, what
 keystone does not know) goes through the clang inside the ``ziglang`` package, many blocks in one run. Candidates are
-hostile text: a line is a numeric label or one instruction of an allow-listed alphabet, never a directive, and names
-are only placeholders (``S0``..., ``guard``), ``taken``, ``fall`` and lower-case registers.
+hostile text: ``guesssketch.allowed`` says what is let through.
 
 Each block stands alone: ``taken`` is at its start + TAKEN, ``fall`` at the end of its code, labels are local to it.
 """
@@ -25,10 +24,12 @@ import capstone
 import keystone
 from elftools.elf.elffile import ELFFile
 
+from guesssketch.allowed import LABEL, PLACEHOLDER, REFERENCE, refused
 from guesssketch.errors import InputError, ToolError
 from isa.machine import TAKEN, Instruction, Relocation, RelocKind
 
 BATCH: Final = 512  # blocks in one run of the assembler
+_SECONDS: Final = 300  # for one run, which takes well below one
 _FEATURES: Final = {
     "aarch64": ["-triple", "aarch64-unknown-linux-gnu", "-target-feature", "+v8a", "-target-feature", "+lse"],
     "riscv64": ["-triple", "riscv64-unknown-linux-gnu", "-target-abi", "lp64d",
@@ -48,18 +49,7 @@ _KINDS: Final[dict[str, dict[int, RelocKind]]] = {
 }  # fmt: skip
 _PC_RELATIVE: Final = frozenset({"pc", "got", "gottpoff"})
 
-_LABEL: Final = re.compile(r"(\d{1,6}):")
-_INSTRUCTION: Final = {
-    "aarch64": re.compile(r"[a-z][a-z0-9.]*(\s+[\w\s,.\[\]{}#:!+-]+)?", re.ASCII),
-    "riscv64": re.compile(r"[a-z][a-z0-9.]*(\s+[\w\s,.()%+-]+)?", re.ASCII),
-    "x86_64": re.compile(r"[a-z][a-z0-9]*(\s+[\w\s,.\[\]:@*+-]+)?", re.ASCII),
-}
-_NAME: Final = re.compile(r"(?<![\w.])[A-Za-z_.$][\w.$]*")
-_LOWER: Final = re.compile(r"[a-z][a-z0-9_]*(\.\d{0,2}[bhsdq])?")
-_PLACEHOLDER: Final = re.compile(r"S\d{1,4}|guard")
 _MENTION: Final = re.compile(r"\b(?:S\d|guard\b)")
-_X86_OPERATORS: Final = frozenset({"GOTPCREL", "GOTTPOFF", "TPOFF"})
-_REFERENCE: Final = re.compile(r"(?<![\w.])(\d{1,6})([bf])(?!\w)")
 _TARGET: Final = re.compile(r"\b(taken|fall)\b")
 _MESSAGE: Final = re.compile(r"^[^\n:]*:(\d+):\d+: error: (.*)$", re.MULTILINE)
 
@@ -95,7 +85,7 @@ def assemble(target: str, blocks: Sequence[Sequence[str]]) -> list[Assembled | A
     results: dict[int, Assembled | AssemblyError] = {}
     batch: dict[int, list[str]] = {}
     for index, block in enumerate(blocks):
-        lines = [line.strip() for line in block]
+        lines = [line.strip(" \t") for line in block]
         error = _check(target, lines)
         if error is not None:
             results[index] = error
@@ -105,10 +95,20 @@ def assemble(target: str, blocks: Sequence[Sequence[str]]) -> list[Assembled | A
             batch[index] = lines
         else:
             results[index] = _disassembled(target, code, {})
-    pending = list(batch)
-    for start in range(0, len(pending), BATCH):
-        results |= _run_batch(target, {index: batch[index] for index in pending[start : start + BATCH]})
+    results |= _run_batches(target, batch)
     return [results[index] for index in range(len(blocks))]
+
+
+def confirmed(target: str, blocks: Sequence[tuple[Sequence[str], Assembled]]) -> list[bool]:
+    """Whether LLVM, which writes the object, gives each block's lines the code that ``assemble`` gave them.
+
+    Raises ToolError if the assembler itself fails.
+    """
+    if target != "aarch64":
+        return [True] * len(blocks)
+    texts = [[line.strip(" \t") for line in lines] for lines, _ in blocks]
+    again = _run_batches(target, {n: lines for n, lines in enumerate(texts) if _in_process(tuple(lines)) is not None})
+    return [n not in again or again[n] == code for n, (_, code) in enumerate(blocks)]
 
 
 def assemble_x86(text: str) -> list[Instruction]:
@@ -116,7 +116,7 @@ def assemble_x86(text: str) -> list[Instruction]:
 
     A branch to ``taken`` has displacement zero, as in a Problem. Raises InputError that names the line.
     """
-    lines = [line.strip() for line in re.split(r"[;\n]", text) if line.strip()]
+    lines = [line.strip(" \t") for line in re.split(r"[;\n]", text) if line.strip(" \t")]
     error = _check("x86_64", lines)
     if error is None:
         code = None if _needs_names(lines) else _keystone("x86_64", "\n".join(lines))
@@ -129,20 +129,12 @@ def assemble_x86(text: str) -> list[Instruction]:
 
 
 def _check(target: str, lines: Sequence[str]) -> AssemblyError | None:
-    for number, line in enumerate(lines):
-        if _LABEL.fullmatch(line):
-            continue
-        if not _INSTRUCTION[target].fullmatch(line):
-            return AssemblyError("neither a label nor an instruction", number)
-        for name in _NAME.findall(line):
-            known = _LOWER.fullmatch(name) or _PLACEHOLDER.fullmatch(name) or line.startswith(name)
-            if not known and (target != "x86_64" or name not in _X86_OPERATORS):
-                return AssemblyError(f"name {name!r} is not allowed", number)
-    return None
+    found = refused(target, lines)
+    return AssemblyError(*found) if found else None
 
 
 def _needs_names(lines: Sequence[str]) -> bool:
-    return any(_LABEL.fullmatch(line) or _TARGET.search(line) or _MENTION.search(line) for line in lines)
+    return any(LABEL.fullmatch(line) or _TARGET.search(line) or _MENTION.search(line) for line in lines)
 
 
 # --- in process: keystone ---------------------------------------------------------------------------------------------
@@ -171,19 +163,19 @@ def _in_process(lines: tuple[str, ...]) -> bytes | None:
     size = 0
     for line in lines:
         offsets.append(size)
-        size += 0 if _LABEL.fullmatch(line) else 4
+        size += 0 if LABEL.fullmatch(line) else 4
     if size > TAKEN:
         return None
     code = bytearray()
     for number, line in enumerate(lines):
-        if _LABEL.fullmatch(line):
+        if LABEL.fullmatch(line):
             continue
         here = offsets[number]
         text = line
         if match := _TARGET.search(line):
             exit_offset = {"taken": TAKEN, "fall": size}[match[1]]
             text = line[: match.start()] + f"#{exit_offset - here}" + line[match.end() :]
-        elif _REFERENCE.search(line) or _MENTION.search(line):
+        elif REFERENCE.search(line) or _MENTION.search(line):
             return None
         encoding = _keystone("aarch64", text)
         if encoding is None or len(encoding) != 4:
@@ -193,6 +185,13 @@ def _in_process(lines: tuple[str, ...]) -> bytes | None:
 
 
 # --- in batches: LLVM -------------------------------------------------------------------------------------------------
+
+
+def _run_batches(target: str, blocks: dict[int, list[str]]) -> dict[int, Assembled | AssemblyError]:
+    pending, results = list(blocks), dict[int, Assembled | AssemblyError]()
+    for start in range(0, len(pending), BATCH):
+        results |= _run_batch(target, {index: blocks[index] for index in pending[start : start + BATCH]})
+    return results
 
 
 def _run_batch(target: str, blocks: dict[int, list[str]]) -> dict[int, Assembled | AssemblyError]:
@@ -206,11 +205,22 @@ def _run_batch(target: str, blocks: dict[int, list[str]]) -> dict[int, Assembled
         bad = {origin[line]: message for line, message in reversed(outcome) if line in origin}
         failed = {index: AssemblyError(message, line) for (index, line), message in bad.items()}
         if not failed:
-            raise ToolError(f"assembler: {outcome[0][1]}")
+            return results | _blamed(target, outcome[0][1], blocks)
         results |= failed
         for index in failed:
             blocks.pop(index)
     return results
+
+
+def _blamed(target: str, message: str, blocks: dict[int, list[str]]) -> dict[int, Assembled | AssemblyError]:
+    """The results of blocks of which one, it is not said which, makes the assembler fail. Raises ToolError if it always does."""
+    if len(blocks) > 1:
+        indices = list(blocks)
+        halves = indices[: len(indices) // 2], indices[len(indices) // 2 :]
+        return {i: r for half in halves for i, r in _run_batch(target, {index: blocks[index] for index in half}).items()}
+    if not isinstance(_llvm(target, _PROLOGUE[target] + "\n"), bytes):
+        raise ToolError(f"assembler: {message}")
+    return {index: AssemblyError(f"the assembler fails: {message}") for index in blocks}
 
 
 def _source(
@@ -243,10 +253,10 @@ def _renamed(index: int, lines: Sequence[str], target: str) -> Iterator[str]:
     """The lines with labels made unique to the block. Raises LookupError for a reference without its label."""
     places: dict[str, list[int]] = {}
     for number, line in enumerate(lines):
-        if match := _LABEL.fullmatch(line):
+        if match := LABEL.fullmatch(line):
             places.setdefault(match[1], []).append(number)
     for number, line in enumerate(lines):
-        if match := _LABEL.fullmatch(line):
+        if match := LABEL.fullmatch(line):
             yield f".L{index}_{number}:"
             continue
 
@@ -257,26 +267,26 @@ def _renamed(index: int, lines: Sequence[str], target: str) -> Iterator[str]:
                 raise LookupError(match[0])
             return f".L{index}_{found[0]}"
 
-        text = re.sub(r"\btaken\b", f"B{index}T", _REFERENCE.sub(local, line))
+        text = re.sub(r"\btaken\b", f"B{index}T", REFERENCE.sub(local, line))
         yield re.sub(r"\bfall\b", f"B{index}F", text)
 
 
 def _llvm(target: str, text: str) -> bytes | list[tuple[int, str]]:
-    """The object file, or the errors as (line number from 1, message)."""
+    """The object file, or the errors as (line number from 1, message); 0 is no line."""
     with tempfile.TemporaryDirectory(prefix="guesssketch-") as folder:
         source, output = Path(folder, "batch.s"), Path(folder, "batch.o")
         source.write_text(text)
         command = [zig(), "clang", "-cc1as", *_FEATURES[target], "-filetype", "obj", "-o", str(output), str(source)]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_SECONDS)
         except OSError as error:
             raise ToolError(f"assembler: {error}") from error
+        except subprocess.TimeoutExpired:
+            return [(0, f"no answer in {_SECONDS} s")]
         if done.returncode == 0:
             return output.read_bytes()
     errors = [(int(line), message) for line, message in _MESSAGE.findall(done.stderr)]
-    if not errors:
-        raise ToolError(f"assembler: {done.stderr.strip()[:500]}")
-    return errors
+    return errors or [(0, done.stderr.strip()[:500] or f"exit status {done.returncode}")]
 
 
 def _read_back(target: str, data: bytes, blocks: dict[int, list[str]]) -> dict[int, Assembled | AssemblyError]:
@@ -303,7 +313,7 @@ def _read_back(target: str, data: bytes, blocks: dict[int, list[str]]) -> dict[i
             symbol = info >> 32
             name = names[symbol]
             relocations[offset - start] = info & 0xFFFFFFFF, name, addend if name else values[symbol] - start
-            if target == "riscv64" and not _PLACEHOLDER.fullmatch(name):
+            if target == "riscv64" and not PLACEHOLDER.fullmatch(name):
                 relocations[offset - start] = info & 0xFFFFFFFF, "", values[symbol] - start
             position += 1
         if end - start > TAKEN:
@@ -348,7 +358,7 @@ def _disassembled(target: str, code: bytes, entries: dict[int, tuple[int, str, i
                 symbol, pair, addend = highs[addend], starts[addend], 0
             if target == "x86_64" and kind in _PC_RELATIVE:
                 addend += offset + size - field
-            if not _PLACEHOLDER.fullmatch(symbol) or addend:
+            if not PLACEHOLDER.fullmatch(symbol) or addend:
                 return AssemblyError(f"relocation against {symbol or 'a label'} with addend {addend}")
             highs[offset] = symbol
             relocations.append(Relocation(field - offset, kind, symbol, pair))

@@ -1,7 +1,7 @@
 """Proved translations remembered on disk: problem key -> answer, under one version of everything that judged it.
 
 SQLite keeps it whole under two processes and ``kill -9`` (write-ahead log, one transaction a batch). An entry of another
-version is simply not found. A cache that cannot be used is said once and then done without.
+version, or one that is damaged, is simply not found. A cache that cannot be used is said once and then done without.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from guesssketch.errors import GuessSketchWarning
 T = TypeVar("T")
 
 ENGINES = ("z3-solver", "unicorn", "pypcode", "capstone", "keystone-engine", "ziglang")
-_MODULES = ("answer", "judge", "assembler", "questions", "liveness", "lifted", "problem")
+_MODULES = ("answer", "judge", "allowed", "assembler", "questions", "liveness", "lifted", "problem")
 _PROPOSERS = ("lowering", "guess", "sketch")
 _SOURCES = ("isa", "solver", *(f"guesssketch/{name}" for name in _PROPOSERS), *(f"guesssketch/{name}.py" for name in _MODULES))
 _BATCH = 500  # SQLite's default limit of variables in a statement is 999
@@ -48,6 +48,11 @@ def semantics_version() -> str:
     return digest.hexdigest()[:16]
 
 
+def _digest(key: str, text: str) -> str:
+    """What a damaged row does not agree with: SQLite does not notice a changed byte, and what is remembered is not proved again."""
+    return hashlib.sha256(f"{key} {text}".encode()).hexdigest()[:16]
+
+
 class Cache:
     """``path``: the directory. ``variant``: which proposers were asked. Raises OSError or sqlite3.Error if it cannot be opened."""
 
@@ -69,13 +74,16 @@ class Cache:
                 f"SELECT key, answer FROM answers WHERE version = ? AND key IN ({marks})", (self._version, *batch)
             )
             for key, text in rows:
-                with suppress(ValueError, TypeError, KeyError):  # a row that says nothing is as good as none
-                    found[key] = Answer.from_json(text)
+                with suppress(ValueError, TypeError, KeyError, AttributeError):  # a row that says nothing is as good as none
+                    digest, said = text.split(" ", 1)
+                    if digest == _digest(key, said):
+                        found[key] = Answer.from_json(said)
         return found
 
     def put(self, answers: Mapping[str, Answer]) -> None:
         """Remember ``answers``; failures are not remembered (a later version may do better)."""
-        rows = [(key, self._version, a.to_json()) for key, a in answers.items() if not a.failures]
+        texts = {key: a.to_json() for key, a in answers.items() if not a.failures}
+        rows = [(key, self._version, f"{_digest(key, text)} {text}") for key, text in texts.items()]
         self._db.execute("BEGIN IMMEDIATE")
         self._db.executemany("INSERT OR REPLACE INTO answers VALUES (?, ?, ?)", rows)
         self._db.execute("COMMIT")

@@ -5,6 +5,7 @@ Sources: Itanium C++ ABI, 3.1 (values by reference), 5.1.4.3 (names of construct
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from typing import Any, Final
@@ -13,6 +14,7 @@ LANGUAGES: Final = frozenset({0x04, 0x1A, 0x21, 0x2B, 0x2C})  # DW_LANG_C_plus_p
 CLASSES: Final = ("DW_TAG_structure_type", "DW_TAG_class_type", "DW_TAG_union_type")
 REFERENCES: Final = ("DW_TAG_reference_type", "DW_TAG_rvalue_reference_type")
 _QUALIFIERS: Final = ("DW_TAG_typedef", "DW_TAG_const_type", "DW_TAG_volatile_type", "DW_TAG_restrict_type", "DW_TAG_atomic_type")
+_DEEPEST: Final = 1000  # typedefs of typedefs, arrays of arrays
 _PASS_BY_REFERENCE, _PASS_BY_VALUE = 4, 5  # DW_CC_*
 _THUNK: Final = re.compile(r"_ZT(?:hn?\d+_|vn?\d+_n?\d+_)")
 
@@ -24,9 +26,17 @@ def target(die: Any) -> Any:
 
 def stripped(die: Any) -> Any:
     """``die`` without typedefs and qualifiers."""
-    while die is not None and die.tag in _QUALIFIERS:
+    for _ in range(_DEEPEST):
+        if die is None or die.tag not in _QUALIFIERS:
+            return die
         die = target(die)
-    return die
+    raise ValueError("a type that is its own definition")
+
+
+def forget() -> None:
+    """What is remembered of classes holds their object's debugging information."""
+    by_reference.cache_clear()
+    _constructors.cache_clear()
 
 
 def is_cxx(die: Any) -> bool:
@@ -42,6 +52,7 @@ def subobjects(die: Any) -> Iterator[Any]:
             yield child
 
 
+@functools.cache
 def by_reference(die: Any) -> bool:
     """Whether a class passed by value travels as the address of a copy: it is not trivial for the purposes of calls.
 
@@ -63,12 +74,14 @@ def _parts(die: Any) -> Iterator[Any]:
     """The classes of bases and members."""
     for part in subobjects(die):
         kind = stripped(target(part))
-        while kind is not None and kind.tag == "DW_TAG_array_type":
-            kind = stripped(target(kind))
+        for _ in range(_DEEPEST):
+            if kind is not None and kind.tag == "DW_TAG_array_type":
+                kind = stripped(target(kind))
         if kind is not None and kind.tag in CLASSES:
             yield kind
 
 
+@functools.cache
 def _constructors(die: Any) -> tuple[bool, bool]:
     """Whether the class can be copied, and moved, by a constructor of its own, declared or not (ISO C++ 2020, 11.4.5.3)."""
     deleted: dict[str, bool] = {}

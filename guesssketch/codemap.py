@@ -53,12 +53,15 @@ class CodeMap:
         return None if entry.section is None else (entry.section, entry.value + addend)
 
     def place_of(self, spot: Spot) -> Place:
-        """``spot`` as a place: by a function's symbol at its start, else the section's, else the nearest function's."""
+        """``spot`` as a place: by a function's symbol at its start, else the section's, else any other of the section."""
         section, offset = spot
         region = self.region_at(spot)
         if region is not None and (region.offset == offset or section not in self._section_symbols):
             return Place(region.names[0], offset - region.offset)
-        return Place(self._section_symbols[section], offset)
+        if section in self._section_symbols:
+            return Place(self._section_symbols[section], offset)
+        any_symbol = next(s for s in self.file.symbols if s.section == section)
+        return Place(any_symbol.index, offset - any_symbol.value)
 
     def operand(self, ins: Decoded, relocation: RawRelocation) -> Place:
         """The address that a relocated field speaks of, corrected for the distance to the end of the instruction."""

@@ -6,20 +6,28 @@ times 2**32), so that an address says which function is meant.
 
 from __future__ import annotations
 
+import functools
 import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from struct import error as struct_error
 from typing import Any, Final
 
 from elftools.common.exceptions import DWARFError, ELFError
+from elftools.construct import ConstructError
 from elftools.dwarf.dwarfinfo import DebugSectionDescriptor, DwarfConfig, DWARFInfo
 
-from guesssketch.classes import CLASSES, REFERENCES, by_reference, is_cxx, stripped, subobjects, target, variants
+from guesssketch.classes import CLASSES, REFERENCES, by_reference, forget, is_cxx, stripped, subobjects, target, variants
 from guesssketch.program import ObjectFile
 from guesssketch.prototypes import IN_MEMORY, POINTER, VOID, Signature, Type, array, scalar, struct
 
 SECTION_SHIFT: Final = 32
+UNREADABLE: Final = (
+    DWARFError, ELFError, ConstructError, struct_error, ValueError, LookupError, TypeError, AttributeError, AssertionError,
+    ArithmeticError, MemoryError, RecursionError, NotImplementedError,
+)  # fmt: skip
+"""What pyelftools, and what reads its tree of types, raises on debugging information that is corrupt."""
 _SIZES: Final = {1: 8, 10: 4, 11: 4, 24: 8}  # R_X86_64_64, _32, _32S, _PC64 in debug sections
 _PARTS: Final = frozenset(["info", "aranges", "abbrev", "str", "loc", "ranges", "line", "addr",
                            "str_offsets", "line_str", "loclists", "rnglists", "types"])  # fmt: skip
@@ -89,8 +97,11 @@ def signatures(file: ObjectFile) -> Signatures:
                     add(die, result)
                 elif die.tag == "DW_TAG_variable" and "DW_AT_external" in die.attributes:
                     result.variables.add(_name(die))
-    except (DWARFError, ELFError, KeyError, AssertionError, ValueError):
+    except UNREADABLE:
         return Signatures()  # broken debugging information says nothing
+    finally:
+        forget()
+        _type.cache_clear()
     return result
 
 
@@ -185,6 +196,7 @@ def _name(die: Any) -> str:
     return attribute.value.decode() if attribute else ""
 
 
+@functools.cache  # what refers to one type many times, level after level, is not followed each time
 def _type(die: Any) -> Type:
     """``other`` for what is not known how to pass: vectors, what is aligned by attribute, what is only declared."""
     die = stripped(die)
@@ -290,6 +302,6 @@ def lines(file: ObjectFile) -> dict[tuple[int, int], Line]:
                 address = int(state.address)
                 key = address >> SECTION_SHIFT, address & (1 << SECTION_SHIFT) - 1
                 result[key] = Line(chosen.name.decode(), folder, state.line, state.column)
-    except (DWARFError, ELFError, KeyError, AssertionError, ValueError):
+    except UNREADABLE:
         return {}
     return result

@@ -15,7 +15,7 @@ from guesssketch.assembler import zig
 from guesssketch.errors import ToolError, Untranslatable
 from guesssketch.names import Names, pointer
 from guesssketch.program import Block, Call, ElfSymbol, ObjectFile, Program, Section, TailCall
-from guesssketch.quoting import quoted
+from guesssketch.quoting import printable, quoted
 from guesssketch.resolve import BlockId, FunctionId, Resolver
 from guesssketch.sections import DataText
 from guesssketch.stitch import ICALL, BlockText, Stitcher, stub
@@ -31,6 +31,7 @@ _OPTIONS: Final = {
     "riscv64": ["-triple", "riscv64-unknown-linux-gnu", "-target-abi", "lp64d",
                 *(word for feature in ("m", "a", "f", "d", "c", "relax") for word in ("-target-feature", "+" + feature))],
 }  # fmt: skip
+_UNQUOTED: Final = re.compile(r'"([\w.$]+)"')
 _LOW: Final = {"aarch64": "movk x0, #:abs_g1_nc:{}", "riscv64": "lui zero, %hi({})"}  # refused in PIEs and shared objects
 
 
@@ -71,7 +72,7 @@ class _Object:
             code[function.section] += self._function(index)
         data = DataText(self.names)
         bodies = {s.index: data.body(s) for s in self.file.sections if _is_data(s)}  # first: asks for all labels
-        output = [f"{'//' if self.target == 'aarch64' else '#'} {self.file.name}"]
+        output = [f"{'//' if self.target == 'aarch64' else '#'} {printable(self.file.name)}"]
         output += ["", *self.lines.files] if self.lines.files else []
         for section in self.file.sections:
             if section.index in code:
@@ -166,7 +167,7 @@ class _Object:
 def _laid_out(line: str) -> str:
     """Instructions are indented. RISC-V's calls take a name, never a register, and without quotes."""
     if line.startswith(("call ", "jump ", "tail ")):
-        line = line.replace('"', "")
+        line = _UNQUOTED.sub(r"\1", line)
     return line if not line or line.endswith(":") or line.startswith((".", "//", "#")) else "\t" + line
 
 
@@ -256,7 +257,7 @@ class _Lines:
 
 
 def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"')
+    return printable(text).replace("\\", "\\\\").replace('"', '\\"')
 
 
 # --- object files ------------------------------------------------------------------------------------------------------------
@@ -268,7 +269,10 @@ def assemble(text: str, target: str) -> bytes:
         source, output = Path(folder, "out.s"), Path(folder, "out.o")
         source.write_text(text)
         command = [zig(), "clang", "-cc1as", *_OPTIONS[target], "-filetype", "obj", "-o", str(output), str(source)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+        except OSError as error:
+            raise ToolError(f"assembler: {error}") from error
         if done.returncode != 0:
-            raise ToolError(f"assembler: {done.stderr.strip()[:1000]}")
+            raise ToolError(f"assembler: {done.stderr.strip()[:1000] or f'exit status {done.returncode}'}")
         return output.read_bytes()

@@ -10,10 +10,10 @@ import io
 from dataclasses import dataclass
 from typing import Final
 
-from elftools.common.exceptions import DWARFError, ELFError
 from elftools.dwarf.callframe import FDE, CallFrameInfo
 from elftools.dwarf.structs import DWARFStructs
 
+from guesssketch.dwarf import UNREADABLE
 from guesssketch.program import ObjectFile, Section
 
 TABLE: Final = ".gcc_except_table"
@@ -67,7 +67,7 @@ def _of_frames(file: ObjectFile, section: Section) -> list[Pads]:
             landing = _landing(home.data, data.value + table.addend, {r.offset for r in home.relocations})
             if landing:
                 found.append(Pads(code.section, offset, tuple(sorted({offset + pad for pad in landing}))))
-    except (DWARFError, ELFError, KeyError, AssertionError, ValueError, IndexError) as error:
+    except UNREADABLE as error:
         raise Unreadable(f"{section.name} cannot be read ({error or type(error).__name__})") from error
     return found
 

@@ -297,6 +297,8 @@ def declared(path: Path) -> dict[str, Signature]:
         return {name: unit.signature(node) for name, node in unit.functions.items()}
     except (ToolError, c_parser.ParseError) as error:
         raise UsageError(f"{path}: {error}") from error
+    except RecursionError as error:
+        raise UsageError(f"{path}: declarations that are nested too deeply") from error
 
 
 _PASSES: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (

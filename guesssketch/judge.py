@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from guesssketch.assembler import Assembled, AssemblyError, assemble
+from guesssketch.allowed import strangers
+from guesssketch.assembler import Assembled, AssemblyError, assemble, confirmed
 from guesssketch.lifted import source_effect
 from guesssketch.problem import Candidate, Problem
 from isa.aarch64.lift import lift as lift_aarch64
@@ -34,17 +35,29 @@ class Judgement:
 
 def judge(problems: Sequence[Problem], candidates: Sequence[Candidate], *, final: bool = False,
           explain: bool = False) -> list[Judgement]:  # fmt: skip
-    """Judge ``candidates[i]`` for ``problems[i]`` (all for one target). ``final``, ``explain``: see ``verify``."""
+    """Judge ``candidates[i]`` for ``problems[i]`` (all for one target). ``final``, ``explain``: see ``verify``.
+
+    What is accepted has one encoding, whichever assembler is asked. Raises ToolError if an assembler fails.
+    """
     if not problems:
         return []
-    assembled = assemble(problems[0].target, [c.lines for c in candidates])
-    return [_judge(p, c, code, final, explain) for p, c, code in zip(problems, candidates, assembled, strict=True)]
+    target = problems[0].target
+    assembled = assemble(target, [c.lines for c in candidates])
+    found = [_judge(p, c, code, final, explain) for p, c, code in zip(problems, candidates, assembled, strict=True)]
+    accepted = [n for n, j in enumerate(found) if isinstance(j.verdict, Proved | Tested)]
+    codes = [(candidates[n].lines, code) for n in accepted if (code := found[n].code)]
+    for n, same in zip(accepted, confirmed(target, codes), strict=True):
+        if not same:
+            found[n] = replace(found[n], verdict=Unknown("the assemblers do not agree on its encoding"), code=None)
+    return found
 
 
 def _judge(problem: Problem, candidate: Candidate, code: Assembled | AssemblyError, final: bool, explain: bool) -> Judgement:
     started = time.perf_counter()
     if isinstance(code, AssemblyError):
         return Judgement(candidate, Unknown(f"does not assemble: {code.message}"), None, 0.0)
+    if strange := strangers(candidate.lines, problem.symbols, problem.instructions):
+        return Judgement(candidate, Unknown(f"the block has no {strange}"), None, 0.0)
     verdict = verify(problem, code, final, explain)
     return Judgement(candidate, verdict, code, time.perf_counter() - started)
 

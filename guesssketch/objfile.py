@@ -7,15 +7,10 @@ from __future__ import annotations
 
 import struct
 import zlib
-from io import BytesIO
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
-from elftools.common.exceptions import ELFError
-from elftools.construct import ConstructError
 from elftools.elf.descriptions import describe_e_machine
-from elftools.elf.elffile import ELFFile
-from elftools.elf.sections import Section as ElfSection
 
 from guesssketch import archive, threadlocal
 from guesssketch.errors import InputError, NotAnObject
@@ -25,18 +20,18 @@ R_X86_64_32: Final = 10
 R_X86_64_32S: Final = 11
 
 _SHT_SYMTAB, _SHT_RELA, _SHT_NOBITS, _SHT_REL, _SHT_GROUP, _SHT_SYMTAB_SHNDX = 2, 4, 8, 9, 17, 18
-_SHF_ALLOC, _SHF_COMPRESSED = 0x2, 0x800
+_SHF_COMPRESSED, _ELFCOMPRESS_ZLIB, _STT_FILE = 0x800, 1, 4
 _SHN_LORESERVE, _SHN_ABS, _SHN_COMMON, _SHN_XINDEX = 0xFF00, 0xFFF1, 0xFFF2, 0xFFFF
 _TYPES: Final[dict[int, SymbolType]] = {0: "notype", 1: "object", 2: "function", 3: "section", 4: "file", 5: "common", 6: "tls"}
 _STB_GNU_UNIQUE: Final = 10
+_SHDR: Final = struct.Struct("<IIQQQQIIQQ")
+_LARGEST_ALIGN: Final = 1 << 32
+# What a file may make of its bytes: what is compressed in it may grow to _INFLATED and _RATIO times the file, names to
+# _SHARED times their table (ends of names are shared).
+_INFLATED, _RATIO, _SHARED = 1 << 26, 64, 16
 _BINDINGS: Final[dict[int, Binding]] = {0: "local", 1: "global", 2: "weak", _STB_GNU_UNIQUE: "weak"}
 _VISIBILITIES: Final[tuple[Visibility, ...]] = ("default", "internal", "hidden", "protected")
 _NOT_OBJECTS: Final = {"ET_EXEC": "an executable", "ET_DYN": "a shared object or executable", "ET_CORE": "a core dump"}
-# What pyelftools lets through on corrupt input, besides its own errors.
-_PARSE_ERRORS: Final = (
-    ELFError, ConstructError, struct.error, zlib.error, ValueError, LookupError, TypeError, AttributeError, AssertionError,
-    OverflowError, MemoryError, RecursionError, NotImplementedError,
-)  # fmt: skip
 
 
 def read(path: str | Path) -> list[ObjectFile]:
@@ -63,7 +58,7 @@ def parse(data: bytes, name: str) -> ObjectFile:
         return _parse(data, name)
     except InputError:
         raise
-    except _PARSE_ERRORS as error:
+    except (struct.error, zlib.error, ValueError, LookupError, OverflowError, MemoryError) as error:
         raise InputError(f"{name}: corrupt ELF file: {error or type(error).__name__}") from error
 
 
@@ -96,13 +91,31 @@ def _header_words(data: bytes) -> tuple[str, str]:
     return machines.get(machine, f"machine number {machine}"), kinds.get(kind, str(kind))
 
 
+class _Header(NamedTuple):
+    """An Elf64_Shdr; ``name``: offset into the table of section names."""
+
+    name: int
+    type: int
+    flags: int
+    address: int
+    offset: int
+    size: int
+    link: int
+    info: int
+    align: int
+    entsize: int
+
+
 def _parse(data: bytes, name: str) -> ObjectFile:
-    file = ELFFile(BytesIO(data))
-    headers = list(file.iter_sections())
-    if not headers:
-        raise InputError(f"{name}: no section headers: truncated or stripped of them")
-    _check_extents(headers, len(data), name)
-    sections = [_section(header, index) for index, header in enumerate(headers)]
+    headers, names_in = _headers(data, name)
+    strings = _contents(data, headers[names_in]) if 0 < names_in < len(headers) else b"\0"
+    names = _Strings(strings, name)
+    _check_extents(headers, data, names, name)
+    room = _INFLATED + _RATIO * len(data)
+    sections: list[Section] = []
+    for index, header in enumerate(headers):
+        sections.append(_section(data, header, index, names.at(header.name), room, name))
+        room -= len(sections[-1].data) if header.flags & _SHF_COMPRESSED else 0
     tables = [index for index, section in enumerate(sections) if section.type == _SHT_SYMTAB]
     if len(tables) > 1:
         raise InputError(f"{name}: {len(tables)} symbol tables")
@@ -118,7 +131,7 @@ def _parse(data: bytes, name: str) -> ObjectFile:
             _attach_relocations(sections, section, len(symbols), name)
         if section.type == _SHT_GROUP:
             _attach_group(sections, section, symbols, name)
-    threadlocal.merge(sections, symbols)
+    threadlocal.merge(sections, symbols, _INFLATED + _RATIO * len(data))
     absolute = any(
         relocation.type in (R_X86_64_32, R_X86_64_32S)
         for section in sections
@@ -128,39 +141,100 @@ def _parse(data: bytes, name: str) -> ObjectFile:
     return ObjectFile(name, sections, symbols, pic=not absolute)
 
 
-def _check_extents(headers: list[ElfSection], size: int, name: str) -> None:
+def _headers(data: bytes, name: str) -> tuple[list[_Header], int]:
+    """All section headers, and which section has their names (gABI, "ELF Header": what is too large stands in section 0)."""
+    (start,) = struct.unpack_from("<Q", data, 40)
+    entry, count, names = struct.unpack_from("<HHH", data, 58)
+    if not start:
+        raise InputError(f"{name}: no section headers: truncated or stripped of them")
+    if entry != _SHDR.size:
+        raise InputError(f"{name}: corrupt ELF file: section headers of {entry} bytes")
+    if start + _SHDR.size > len(data):
+        raise InputError(f"{name}: truncated: the section headers begin at {start:#x}, the file ends at {len(data):#x}")
+    first = _Header(*_SHDR.unpack_from(data, start))
+    count, names = count or first.size, first.link if names == _SHN_XINDEX else names
+    if start + count * _SHDR.size > len(data):
+        raise InputError(f"{name}: truncated: {count} section headers at {start:#x}, the file ends at {len(data):#x}")
+    return [_Header(*_SHDR.unpack_from(data, start + n * _SHDR.size)) for n in range(count)], names
+
+
+def _check_extents(headers: list[_Header], data: bytes, names: _Strings, name: str) -> None:
+    total = 0
     for header in headers:
-        if header["sh_type"] in ("SHT_NOBITS", "SHT_NULL"):
+        if header.align & (header.align - 1) or header.align > _LARGEST_ALIGN:
+            raise InputError(f"{name}: section {names.at(header.name)} has the alignment {header.align:#x}")
+        if header.type in (0, _SHT_NOBITS):
             continue
-        end = header["sh_offset"] + header["sh_size"]
-        if end > size:
-            raise InputError(f"{name}: truncated: section {header.name} ends at {end:#x}, the file at {size:#x}")
+        end = header.offset + header.size
+        if end > len(data):
+            raise InputError(f"{name}: truncated: section {names.at(header.name)} ends at {end:#x}, the file at {len(data):#x}")
+        total += header.size
+    if total > 2 * len(data):  # some tools let two string tables share their bytes
+        raise InputError(f"{name}: corrupt ELF file: its sections overlap")
 
 
-def _section(header: ElfSection, index: int) -> Section:
-    from elftools.elf.enums import ENUM_SH_TYPE_AMD64
+def _contents(data: bytes, header: _Header) -> bytes:
+    return b"" if header.type in (0, _SHT_NOBITS) else data[header.offset : header.offset + header.size]
 
-    kind = header["sh_type"]
-    number = kind if isinstance(kind, int) else ENUM_SH_TYPE_AMD64[kind]
-    empty = number in (0, _SHT_NOBITS)
-    data = b"" if empty else header.data()  # decompressed, if it was compressed
+
+def _section(data: bytes, header: _Header, index: int, label: str, room: int, name: str) -> Section:
+    """``room``: how many bytes it may have when it is decompressed."""
+    content, align = _contents(data, header), header.align
+    if header.flags & _SHF_COMPRESSED and content:
+        kind, _, size, align = struct.unpack_from("<IIQQ", content)  # Elf64_Chdr
+        if kind != _ELFCOMPRESS_ZLIB:
+            raise InputError(f"{name}: section {label} is compressed by method {kind}; only zlib (1) is supported")
+        if size > room:
+            raise InputError(f"{name}: section {label} is said to have {size:#x} bytes when decompressed, which is too much")
+        content = zlib.decompressobj().decompress(content[24:], size + 1)
+        if len(content) != size:
+            raise InputError(f"{name}: section {label} does not have {size:#x} bytes when decompressed")
     return Section(
         index=index,
-        name=header.name,
-        type=number,
-        flags=header["sh_flags"] & ~_SHF_COMPRESSED,
-        align=header.data_alignment,
-        entsize=header["sh_entsize"],
-        size=header["sh_size"] if number == _SHT_NOBITS else len(data),
-        data=data,
-        link=header["sh_link"],
-        info=header["sh_info"],
+        name=_checked(label, f"section {index}", name),
+        type=header.type,
+        flags=header.flags & ~_SHF_COMPRESSED,
+        align=align,
+        entsize=header.entsize,
+        size=header.size if header.type == _SHT_NOBITS else len(content),
+        data=content,
+        link=header.link,
+        info=header.info,
     )
+
+
+class _Strings:
+    """A string table. Strings may share their ends, but no more is made of them than ``_SHARED`` times the table."""
+
+    def __init__(self, table: bytes, name: str) -> None:
+        self._table, self._name = table, name
+        self._known: dict[int, str] = {}
+        self._room = _SHARED * len(table)
+
+    def at(self, offset: int) -> str:
+        """Raises InputError."""
+        if offset in self._known:
+            return self._known[offset]
+        end = self._table.find(b"\0", offset)
+        if offset > len(self._table) or end < 0:
+            raise InputError(f"{self._name}: corrupt ELF file: no string at {offset:#x} of the string table")
+        self._room -= end - offset
+        if self._room < 0:
+            raise InputError(f"{self._name}: corrupt ELF file: its names overlap")
+        self._known[offset] = found = self._table[offset:end].decode()
+        return found
+
+
+def _checked(label: str, what: str, name: str) -> str:
+    """``label``, which no assembler could take for anything but a name. Raises InputError."""
+    if not label.isprintable() or label == "." or any(c in label for c in '"\\'):
+        raise InputError(f"{name}: {what} has a name that cannot be written in assembly: {label[:80]!r}")
+    return label
 
 
 def _symbols(sections: list[Section], table: int, name: str) -> list[ElfSymbol]:
     section = sections[table]
-    strings = sections[section.link].data
+    strings = _Strings(sections[section.link].data, name)
     extended = next((s.data for s in sections if s.type == _SHT_SYMTAB_SHNDX and s.link == table), b"")
     symbols: list[ElfSymbol] = []
     for index, entry in enumerate(struct.iter_unpack("<IBBHQQ", section.data)):
@@ -169,7 +243,9 @@ def _symbols(sections: list[Section], table: int, name: str) -> list[ElfSymbol]:
             (where,) = struct.unpack_from("<I", extended, 4 * index)
         elif where >= _SHN_LORESERVE and where not in (_SHN_ABS, _SHN_COMMON):
             raise InputError(f"{name}: symbol {index} has the unknown section number {where:#x}")
-        label = _string(strings, name_at)
+        label = strings.at(name_at)
+        if info & 15 != _STT_FILE:
+            _checked(label, f"symbol {index}", name)
         common = entry[3] == _SHN_COMMON
         absolute = entry[3] == _SHN_ABS
         if info & 15 == 10:
@@ -186,13 +262,6 @@ def _symbols(sections: list[Section], table: int, name: str) -> list[ElfSymbol]:
             label = label or (sections[home].name if kind == "section" else "")
         symbols.append(ElfSymbol(index, label, kind, _BINDINGS[info >> 4], _VISIBILITIES[other & 3], home, value, size, absolute))
     return symbols
-
-
-def _string(table: bytes, at: int) -> str:
-    end = table.find(b"\0", at)
-    if at > len(table) or end < 0:
-        raise ValueError(f"no string at {at:#x} of the string table")
-    return table[at:end].decode()
 
 
 def _attach_relocations(sections: list[Section], table: Section, symbols: int, name: str) -> None:

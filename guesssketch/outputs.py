@@ -109,19 +109,20 @@ def _content(parts: Sequence[tuple[str | None, bytes]]) -> bytes:
 def write(contents: Sequence[tuple[Path, bytes]]) -> list[Path]:
     """Write all the files or none: each under another name first, renamed when all are whole. Raises OSError.
 
-    A link or a device (``/dev/stdout``) is written through instead, last.
+    What a link leads to is replaced, not the link. A device (``/dev/stdout``) is written to, last.
     """
-    through = [(path, data) for path, data in contents if path.is_symlink() or (path.exists() and not path.is_file())]
+    through = [(path, data) for path, data in contents if path.exists() and not path.is_file()]
     temporaries: list[tuple[Path, Path]] = []
     try:
         for path, data in contents:
             if (path, data) not in through:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                temporary = path.with_name(f".{path.name}.{os.getpid()}")
-                temporaries.append((temporary, path))
+                place = path.resolve() if path.is_symlink() else path
+                place.parent.mkdir(parents=True, exist_ok=True)
+                temporary = place.with_name(f".{place.name[:200]}.{os.getpid()}")
+                temporaries.append((temporary, place))
                 temporary.write_bytes(data)
-        for temporary, path in temporaries:
-            temporary.replace(path)
+        for temporary, place in temporaries:
+            temporary.replace(place)
         for path, data in through:
             path.write_bytes(data)
     finally:

@@ -26,6 +26,7 @@ from typing import Any, Final, Literal, get_args
 import isa.aarch64.lift
 import isa.riscv64.lift
 import isa.x86_64.lift
+from guesssketch.allowed import strangers
 from guesssketch.assembler import AssemblyError, assemble, assemble_x86
 from guesssketch.errors import InputError
 from guesssketch.problem import Exit, MemoryOrder, Problem, Symbol
@@ -113,6 +114,8 @@ def prove_pair(pair: Pair, *, rlimit: int = RLIMIT) -> Verdict:
     if isinstance(assembled, AssemblyError):
         where = "" if assembled.line is None else f"{pair.code[assembled.line]!r}: "
         raise InputError(f"{pair.name}: {where}{assembled.message}")
+    if strange := strangers(pair.code, pair.symbols, instructions):
+        return Unknown(f"the block has no {strange}")
     if missing := gate.unvalidated("x86_64", instructions) + gate.unvalidated(pair.target, assembled.instructions):
         return Unknown(f"semantics not validated: {'; '.join(missing)}")
     shared = pair.order == "tso" or any(map(is_atomic, instructions))

@@ -257,8 +257,7 @@ def _texts(program: Program, at: BlockId, asked: list[Problem], answers: dict[st
 
     def comment(instruction: Instruction) -> str:
         places = [listing.place_text(file, block.places[r.symbol]) for r in instruction.relocations]
-        text = f"{instruction.text}  ({', '.join(places)})" if places else instruction.text
-        return "".join(c if c.isprintable() else "?" for c in text)
+        return f"{instruction.text}  ({', '.join(places)})" if places else instruction.text
 
     texts = []
     for problem in asked:

@@ -27,6 +27,8 @@ from guesssketch.errors import UsageError
 SIZES: Final = {"void": 0, "char": 1, "i8": 1, "u8": 1, "i16": 2, "u16": 2, "i32": 4, "u32": 4, "i64": 8, "u64": 8, "i128": 16,
                 "f32": 4, "f64": 8, "f80": 16, "other": 16, "ptr": 8, "va_list": 8}  # fmt: skip
 
+_MOST_MEMBERS: Final = 10_000
+
 
 @dataclass(frozen=True)
 class Type:
@@ -84,8 +86,8 @@ def array(count: int, element: Type) -> Type:
 
 
 def struct(size: int, members: Iterable[tuple[int, Type]], union: bool = False) -> Type:
-    """A struct or union; members that are structs themselves are flattened, and a union's only member is told twice, since
-    all else that makes a union one is that its members overlap."""
+    """A struct or union, ``other`` if it has more than ``_MOST_MEMBERS``; members that are structs themselves are flattened,
+    and a union's only member is told twice, since all else that makes a union one is that its members overlap."""
     members = list(members)
     members *= 2 if union and len(members) == 1 else 1
     flat: list[tuple[int, Type]] = []
@@ -94,6 +96,8 @@ def struct(size: int, members: Iterable[tuple[int, Type]], union: bool = False) 
             flat.extend((offset + inner, scalar_type) for inner, scalar_type in member.members)
         else:
             flat.append((offset, member))
+        if len(flat) > _MOST_MEMBERS:
+            return scalar("other")
     return Type("struct", size, tuple(flat))
 
 

@@ -17,6 +17,7 @@ LONGEST = 32  # source instructions in one problem; longer blocks are cut at onc
 GUARD = "guard"  # the placeholder of the stack protector's canary, fs:0x28 in x86-64 code
 _EXTENSIONS = ("cqo", "cdq", "xor edx, edx", "mov edx, 0")
 _UNALIGNED = 0x4 | 0x10  # SHF_EXECINSTR: blocks move; SHF_MERGE: the linker may put a string elsewhere
+_PLACES = 48  # looked at for a cut: a chain of `adc` has no good one, and may be as long as its section
 _ABSOLUTE = ("abs32", "abs32s")
 
 
@@ -60,7 +61,7 @@ def cut(problem: Problem) -> tuple[Problem, Problem]:
     """
     size = len(problem.instructions)
     joined = _joined(problem.instructions)
-    places = sorted(range(1, size), key=lambda i: abs(2 * i - size))
+    places = sorted(range(1, size), key=lambda i: abs(2 * i - size))[:_PLACES]
     rated = []
     for rank, index in enumerate(places):
         live = before(lift(_rebase(problem.instructions[index:]), problem.exit), dict(problem.live_out), exact=True)

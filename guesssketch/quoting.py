@@ -1,4 +1,4 @@
-"""Symbol names as the assembler takes them."""
+"""Symbol names, and text that says something to people, as the assembler takes them."""
 
 from __future__ import annotations
 
@@ -13,3 +13,8 @@ _REGISTER: Final = re.compile(r"([abcdfhpqstvwxz]|f[ast])\d\d?|zero|ra|[sgtf]p|l
 def quoted(name: str) -> str:
     """``name`` as a symbol, never a register: such names are put in quotes."""
     return f'"{name}"' if not _PLAIN.fullmatch(name) or _REGISTER.fullmatch(name) else name
+
+
+def printable(text: str) -> str:
+    """``text`` on one line, for a comment or a string."""
+    return "".join(c if c.isprintable() else "?" for c in text)

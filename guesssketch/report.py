@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -68,7 +69,9 @@ class Report:
         return [block for block in self.blocks if block.verdict == "tested"]
 
     def to_dict(self) -> dict[str, Any]:
-        engines = {"guesssketch": __version__} | {name: version(name) for name in ENGINES}
+        guessed = any(block.proposer in ("lm", "sketch") for block in self.blocks)
+        names = (*ENGINES, *(("torch", "transformers") if guessed else ()))
+        engines = {"guesssketch": __version__, "python": platform.python_version()} | {name: version(name) for name in names}
         totals = {
             "functions": sum(self.functions.values()),
             "blocks": len(self.blocks),

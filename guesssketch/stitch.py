@@ -16,7 +16,7 @@ from guesssketch.errors import Untranslatable
 from guesssketch.frames import Frame, frame
 from guesssketch.names import Names
 from guesssketch.program import Block, Branch, Call, Fall, Function, IndirectJump, Jump, Place, Return, TailCall
-from guesssketch.quoting import quoted
+from guesssketch.quoting import printable, quoted
 from guesssketch.resolve import BlockId, FunctionId
 from guesssketch.unwinding import Rules, Unwinding
 from guesssketch.wall.aarch64 import RED
@@ -30,6 +30,7 @@ _ADDEND: Final = re.compile(r"[+-]\d+$")
 # Linkers do not agree on a slot of the global offset table for a symbol and an addend (GNU ld forgets the addend on AArch64
 # and refuses it on RISC-V), so such an address has a slot of our own.
 _OWN_SLOT: Final = {":got:": "", ":got_lo12:": ":lo12:", "%got_pcrel_hi(": "%pcrel_hi("}
+_HIDDEN_SLOT: Final = ("la ", "la\t", "la.")
 _OPPOSITES: Final = (("eq", "ne"), ("hs", "lo"), ("cs", "cc"), ("mi", "pl"), ("vs", "vc"), ("hi", "ls"), ("ge", "lt"), ("gt", "le"))
 _INVERSE: Final = dict(_OPPOSITES) | {b: a for a, b in _OPPOSITES}
 
@@ -145,8 +146,7 @@ class Stitcher:
         output: list[str] = []
         for number, text in enumerate(texts):
             last = number == len(texts) - 1
-            output += [f"{self.target.comment} {line}" for line in text.comment]
-            output.append(f"{self.target.comment} {text.verdict}")
+            output += [f"{self.target.comment} {printable(line)}" for line in (*text.comment, text.verdict)]
             self._serial += 1
             end = f".Lgs_e{self._serial}"
             exits = {"fall": end, "taken": end}
@@ -174,8 +174,12 @@ class Stitcher:
             if name == "guard":
                 return f"{operator}__stack_chk_guard"
             reference = self.names.reference(text.places[name])
-            if not operator or not _ADDEND.search(reference):
+            if not _ADDEND.search(reference):
                 return operator + reference
+            if not operator and line.startswith(_HIDDEN_SLOT):
+                raise Untranslatable([f"{self.names.file.name}: {reference}: a linker may forget the addend in `{line}`"])
+            if not operator:
+                return reference
             if operator not in _OWN_SLOT:
                 raise Untranslatable([f"{self.names.file.name}: {reference}: inside a thread-local variable of another object"])
             return _OWN_SLOT[operator] + self.slots.setdefault(reference, f".Lgs_g{len(self.slots)}")
@@ -265,6 +269,8 @@ def inverted(line: str, size: int) -> tuple[str, str] | None:
     if not match or size < (30_000 if match[1][0] == "t" else 1_000_000):
         return None
     operation, condition, operands, goal = match.groups()
+    if operation == "b." and condition not in _INVERSE:
+        return None
     if operation == "b.":
         return f"b.{_INVERSE[condition]} ", goal
     inverse = operation.replace("bnz", "bz") if "n" in operation else operation.replace("bz", "bnz")

@@ -23,9 +23,10 @@ TLS: Final = 0x400  # SHF_TLS
 _NOBITS: Final = 8
 
 
-def merge(sections: list[Section], symbols: list[ElfSymbol]) -> None:
+def merge(sections: list[Section], symbols: list[ElfSymbol], most: int) -> None:
     """One section of thread-local data where code uses the local dynamic model, and numbers for its offsets. Variables of
-    other objects or of COMDAT groups have no such offset: their relocations stay."""
+    other objects or of COMDAT groups have no such offset: their relocations stay. Raises ValueError if it had more than ``most``
+    bytes."""
     code = [s for s in sections if s.is_allocated and s.is_code]
     pieces = [s for s in sections if s.flags & TLS and s.group is None]
     if not pieces or not any(r.type in (TLSLD, DTPOFF32) for s in code for r in s.relocations):
@@ -35,6 +36,8 @@ def merge(sections: list[Section], symbols: list[ElfSymbol]) -> None:
     data, relocations, size = bytearray(), [], 0
     for piece in pieces:
         starts[piece.index] = size = -(-size // max(piece.align, 1)) * max(piece.align, 1)
+        if size + piece.size > most:
+            raise ValueError(f"{size + piece.size:#x} bytes of thread-local data")
         data += bytes(size - len(data)) + piece.data
         relocations += [replace(r, offset=r.offset + size) for r in piece.relocations]
         size += piece.size

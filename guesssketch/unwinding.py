@@ -10,14 +10,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from elftools.common.exceptions import DWARFError, ELFError
 from elftools.dwarf.callframe import FDE, CallFrameInfo
 from elftools.dwarf.structs import DWARFStructs
 
+from guesssketch.dwarf import UNREADABLE
 from guesssketch.program import Block, Function, ObjectFile
 from isa.statemap import MAPS
 
 _X86_REGISTERS: Final = ("rax", "rdx", "rcx", "rbx", "rsi", "rdi", "rbp", "rsp", *(f"r{n}" for n in range(8, 16)))  # DWARF's order
+_FARTHEST: Final = 1 << 31  # of a frame's offsets: more is no frame
 _LINK: Final = {"aarch64": 30, "riscv64": 1}  # where the return address is
 
 
@@ -49,16 +50,16 @@ def call_frames(file: ObjectFile) -> dict[tuple[int, int], list[tuple[int, Rules
                     start = entry.header["initial_location"]
                     rows = [(row["pc"] - start, rules) for row in entry.get_decoded().table if (rules := _rules(row))]
                     result[symbol.section, symbol.value + relocation.addend] = rows
-        except (DWARFError, ELFError, KeyError, AssertionError, ValueError):
+        except UNREADABLE:
             continue  # unwinding information is a help, not a need
     return result
 
 
 def _rules(row: dict[Any, Any]) -> Rules | None:
     cfa = row["cfa"]
-    if cfa.expr is not None:
-        return None
     saved = [(n, rule.arg) for n, rule in row.items() if isinstance(n, int) and rule.type == "OFFSET"]
+    if cfa.reg is None or any(abs(offset) >= _FARTHEST for offset in (cfa.offset, *(offset for _, offset in saved))):
+        return None
     return Rules((cfa.reg, cfa.offset), tuple(sorted(saved)))
 
 

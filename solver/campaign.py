@@ -125,8 +125,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         lines = [f"{i.code.hex()}  # {i.text}\n" for key in sorted(agreed) for i in forms[key]]
         options.samples.write_text("".join(lines))
     if options.write:
-        path = gate.table_path(options.isa)
-        gate.write_table(path, options.isa, gate.read_table(path, options.isa) | agreed)
+        gate.write_table(gate.table_path(options.isa), options.isa, gate.table(options.isa) | agreed)
+        gate.write_engines(options.isa)
     return 1 if bad else 0
 
 

@@ -15,7 +15,7 @@ that no integer of a float is the greatest one) or SMT-LIB's theory of floating 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -56,7 +56,11 @@ class Answer:
     """Whether uninterpreted floats or abstracted loads took part, so that a model may be spurious."""
 
 
+Listener = Callable[[str, str, bool], None]
+"""Told of each query as SMT-LIB 2 text, the answer to it, and whether a model may be spurious."""
+
 _errors: list[str] = []
+_listener: Listener | None = None
 
 
 def _record_error(context: int, code: int) -> None:
@@ -380,20 +384,57 @@ def solve(assertions: Sequence[Term], rlimit: int, *, exact_floats: bool = False
     return answer
 
 
-def _ask(encoder: _Encoder, assertions: Sequence[Term], rlimit: int) -> Answer:
+def listen(listener: Listener | None) -> None:
+    """Have ``listener`` told of all that is asked from now on (``solver.second``); None: nobody."""
+    global _listener
+    _listener = listener
+
+
+def is_heard() -> bool:
+    return _listener is not None
+
+
+def tell(assertions: Sequence[Term]) -> None:
+    """Tell the listener that ``assertions`` were found unsatisfiable without Z3."""
+    context = z.mk_context(_config)
+    try:
+        encoder = _Encoder(context, exact_floats=False, abstract_loads=False)
+        encoder.encode(*assertions)
+        if _listener is not None:
+            _listener(_text(encoder, _filled(encoder, assertions)), "unsat", encoder.abstract)
+    finally:
+        z.del_context(context)
+
+
+def _text(encoder: _Encoder, solver: Ast) -> str:
+    """The query as it is asked, if anybody listens: once Z3 has answered, it writes down what it made of it."""
+    return z.solver_text(encoder.context, solver).decode() if _listener is not None and not encoder.exact_floats else ""
+
+
+def _filled(encoder: _Encoder, assertions: Sequence[Term]) -> Ast:
+    """A solver with ``assertions`` and what is known of the functions in them."""
     c = encoder.context
     solver = _solver_for(encoder)
     z.solver_inc(c, solver)
-    params = z.mk_params(c)
-    z.params_inc(c, params)
-    z.params_uint(c, params, z.mk_symbol(c, b"rlimit"), rlimit)
-    z.solver_params(c, solver, params)
     for assertion in assertions:
         z.solver_assert(c, solver, encoder.boolean(assertion))
     for fact in encoder.facts:
         z.solver_assert(c, solver, fact)
+    return solver
+
+
+def _ask(encoder: _Encoder, assertions: Sequence[Term], rlimit: int) -> Answer:
+    c = encoder.context
+    solver = _filled(encoder, assertions)
+    params = z.mk_params(c)
+    z.params_inc(c, params)
+    z.params_uint(c, params, z.mk_symbol(c, b"rlimit"), rlimit)
+    z.solver_params(c, solver, params)
+    text = _text(encoder, solver)
     status = z.solver_check(c, solver)
     spent = _spent(c, solver)
+    if _listener is not None and text and status and not _errors:
+        _listener(text, "unsat" if status == -1 else "sat", encoder.abstract)
     if status == -1:
         return Answer("unsat", spent, abstract=encoder.abstract)
     if status == 0 or _errors:

@@ -57,6 +57,8 @@ def check(source: Effect, code: Effect, map: StateMap, live_in: Live, live_out: 
     if failure is not None:
         return replace(failure, ordered=True) if isinstance(failure, Unknown) else failure
     seconds = time.perf_counter() - start
+    if door.is_heard() and not proof.spent:
+        door.tell([*relation.assumptions, t.not_(reduce(t.and_, (_claim(g) for g in relation.goals), t.TRUE))])
     return Proved(tuple(relation.notes), tuple(relation.approximations), seconds, proof.spent)
 
 

@@ -1,7 +1,7 @@
 """The gate: no instruction in a proof whose form's semantics have not agreed with the emulator.
 
 Agreement is written down in ``solver/validated/<isa>.json`` by ``python -m solver.campaign``, together with a version
-of the semantics; if the semantics have changed since, the table says nothing. A form that is not in the table is
+of the semantics and those of the engines; if either has changed since, the table says nothing. A form that is not in the table is
 tried when it is first met (``why_not``); the outcome is remembered in the process and, after ``use_cache``, on disk.
 """
 
@@ -14,6 +14,8 @@ import json
 import os
 import tempfile
 from collections.abc import Iterable
+from contextlib import suppress
+from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Final
 
@@ -59,6 +61,33 @@ def _shape(node: object) -> str:
     return f"{type(node).__name__}({','.join(fields)})"
 
 
+@functools.cache
+def engines(isa: str) -> dict[str, str]:
+    """The versions of the libraries behind the semantics of ``isa`` and behind what they are compared with."""
+    return {name: installed(name) for name in ("capstone", "unicorn", *(["pypcode"] if isa == "x86_64" else []))}
+
+
+def engines_path() -> Path:
+    """By instruction set, the ``engines`` with which the tables were made."""
+    return Path(__file__).parent / "validated" / "engines.json"
+
+
+@functools.cache
+def _engines_of_tables() -> dict[str, dict[str, str]]:
+    try:
+        found: dict[str, dict[str, str]] = json.loads(engines_path().read_text())
+        return found
+    except (OSError, ValueError):
+        return {}
+
+
+def write_engines(isa: str) -> None:
+    """Note that the table of ``isa`` was made with what is installed. Raises OSError."""
+    content = _engines_of_tables() | {isa: engines(isa)}
+    engines_path().write_text(json.dumps(dict(sorted(content.items())), indent=1) + "\n")
+    _engines_of_tables.cache_clear()
+
+
 def table_path(isa: str) -> Path:
     return Path(__file__).parent / "validated" / f"{isa}.json"
 
@@ -72,15 +101,24 @@ def read_table(path: Path, isa: str) -> dict[str, int]:
         return {}
 
 
+def table(isa: str) -> dict[str, int]:
+    """The shipped table; empty if it says nothing of these semantics or was made with other engines."""
+    return read_table(table_path(isa), isa) if _engines_of_tables().get(isa) == engines(isa) else {}
+
+
 def write_table(path: Path, isa: str, forms: dict[str, int]) -> None:
-    """Replace the table in one step, so that a reader or a killed writer never sees half of it."""
+    """Replace the table in one step, so that a reader or a killed writer never sees half of it. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps({"version": version(isa), "forms": dict(sorted(forms.items()))}, indent=0) + "\n"
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-    with os.fdopen(handle, "w") as file:
-        file.write(text)
-    os.chmod(name, 0o644)
-    os.replace(name, path)
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(text)
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except OSError:
+        Path(name).unlink(missing_ok=True)
+        raise
 
 
 def use_cache(folder: Path) -> None:
@@ -92,10 +130,16 @@ def use_cache(folder: Path) -> None:
 
 @functools.cache
 def _known(isa: str) -> dict[str, int]:
-    known = read_table(table_path(isa), isa)
+    known = table(isa)
     if _cache_folder is not None:
-        known |= read_table(_cache_folder / f"validated-{isa}.json", isa)
+        known |= read_table(_remembered(_cache_folder, isa), isa)
     return known
+
+
+def _remembered(folder: Path, isa: str) -> Path:
+    """The table of what was validated just in time with the engines that are installed."""
+    used = hashlib.sha256(repr(engines(isa)).encode()).hexdigest()[:8]
+    return folder / f"validated-{isa}-{used}.json"
 
 
 def known(isa: str) -> frozenset[str]:
@@ -131,5 +175,6 @@ def unvalidated(isa: str, instructions: Iterable[Instruction]) -> list[str]:
 def _remember(isa: str, key: str, states: int) -> None:
     _known(isa)[key] = states
     if _cache_folder is not None:
-        path = _cache_folder / f"validated-{isa}.json"
-        write_table(path, isa, read_table(path, isa) | {key: states})
+        path = _remembered(_cache_folder, isa)
+        with suppress(OSError):  # a disk that is full costs time only
+            write_table(path, isa, read_table(path, isa) | {key: states})

@@ -237,7 +237,7 @@ def read_shard(shard: Path) -> Iterator[dict[str, Any]]:
     try:
         with opener(shard, "rt", encoding="utf-8") as file:
             yield from map(json.loads, file)
-    except (OSError, EOFError, ValueError, zlib.error) as error:
+    except (OSError, EOFError, ValueError, zlib.error, RecursionError) as error:
         raise InputError(f"{shard}: broken shard of pairs: {error}") from error
 
 
@@ -245,7 +245,7 @@ def _records(shard: Path) -> Iterator[dict[str, Any]]:
     """Records that may be learnt from."""
     try:
         yield from (record for record in read_shard(shard) if record["verdict"] in RIGHT)
-    except KeyError as error:
+    except (KeyError, TypeError) as error:
         raise InputError(f"{shard}: broken shard of pairs: {error}") from error
 
 

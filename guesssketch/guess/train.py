@@ -303,6 +303,9 @@ def _begin_with(network: Any, folder: Path) -> None:
 
 
 def _shorten(curve: Path, step: int) -> None:
-    """Drop lines after ``step``: what came after the checkpoint happens again."""
+    """Drop lines after ``step``: what came after the checkpoint happens again. A run that was killed may have left half a line."""
     lines = curve.read_text().splitlines(keepends=True) if curve.exists() else []
-    curve.write_text("".join(line for line in lines if json.loads(line)["step"] <= step))
+    whole = [line for line in lines if line.endswith("\n")]
+    partial = curve.with_name(f"{curve.name}.partial")
+    partial.write_text("".join(line for line in whole if json.loads(line)["step"] <= step))
+    partial.replace(curve)

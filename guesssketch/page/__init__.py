@@ -38,7 +38,7 @@ def tests(path: Path) -> dict[str, Any]:
         for function in found["functions"]:
             _ = [function[name] for name in ("name", "verdict", "why", "runs")], sum(function["blocks"])
             _ = [u["block"] for u in function["uncovered"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UsageError(f"{path}: not a report of `guesssketch test --json`: {error}") from error
     return dict(found)
 

@@ -25,7 +25,7 @@ def load(folder: Path | None, tested: Tested) -> list[Input]:
         if found["signature"] != str(tested.signature):
             return []
         return [from_json(given) for given in found["inputs"]]
-    except (ValueError, KeyError, TypeError, OSError):
+    except (ValueError, KeyError, TypeError, OSError, RecursionError):
         return []
 
 
@@ -49,7 +49,7 @@ def load_difference(path: Path) -> tuple[str, Input]:
     try:
         found = json.loads(path.read_text())
         return str(found["function"]), from_json(found["input"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"{path}: not an input that a test has saved") from error
 
 
