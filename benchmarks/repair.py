@@ -15,6 +15,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -27,6 +28,7 @@ from guesssketch.evaluation.statistics import wilson  # noqa: E402
 from guesssketch.guess.proposer import Guesser  # noqa: E402
 from guesssketch.guess.records import Record, sample  # noqa: E402
 from guesssketch.judge import verify  # noqa: E402
+from guesssketch.lowering.positions import positions  # noqa: E402
 from guesssketch.problem import Insight, Problem  # noqa: E402
 from guesssketch.sketch.faults import FAULTS, plant  # noqa: E402
 from guesssketch.sketch.repair import repair  # noqa: E402
@@ -44,25 +46,64 @@ WAYS: Final[Mapping[str, Ways]] = {
     "neither": Ways(slices=False, values=False, forced=False, told=False),
     "told": Ways(slices=False, values=False, forced=False),  # places by the model's confidence alone
     "untold": Ways(told=False),
+    "uncut": Ways(cut=False),
 }
+BATCH: Final = 64  # faults of which the alignment is asked together
 Entry = dict[str, Any]
 
 
-def planted(records: Sequence[Record], number: int) -> tuple[Record, list[str], list[str]] | None:
-    """Fault ``number``: a record, the kinds of its faults (one, or two where the number is odd), and the broken lines.
+@dataclass(frozen=True)
+class Planted:
+    """A record's lines broken by faults of ``kinds``. origins: for each line that of the record which it comes from, if any."""
+
+    record: Record
+    kinds: list[str]
+    lines: list[str]
+    origins: list[int | None]
+
+
+def planted(records: Sequence[Record], number: int) -> Planted | None:
+    """Fault ``number``: one, or two where the number is odd.
 
     None if the record has no place for it, or is right all the same, or nobody knows.
     """
     pick = random.Random(number)
     record = pick.choice(records)
     kinds = [pick.choice(list(FAULTS)) for _ in range(1 + number % 2)]
-    lines: list[str] | None = list(record.lines)
+    lines, origins = list(record.lines), list[int | None](range(len(record.lines)))
     for kind in kinds:
-        lines = plant(record.problem, lines, kind, pick) if lines else None
+        found = plant(record.problem, lines, kind, pick) if lines else None
+        if found is None:
+            return None
+        lines, origins = found, _carried(origins, lines, found)
     code = assembled(record.problem, lines) if lines else None
-    if lines is None or code is None or not isinstance(verify(record.problem, code), Refuted):
+    if code is None or not isinstance(verify(record.problem, code), Refuted):
         return None
-    return record, kinds, lines
+    return Planted(record, kinds, lines, origins)
+
+
+def _carried(origins: list[int | None], before: list[str], after: list[str]) -> list[int | None]:
+    """``origins`` of the lines after one fault."""
+    at = next((n for n, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), min(len(before), len(after)))
+    if len(after) < len(before):
+        return origins[:at] + origins[at + 1 :]
+    if len(after) > len(before):
+        return [*origins[:at], None, *origins[at:]]
+    swapped = before[at : at + 2][::-1] == after[at : at + 2]
+    return [*origins[:at], *origins[at : at + 2][::-1], *origins[at + 2 :]] if swapped else origins
+
+
+def aligned(broken: Sequence[Planted], target: str) -> list[Insight | None]:
+    """What a model that aligns without fault would tell of each; None where the truth is not known."""
+    found: list[Insight | None] = []
+    for one, placed in zip(broken, positions([b.record.problem for b in broken], target), strict=True):
+        if placed is None or placed[0] != one.record.lines:
+            found.append(None)
+            continue
+        sets = [placed[1][origin] if origin is not None else frozenset[int]() for origin in one.origins]
+        size = len(one.record.problem.instructions)
+        found.append(Insight(alignment=tuple(tuple(float(n in known) for n in range(size)) for known in sets)))
+    return found
 
 
 def repaired(problem: Problem, lines: Sequence[str], insight: Insight | None, ways: Ways) -> Entry:
@@ -75,13 +116,17 @@ def repaired(problem: Problem, lines: Sequence[str], insight: Insight | None, wa
     return {"right": right, "tried": found.tried, "places": len(found.steps), "seconds": round(seconds, 3)}
 
 
-def faults(records: Sequence[Record], count: int, ways: Ways, known: int) -> Iterator[Entry]:
-    for number in range(known, count):
-        if broken := planted(records, number):
-            record, kinds, lines = broken
-            yield {"n": number, "kinds": kinds, "level": record.level} | repaired(record.problem, lines, None, ways)
-        else:
-            yield {"n": number, "kinds": []}
+def faults(records: Sequence[Record], target: str, count: int, ways: Ways, known: int) -> Iterator[Entry]:
+    for start in range(known, count, BATCH):
+        found = {number: planted(records, number) for number in range(start, min(start + BATCH, count))}
+        broken = {number: one for number, one in found.items() if one is not None}
+        told = dict(zip(broken, aligned(list(broken.values()), target) if ways.cut else [None] * len(broken), strict=True))
+        for number, one in found.items():
+            if one is None:
+                yield {"n": number, "kinds": []}
+            else:
+                entry = {"n": number, "kinds": one.kinds, "level": one.record.level, "aligned": told[number] is not None}
+                yield entry | repaired(one.record.problem, one.lines, told[number], ways)
 
 
 def guesses(records: Sequence[Record], target: str, model: str, ways: Ways, known: int) -> Iterator[Entry]:
@@ -146,7 +191,7 @@ def main() -> int:
         right = [record for record in records if record.verdict == "proved"]
         ways, name = WAYS[options.ways], Path(options.model).name if options.model else "faults"
         more = (partial(guesses, right, target, options.model, ways) if options.model else
-                partial(faults, right, options.faults, ways))  # fmt: skip
+                partial(faults, right, target, options.faults, ways))  # fmt: skip
         entries = resumed(CACHE / "repair" / f"{options.pairs.name}-{name}-{target}-{options.ways}.jsonl", more)
         if options.model:
             first, whole = sum(e["first"] for e in entries), sum(e["first"] or e["right"] is True for e in entries)

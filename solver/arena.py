@@ -7,27 +7,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from typing import Final
 
 from isa import terms as t
 from isa.evaluate import evaluate
-from isa.machine import Instruction
+from isa.machine import Access, Effect, Instruction
 from isa.separate import new_table, separate
-from isa.statemap import FLAGS, GENERAL, MAPS
+from isa.statemap import CONDITIONS, FLAGS, GENERAL, MAPS
 from isa.x86_64.lift import lift
 from solver.counterexample import Counterexample, Difference
-from solver.emulate import CodeLike, ProblemLike, Trial, source_of
+from solver.emulate import CodeLike, ProblemLike, Trial, memory_differences, source_of
 from solver.link import Unlinkable, link_source, link_target
 from solver.machine import machine
-from solver.memory import ARENA, byte
+from solver.memory import ARENA, THREAD, byte
+from solver.states import condition
 
 _ATTEMPTS: Final = 20  # states tried for each that is wanted, as the source may fault
+_SEEDS: Final = 8  # placements of the symbols tried, as the source may fault in all states wherever what they name is no pointer
 STORED: Final = "stored"
 _ALL: Final = (1 << 64) - 1
 _NEAR: Final = 256  # bytes on each side of what is read
 _MOVED: Final = ARENA + 0x800  # how far pointers are moved
 FAULT: Final = "target faults"
+_FAULTS: Final = 100  # results that a fault counts for
+_FOCUS: Final = 2  # states that stay the first
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,37 @@ class Halt:
         return int.from_bytes(bytes(self.memory.get(place, byte(place)) for place in places), "little")
 
 
+@dataclass(frozen=True)
+class End:
+    """How both sides end from one state.
+
+    source: its live-outs. code: its cells, none after a fault. memory: whether it is the same.
+    """
+
+    source: Mapping[str, int]
+    code: Mapping[str, int]
+    memory: bool
+
+    def holds(self, name: str, bits: int, cell: str) -> bool:
+        """Whether the code's ``cell`` holds the low ``bits`` of what the source's ``name`` does."""
+        wanted = self.source[name] if name in self.source else condition(name, self.source)
+        keep = (1 << (64 if name in FLAGS or name in CONDITIONS else bits)) - 1
+        return bool(self.code) and (wanted ^ self.code[cell]) & keep == 0
+
+
+def _of(memory: Mapping[int, int], address: int) -> int:
+    return memory.get(address, 0)
+
+
+def _accesses(effect: Effect) -> list[Access]:
+    return [*effect.loads, *effect.stores]
+
+
+def how_wrong(differences: Sequence[Difference]) -> int:
+    """The more the worse; a fault is worse than anything."""
+    return sum(_FAULTS if d.what.startswith(FAULT) else 1 for d in differences)
+
+
 def nearer(wrong: Set[str], bar: Set[str]) -> bool:
     """Whether fewer results are wrong than in ``bar``, and no other; a fault is worse than anything."""
     if any(what.startswith(FAULT) for what in wrong):
@@ -81,71 +117,101 @@ class Arena:
     Raises Unlinkable if the source cannot be run, or faults in every state tried.
     """
 
-    def __init__(self, problem: ProblemLike, states: int = 12, seed: int = 0) -> None:
+    def __init__(self, problem: ProblemLike, states: int = 12) -> None:
         self.problem = problem
-        self.source = source_of(problem, seed)
-        usable = (n for n in range(_ATTEMPTS * states) if self.source.outcome(n).exit is not None)
-        self.numbers = [n for n, _ in zip(usable, range(states), strict=False)]
-        if not self.numbers:
+        for seed in range(_SEEDS):
+            self.source = source_of(problem, seed)
+            usable = (n for n in range(_ATTEMPTS * states) if self.source.outcome(n).exit is not None)
+            self.numbers = [n for n, _ in zip(usable, range(states), strict=False)]
+            if self.numbers:
+                break
+        else:
             raise Unlinkable("the source faults in every state tried")
         self._steps_of: dict[int, tuple[Mapping[str, int], ...] | None] = {}  # the source's, by state
 
     def differences(self, code: CodeLike) -> tuple[Difference, ...]:
-        """Differences on the first state, always the same one; else on the first of the others that shows any, which moves up.
+        """Differences on the first state that shows any; none if no state does. Raises Unlinkable if ``code`` cannot be run."""
+        return self.passed(code)[1]
 
-        Raises Unlinkable if ``code`` cannot be run.
-        """
-        rank, found = self._first_difference(code)
-        if rank > 1:
-            self.numbers.insert(1, self.numbers.pop(rank))
-        return found
-
-    def focus(self, code: CodeLike) -> tuple[Difference, ...]:
-        """``differences``, and the state that shows them becomes the first."""
-        rank, found = self._first_difference(code)
-        self.numbers.insert(0, self.numbers.pop(rank))
-        return found
-
-    def _first_difference(self, code: CodeLike) -> tuple[int, tuple[Difference, ...]]:
-        """The rank of the first state that shows any, and what it shows; 0 and none if no state does."""
+    def passed(self, code: CodeLike) -> tuple[int, tuple[Difference, ...]]:
+        """In how many states there was no difference before those of ``differences``, which moves up behind the first two."""
         trial = Trial(self.problem, code, self.source)
         for rank, number in enumerate(self.numbers):
             found = trial.run(number)
             if isinstance(found, Counterexample):
+                if rank > _FOCUS:
+                    self.numbers.insert(_FOCUS, self.numbers.pop(rank))
                 return rank, found.differences
         return 0, ()
 
-    def add(self, found: Counterexample, code: CodeLike) -> None:
-        """Take a counterexample to ``code`` as one more state, its registers and its bytes of memory.
+    def everywhere(self, code: CodeLike) -> dict[int, tuple[Difference, ...]]:
+        """Differences by state, of those that show any. Raises Unlinkable if ``code`` cannot be run."""
+        trial = Trial(self.problem, code, self.source)
+        found = ((number, trial.run(number)) for number in self.numbers)
+        return {number: one.differences for number, one in found if isinstance(one, Counterexample)}
 
-        The prover knows no addresses that fault: where the source does, pointers are moved to where memory is, with the bytes. What
-        the source reads and the counterexample does not list is 0; if that shows no difference, so is all that is near.
+    def focus(self, code: CodeLike) -> tuple[Difference, ...]:
+        """Differences on the first state that shows any, which becomes the first. The second is then the one of the others that
+        shows fewest: where a code is wrong in two places, it may be one in which only one shows."""
+        found = self.everywhere(code)
+        if not found:
+            return ()
+        first, *others = found
+        for number in (*sorted(others, key=lambda n: how_wrong(found[n]))[:1], first):
+            self.numbers.insert(0, self.numbers.pop(self.numbers.index(number)))
+        return found[first]
+
+    def on(self, rank: int, code: CodeLike) -> tuple[Difference, ...]:
+        """Differences on one state. Raises Unlinkable if ``code`` cannot be run."""
+        found = Trial(self.problem, code, self.source).run(self.numbers[rank])
+        return found.differences if isinstance(found, Counterexample) else ()
+
+    def add(self, found: Counterexample, code: CodeLike) -> None:
+        """Take a counterexample to ``code`` as one more state, its registers and what memory holds where the source accesses it.
+
+        The prover knows no addresses that fault: where the source does, pointers are moved to where memory is, those in memory too.
+        What the source reads and the counterexample does not list is 0; if that shows no difference, so is all that is near.
         Raises Unlinkable if ``code`` cannot be run.
         """
-        state = {name: value for name, value in found.state if name in machine("x86_64").cells}
         trial = Trial(self.problem, code, self.source)
-        listed = dict(found.memory)
         with separate(new_table()):
             effect = lift(self.problem.instructions, self.problem.exit)  # type: ignore[arg-type]
-            accesses = [*effect.loads, *effect.stores]
-            places = [access.address for access in accesses]
-            bases = sorted(name for name in t.variables(*places) if name in GENERAL)
-            env = {**dict.fromkeys(t.variables(*places), 0), **self.source.placement.values, **dict(found.state)}
-            starts = evaluate(places, env, lambda a: listed.get(a, 0))
-        exact = {a + k: 0 for a, access in zip(starts, accesses, strict=True) for k in range(access.size)} | listed
-        around = {a + k: 0 for a in starts for k in range(-_NEAR, _NEAR)} | listed
-        every = ((), *((name,) for name in bases), tuple(bases))
-        for content, moved in product((exact, around), every):
-            shift = _MOVED if moved else 0
-            cells = state | {name: state.get(name, 0) + shift & _ALL for name in moved}
-            number = self.source.add(cells, {address + shift & _ALL: value for address, value in content.items()})
-            if self.source.outcome(number).exit is not None and isinstance(trial.run(number), Counterexample):
-                self.numbers.insert(1, number)
-                return
+            bases = tuple(sorted(name for name in t.variables(*(a.address for a in _accesses(effect))) if name in GENERAL))
+            ways = [((), False), *(((name,), False) for name in bases), (bases, False), (bases, True)]
+            for near, (moved, pointers) in product((0, _NEAR), dict.fromkeys(ways)):
+                number = self.source.add(*self._moved(found, effect, near, moved, pointers))
+                if self.source.outcome(number).exit is not None and isinstance(trial.run(number), Counterexample):
+                    self.numbers.insert(1, number)
+                    return
 
-    def trace(self, code: CodeLike) -> Trace | None:
-        """Both sides step by step from the first state; None where a side does not run straight through."""
-        number = self.numbers[0]
+    def _moved(self, found: Counterexample, effect: Effect, near: int, moved: Sequence[str], pointers: bool
+               ) -> tuple[dict[str, int], dict[int, int]]:  # fmt: skip
+        """A counterexample's cells and memory, with the cells of ``moved`` changed, and ``pointers`` that are loaded.
+
+        The symbols are where runs place them, so an access may be elsewhere than in the counterexample. near: bytes on each side of
+        an access that are 0.
+        """
+        accesses, listed = _accesses(effect), dict(found.memory)
+        places = [access.address for access in accesses]
+        used = {x.args[1] for x in t.walk(*places) if x.op == "load"} if pointers else set()
+        zeros, symbols = dict.fromkeys(t.variables(*places), 0), self.source.placement.values
+        there = evaluate(places, {**zeros, **symbols, **dict(found.state)}, partial(_of, listed))
+        cells = {name: value for name, value in found.state if name in machine("x86_64").cells}
+        cells |= {name: cells.get(name, 0) + _MOVED & _ALL for name in moved}
+        memory: dict[int, int] = {}
+        around: dict[int, int] = {}
+        for access, old in zip(accesses, there, strict=True):
+            (start,) = evaluate([access.address], {**zeros, **symbols, **cells, "fs_base": THREAD}, partial(_of, memory))
+            if start not in memory and access.address in used:
+                value = sum(listed.get(old + k, 0) << 8 * k for k in range(access.size)) + _MOVED
+                memory |= {start + k & _ALL: value >> 8 * k & 0xFF for k in range(access.size)}
+            memory = {start + k & _ALL: listed.get(old + k, 0) for k in range(access.size)} | memory
+            around |= {start + k & _ALL: 0 for k in range(-near, near)}
+        return cells, around | {address + (_MOVED if moved else 0) & _ALL: value for address, value in listed.items()} | memory
+
+    def trace(self, code: CodeLike, rank: int = 0) -> Trace | None:
+        """Both sides step by step from one state; None where a side does not run straight through."""
+        number = self.numbers[rank]
         trial = Trial(self.problem, code, self.source)
         if number not in self._steps_of:
             self._steps_of[number] = self._source_steps(number)
@@ -173,6 +239,17 @@ class Arena:
             found.append(Halt(end, outcome.state, outcome.writes, {**memory, **outcome.writes}))
         return found
 
+    def ends(self, code: CodeLike) -> list[End]:
+        """How both sides end, from each state. Raises Unlinkable if ``code`` cannot be run."""
+        trial, cells = Trial(self.problem, code, self.source), list(machine(self.problem.target).cells)
+        found = []
+        for number in self.numbers:
+            outcome, memory = self.source.outcome(number), self.source.memory_of(number)
+            got = machine(self.problem.target).run(trial.code, trial.initial(number), cells, memory, trial.exits)
+            same = got.exit is not None and not memory_differences(outcome.writes, got.writes, memory)
+            found.append(End(outcome.state, got.state if got.exit is not None else {}, same))
+        return found
+
     def wrong_with(self, code: CodeLike, halt: Halt, changes: Sequence[Mapping[str, int]]) -> list[frozenset[str]]:
         """What is wrong in the end, for each way to change cells at ``halt``. Raises Unlinkable if ``code`` cannot be run."""
         trial = Trial(self.problem, code, self.source)
@@ -188,9 +265,9 @@ class Arena:
         whole = link_target(code.instructions, self.source.placement)
         return tuple(Instruction(i.offset, whole[i.offset : i.offset + len(i.code)], i.text) for i in code.instructions)
 
-    def symbols(self) -> Mapping[str, int]:
-        """Where runs place the symbols."""
-        return self.source.placement.values
+    def symbols(self) -> tuple[Mapping[str, int], Mapping[str, int]]:
+        """Where runs place the symbols, and their slots in the global offset table."""
+        return self.source.placement.values, self.source.placement.slots
 
     def accesses(self) -> tuple[list[tuple[int, int]], list[tuple[int, int, int]]]:
         """What the source reads in the first state: address and bytes; and writes: address, bytes, value in the end."""

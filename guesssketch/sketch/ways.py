@@ -12,7 +12,7 @@ class Ways:
 
     immediates_only: no hole but immediates, as the published method has it. slices: doubt by what wrong results depend on.
     values: doubt by which values the source has too. forced: put values in where they make all right. told: use what the model
-    told of its guess.
+    told of its guess. cut: repair piece by piece, where an alignment is told.
     """
 
     immediates_only: bool = False
@@ -20,6 +20,7 @@ class Ways:
     values: bool = True
     forced: bool = True
     told: bool = True
+    cut: bool = True
 
 
 ALL: Final = Ways()
