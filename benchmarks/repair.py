@@ -39,14 +39,16 @@ from solver.verdict import Proved, Refuted  # noqa: E402
 
 WAYS: Final[Mapping[str, Ways]] = {
     "all": ALL,
-    "immediates": Ways(immediates_only=True),  # what the published method fills
+    "immediates": Ways(immediates_only=True, cut=False),  # what the published method fills
     "slices": Ways(values=False, forced=False, told=False),  # places by what the wrong results depend on, alone
     "values": Ways(slices=False, forced=False, told=False),  # places by values that the source does not have, alone
     "both": Ways(forced=False, told=False),
     "neither": Ways(slices=False, values=False, forced=False, told=False),
     "told": Ways(slices=False, values=False, forced=False),  # places by the model's confidence alone
-    "untold": Ways(told=False),
+    "untold": Ways(told=False),  # cut by values, as no alignment is told
     "uncut": Ways(cut=False),
+    "unforced": Ways(forced=False),  # what is put in comes from templates alone
+    "untemplated": Ways(templates=False),  # what is put in is read off values alone
 }
 BATCH: Final = 64  # faults of which the alignment is asked together
 Entry = dict[str, Any]
@@ -120,7 +122,8 @@ def faults(records: Sequence[Record], target: str, count: int, ways: Ways, known
     for start in range(known, count, BATCH):
         found = {number: planted(records, number) for number in range(start, min(start + BATCH, count))}
         broken = {number: one for number, one in found.items() if one is not None}
-        told = dict(zip(broken, aligned(list(broken.values()), target) if ways.cut else [None] * len(broken), strict=True))
+        insights = aligned(list(broken.values()), target) if ways.told and ways.cut else [None] * len(broken)
+        told = dict(zip(broken, insights, strict=True))
         for number, one in found.items():
             if one is None:
                 yield {"n": number, "kinds": []}

@@ -12,8 +12,10 @@ from itertools import product
 from typing import Final
 
 from isa import terms as t
+from isa.aarch64.lift import lift as lift_aarch64
 from isa.evaluate import evaluate
 from isa.machine import Access, Effect, Instruction
+from isa.riscv64.lift import lift as lift_riscv64
 from isa.separate import new_table, separate
 from isa.statemap import CONDITIONS, FLAGS, GENERAL, MAPS
 from isa.x86_64.lift import lift
@@ -28,10 +30,11 @@ _ATTEMPTS: Final = 20  # states tried for each that is wanted, as the source may
 _SEEDS: Final = 8  # placements of the symbols tried, as the source may fault in all states wherever what they name is no pointer
 STORED: Final = "stored"
 _ALL: Final = (1 << 64) - 1
+_PAGE: Final = 0xFFF
 _NEAR: Final = 256  # bytes on each side of what is read
 _MOVED: Final = ARENA + 0x800  # how far pointers are moved
 FAULT: Final = "target faults"
-_FAULTS: Final = 100  # results that a fault counts for
+FAULTS: Final = 100  # results that a fault counts for
 _FOCUS: Final = 2  # states that stay the first
 
 
@@ -99,9 +102,13 @@ def _accesses(effect: Effect) -> list[Access]:
     return [*effect.loads, *effect.stores]
 
 
+def _kind(difference: Difference) -> str:
+    return "memory" if difference.what.startswith("byte") else difference.what
+
+
 def how_wrong(differences: Sequence[Difference]) -> int:
     """The more the worse; a fault is worse than anything."""
-    return sum(_FAULTS if d.what.startswith(FAULT) else 1 for d in differences)
+    return sum(FAULTS if d.what.startswith(FAULT) else 1 for d in differences)
 
 
 def nearer(wrong: Set[str], bar: Set[str]) -> bool:
@@ -131,18 +138,18 @@ class Arena:
 
     def differences(self, code: CodeLike) -> tuple[Difference, ...]:
         """Differences on the first state that shows any; none if no state does. Raises Unlinkable if ``code`` cannot be run."""
-        return self.passed(code)[1]
+        return self.told(code)[1]
 
-    def passed(self, code: CodeLike) -> tuple[int, tuple[Difference, ...]]:
-        """In how many states there was no difference before those of ``differences``, which moves up behind the first two."""
+    def told(self, code: CodeLike) -> tuple[int | None, tuple[Difference, ...]]:
+        """The state that tells ``differences``, which moves up, though not before the first two."""
         trial = Trial(self.problem, code, self.source)
         for rank, number in enumerate(self.numbers):
             found = trial.run(number)
             if isinstance(found, Counterexample):
                 if rank > _FOCUS:
                     self.numbers.insert(_FOCUS, self.numbers.pop(rank))
-                return rank, found.differences
-        return 0, ()
+                return number, found.differences
+        return None, ()
 
     def everywhere(self, code: CodeLike) -> dict[int, tuple[Difference, ...]]:
         """Differences by state, of those that show any. Raises Unlinkable if ``code`` cannot be run."""
@@ -151,13 +158,16 @@ class Arena:
         return {number: one.differences for number, one in found if isinstance(one, Counterexample)}
 
     def focus(self, code: CodeLike) -> tuple[Difference, ...]:
-        """Differences on the first state that shows any, which becomes the first. The second is then the one of the others that
-        shows fewest: where a code is wrong in two places, it may be one in which only one shows."""
+        """Differences on the first state that shows any, which becomes the first. The second is then that of the others in which
+        least is wrong, if there is one without what is wrong in the first: where a code is wrong in two places, only the other
+        one shows there."""
         found = self.everywhere(code)
         if not found:
             return ()
         first, *others = found
-        for number in (*sorted(others, key=lambda n: how_wrong(found[n]))[:1], first):
+        shown = {_kind(d) for d in found[first]}
+        others.sort(key=lambda n: (shown <= {_kind(d) for d in found[n]}, how_wrong(found[n])))
+        for number in (*others[:1], first):
             self.numbers.insert(0, self.numbers.pop(self.numbers.index(number)))
         return found[first]
 
@@ -177,16 +187,18 @@ class Arena:
         with separate(new_table()):
             effect = lift(self.problem.instructions, self.problem.exit)  # type: ignore[arg-type]
             bases = tuple(sorted(name for name in t.variables(*(a.address for a in _accesses(effect))) if name in GENERAL))
-            ways = [((), False), *(((name,), False) for name in bases), (bases, False), (bases, True)]
-            for near, (moved, pointers) in product((0, _NEAR), dict.fromkeys(ways)):
-                number = self.source.add(*self._moved(found, effect, near, moved, pointers))
+            ways = [((), False, _ALL), *(((name,), False, _ALL) for name in bases), (bases, False, _ALL),
+                    (bases, True, _ALL), (bases, True, _PAGE)]  # fmt: skip
+            for near, (moved, pointers, kept) in product((0, _NEAR), dict.fromkeys(ways)):
+                number = self.source.add(*self._moved(found, effect, near, moved, pointers, kept))
                 if self.source.outcome(number).exit is not None and isinstance(trial.run(number), Counterexample):
                     self.numbers.insert(1, number)
                     return
 
-    def _moved(self, found: Counterexample, effect: Effect, near: int, moved: Sequence[str], pointers: bool
+    def _moved(self, found: Counterexample, effect: Effect, near: int, moved: Sequence[str], pointers: bool, kept: int
                ) -> tuple[dict[str, int], dict[int, int]]:  # fmt: skip
-        """A counterexample's cells and memory, with the cells of ``moved`` changed, and ``pointers`` that are loaded.
+        """A counterexample's cells and memory, with the cells of ``moved`` changed, and ``pointers`` that are loaded, of which the
+        bits ``kept`` stay.
 
         The symbols are where runs place them, so an access may be elsewhere than in the counterexample. near: bytes on each side of
         an access that are 0.
@@ -195,19 +207,37 @@ class Arena:
         places = [access.address for access in accesses]
         used = {x.args[1] for x in t.walk(*places) if x.op == "load"} if pointers else set()
         zeros, symbols = dict.fromkeys(t.variables(*places), 0), self.source.placement.values
-        there = evaluate(places, {**zeros, **symbols, **dict(found.state)}, partial(_of, listed))
+        there = evaluate(places, zeros | dict(found.state), partial(_of, listed))
         cells = {name: value for name, value in found.state if name in machine("x86_64").cells}
-        cells |= {name: cells.get(name, 0) + _MOVED & _ALL for name in moved}
+        cells |= {name: (cells.get(name, 0) & kept) + _MOVED & _ALL for name in moved}
         memory: dict[int, int] = {}
         around: dict[int, int] = {}
         for access, old in zip(accesses, there, strict=True):
             (start,) = evaluate([access.address], {**zeros, **symbols, **cells, "fs_base": THREAD}, partial(_of, memory))
             if start not in memory and access.address in used:
-                value = sum(listed.get(old + k, 0) << 8 * k for k in range(access.size)) + _MOVED
+                value = (sum(listed.get(old + k, 0) << 8 * k for k in range(access.size)) & kept) + _MOVED
                 memory |= {start + k & _ALL: value >> 8 * k & 0xFF for k in range(access.size)}
             memory = {start + k & _ALL: listed.get(old + k, 0) for k in range(access.size)} | memory
             around |= {start + k & _ALL: 0 for k in range(-near, near)}
         return cells, around | {address + (_MOVED if moved else 0) & _ALL: value for address, value in listed.items()} | memory
+
+    def strays(self, code: CodeLike) -> bool:
+        """Whether, in the first state, ``code`` reads a byte that the source does not access: no run shows that it may not."""
+        number = self.numbers[0]
+        content = self.source.memory_of(number)
+        trial = Trial(self.problem, code, self.source)
+        env = {**dict.fromkeys(machine(self.problem.target).cells, 0), **self.source.placement.values, **trial.initial(number)}
+        with separate(new_table()):
+            lift_code = lift_aarch64 if self.problem.target == "aarch64" else lift_riscv64
+            effect = lift_code(code.instructions, code.size)
+            try:
+                values = evaluate([x for a in effect.loads for x in (a.address, a.guard)], env, lambda a: content.get(a, byte(a)))
+            except (KeyError, ValueError):
+                return False
+        loads, stores = self.accesses()
+        known = {a + k for a, size, *_ in (*loads, *stores) for k in range(size)}
+        places = zip(values[::2], values[1::2], effect.loads, strict=True)
+        return any(address + k not in known for address, guard, load in places if guard for k in range(load.size))
 
     def trace(self, code: CodeLike, rank: int = 0) -> Trace | None:
         """Both sides step by step from one state; None where a side does not run straight through."""

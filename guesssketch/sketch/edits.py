@@ -39,7 +39,7 @@ def sketches(problem: Problem, lines: Sequence[str], doubts: Doubts, others: Seq
             found.append((base + _COSTS[kind], _with(problem, lines, at, parts)))
     if not ways.immediates_only:
         found += _orders(problem, lines, weights)
-        found += _insertions(problem, lines, weights, doubts)
+        found += _insertions(problem, lines, weights, doubts) if ways.templates else []
     return sorted(found, key=lambda entry: entry[0])
 
 

@@ -22,7 +22,7 @@ from guesssketch.sketch.holes import LABEL
 from guesssketch.sketch.search import assembled, layout
 from isa import terms as t
 from isa.statemap import MAPS, cell_term
-from solver.arena import Arena, End
+from solver.arena import Arena, End, Trace, low
 from solver.link import Unlinkable
 
 _CELLS: Final = {
@@ -59,13 +59,14 @@ class Piece:
 
 
 def cuts(problem: Problem, lines: Sequence[str], alignment: Sequence[Sequence[float]], arena: Arena) -> list[Cut]:
-    """Where ``lines`` can be cut, in order. alignment: as in ``Insight``."""
-    sources = chosen(alignment)
+    """Where ``lines`` can be cut, in order. alignment: as in ``Insight``; where it is not told, the values tell it."""
     code = assembled(problem, lines)
-    if code is None or len(sources) != len(lines):
+    if code is None:
         return []
+    parts = layout(problem, lines, code)
     try:
-        before = taken_up(problem, lines, code, layout(problem, lines, code), arena)
+        before = taken_up(problem, lines, code, parts, arena)
+        sources = chosen(alignment) if len(alignment) == len(lines) else _by_values(lines, parts, arena.trace(code))
     except Unlinkable:
         return []
     found = []
@@ -74,6 +75,26 @@ def cuts(problem: Problem, lines: Sequence[str], alignment: Sequence[Sequence[fl
         last = min((n for n, known in enumerate(sources) if known and max(known) >= source), default=len(lines))
         if 0 < first <= last and not all(map(LABEL.fullmatch, lines[last:])):
             found.append(Cut(source, len(lines) - last, *before[last]))
+    return found
+
+
+def _by_values(lines: Sequence[str], parts: Sequence[range], trace: Trace | None) -> list[frozenset[int]]:
+    """For each line the source instruction that computes one of its values, the first from those of the lines before on; where
+    there is none, that of the next line that has one."""
+    made: dict[int, list[int]] = {}
+    for number, step in enumerate(trace.source if trace else ()):
+        for value in step.values():
+            made.setdefault(low(value), []).append(number)
+    found = list[frozenset[int]]()
+    at, rest = 0, iter(parts)
+    for line in lines:
+        steps = [trace.code[n] for n in next(rest)] if trace and not LABEL.fullmatch(line) else []
+        known = [n for step in steps for value in step.values() for n in made.get(low(value), [])]
+        if known:
+            at = min((n for n in known if n >= at), default=max(known))
+        found.append(frozenset([at] if known else []))
+    for n in reversed(range(len(found) - 1)):
+        found[n] = found[n] or found[n + 1]
     return found
 
 

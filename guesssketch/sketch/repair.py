@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -20,7 +19,7 @@ from guesssketch.sketch.immediates import RLIMIT
 from guesssketch.sketch.pieces import Cut, Piece, cuts, pieces
 from guesssketch.sketch.search import Budget, Filling, Search, assembled, fillings, layout
 from guesssketch.sketch.ways import ALL, Ways
-from solver.arena import Arena, how_wrong
+from solver.arena import FAULTS, Arena, how_wrong
 from solver.link import Unlinkable
 from solver.verdict import Proved, Refuted
 
@@ -74,8 +73,9 @@ def repair(problem: Problem, guess: Sequence[str], insight: Insight | None = Non
         arena = Arena(problem)
     except Unlinkable:
         return Repair(None, 0)
-    known, steps = _known(problem, tuple(guess), insight if ways.told else None, arena), list[Step]()
-    rest = cuts(problem, guess, insight.alignment, arena) if insight and ways.cut else []
+    told = insight if insight and ways.told else Insight()
+    known, steps = _known(problem, tuple(guess), told, arena), list[Step]()
+    rest = cuts(problem, guess, told.alignment, arena) if ways.cut else []
     while rest:
         parts = pieces(problem, known.lines, rest)
         after = max((n + 1 for n, part in enumerate(parts) if part and part.equal), default=0)
@@ -90,7 +90,7 @@ def repair(problem: Problem, guess: Sequence[str], insight: Insight | None = Non
         if found.lines is not None:
             behind = known.lines[len(known.lines) - cut.rest :]
             better = known.with_first(found.lines[: len(found.lines) - part.tail], cut.rest)
-            if _how_wrong(better) < _how_wrong(known):
+            if not _is_worse(better, known):
                 known, steps = better, [*steps, *(step.before(behind, part.tail) for step in found.steps)]
         rest = rest[rest.index(cut) + 1 :]
     whole = _repaired(known, budget, ways)
@@ -128,17 +128,19 @@ class _Guess:
         return replace(self, lines=lines, told=())
 
 
-def _how_wrong(guess: _Guess) -> float:
-    """The more the worse, over all states."""
-    code = assembled(guess.problem, guess.lines)
+def _is_worse(after: _Guess, before: _Guess) -> bool:
+    """Whether more is wrong, in the states in which neither faults."""
+    codes = [assembled(guess.problem, guess.lines) for guess in (after, before)]
     try:
-        return math.inf if code is None else sum(map(how_wrong, guess.arena.everywhere(code).values()))
+        new, old = (after.arena.everywhere(code) if code else {} for code in codes)
     except Unlinkable:
-        return math.inf
+        return True
+    counts = [(how_wrong(new.get(n, ())), how_wrong(old.get(n, ()))) for n in {**new, **old}]
+    return sum(a - b for a, b in counts if max(a, b) < FAULTS) > 0
 
 
-def _known(problem: Problem, lines: tuple[str, ...], insight: Insight | None, arena: Arena) -> _Guess:
-    if insight is None or not (insight.doubts or insight.others):
+def _known(problem: Problem, lines: tuple[str, ...], insight: Insight, arena: Arena) -> _Guess:
+    if not (insight.doubts or insight.others):
         return _Guess(problem, arena, lines)
     return _Guess(problem, arena, lines, tuple(zip(insight.doubted(len(lines)), insight.others or [()] * len(lines), strict=True)))
 

@@ -107,7 +107,7 @@ class Search:
             for filling, code in zip(batch, assemble(self.problem.target, [f.lines for f in batch]), strict=True):
                 if isinstance(code, Assembled) and self._survives(filling, code) and self._proved(filling, code):
                     return filling
-                if self.budget.is_spent():
+                if self.budget.proofs <= 0:
                     return None
         return None
 
@@ -119,12 +119,12 @@ class Search:
 
     def _survives(self, filling: Filling, code: Assembled) -> bool:
         try:
-            passed, found = self.arena.passed(code)
+            state, found = self.arena.told(code)
             if found and self._weigh:
-                self._near += self._weighed(filling, code, () if passed else found)
+                self._near += self._weighed(filling, code, found if state == self.arena.numbers[0] else ())
         except Unlinkable:
             return False
-        return not found
+        return not found and not self.arena.strays(code)
 
     def _weighed(self, filling: Filling, code: Assembled, found: Sequence[Difference]) -> Iterator[Near]:
         """Whether and why it is nearer. found: differences on the first state."""
@@ -142,15 +142,16 @@ class Search:
         """At most ``count`` candidates that came nearer, in turn by results in all states and by values, the nearest first; of
         those with the same results one comes before all others."""
         results, values = ([n for n in sorted(self._near, key=lambda n: n.rest) if n.why == why] for why in ("results", "values"))
-        everywhere = [(self.arena.everywhere(n.code), n.filling) for n in results[:WEIGHED]]
+        everywhere = [(self.arena.everywhere(n.code), n) for n in results[:WEIGHED]]
         bar = _sum(self.arena.everywhere(self._made_from)) if self._made_from else math.inf
+        better = ((found, near) for found, near in sorted(everywhere, key=_by_wrongness)
+                  if _sum(found) < bar and not self.arena.strays(near.code))  # fmt: skip
         seen, ranked = Counter[str](), []
-        for found, filling in sorted(everywhere, key=lambda entry: (_sum(entry[0]), len(entry[1].lines))):
-            if _sum(found) < bar:
-                ranked.append((seen[repr(found)], filling))
-                seen[repr(found)] += 1
+        for found, near in islice(better, 10 * count):
+            ranked.append((seen[repr(found)], near.filling))
+            seen[repr(found)] += 1
         first = [filling for _, filling in sorted(ranked, key=lambda entry: entry[0])]
-        turns = (one for turn in zip_longest(first, (n.filling for n in values)) for one in turn if one is not None)
+        turns = (one for turn in zip_longest(first, (n.filling for n in values)) for one in turn if one)
         return list(islice(turns, count))
 
     def _proved(self, filling: Filling, code: Assembled) -> bool:
@@ -164,6 +165,10 @@ class Search:
 
 def _sum(found: Mapping[int, Sequence[Difference]]) -> int:
     return sum(map(how_wrong, found.values()))
+
+
+def _by_wrongness(entry: tuple[Mapping[int, Sequence[Difference]], Near]) -> tuple[int, int]:
+    return _sum(entry[0]), len(entry[1].filling.lines)
 
 
 def fillings(sketch: Sketch, choices: Choices, arena: Arena) -> Iterator[tuple[str, ...]]:
