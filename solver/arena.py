@@ -7,32 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
-from functools import partial
-from itertools import product
 from typing import Final
 
-from isa import terms as t
 from isa.aarch64.lift import lift as lift_aarch64
 from isa.evaluate import evaluate
-from isa.machine import Access, Effect, Instruction
+from isa.machine import Instruction
 from isa.riscv64.lift import lift as lift_riscv64
 from isa.separate import new_table, separate
-from isa.statemap import CONDITIONS, FLAGS, GENERAL, MAPS
+from isa.statemap import CONDITIONS, FLAGS, MAPS
 from isa.x86_64.lift import lift
 from solver.counterexample import Counterexample, Difference
 from solver.emulate import CodeLike, ProblemLike, Trial, memory_differences, source_of
 from solver.link import Unlinkable, link_source, link_target
 from solver.machine import machine
-from solver.memory import ARENA, THREAD, byte
+from solver.memory import byte
+from solver.moved import moved
 from solver.states import condition
 
 _ATTEMPTS: Final = 20  # states tried for each that is wanted, as the source may fault
 _SEEDS: Final = 8  # placements of the symbols tried, as the source may fault in all states wherever what they name is no pointer
 STORED: Final = "stored"
-_ALL: Final = (1 << 64) - 1
-_PAGE: Final = 0xFFF
-_NEAR: Final = 256  # bytes on each side of what is read
-_MOVED: Final = ARENA + 0x800  # how far pointers are moved
 FAULT: Final = "target faults"
 FAULTS: Final = 100  # results that a fault counts for
 _FOCUS: Final = 2  # states that stay the first
@@ -92,14 +86,6 @@ class End:
         wanted = self.source[name] if name in self.source else condition(name, self.source)
         keep = (1 << (64 if name in FLAGS or name in CONDITIONS else bits)) - 1
         return bool(self.code) and (wanted ^ self.code[cell]) & keep == 0
-
-
-def _of(memory: Mapping[int, int], address: int) -> int:
-    return memory.get(address, 0)
-
-
-def _accesses(effect: Effect) -> list[Access]:
-    return [*effect.loads, *effect.stores]
 
 
 def _kind(difference: Difference) -> str:
@@ -177,49 +163,18 @@ class Arena:
         return found.differences if isinstance(found, Counterexample) else ()
 
     def add(self, found: Counterexample, code: CodeLike) -> None:
-        """Take a counterexample to ``code`` as one more state, its registers and what memory holds where the source accesses it.
+        """Take a counterexample to ``code`` as one more state, if there is a way to put it where memory is (``solver.moved``).
 
-        The prover knows no addresses that fault: where the source does, pointers are moved to where memory is, those in memory too.
-        What the source reads and the counterexample does not list is 0; if that shows no difference, so is all that is near.
         Raises Unlinkable if ``code`` cannot be run.
         """
         trial = Trial(self.problem, code, self.source)
         with separate(new_table()):
             effect = lift(self.problem.instructions, self.problem.exit)  # type: ignore[arg-type]
-            bases = tuple(sorted(name for name in t.variables(*(a.address for a in _accesses(effect))) if name in GENERAL))
-            ways = [((), False, _ALL), *(((name,), False, _ALL) for name in bases), (bases, False, _ALL),
-                    (bases, True, _ALL), (bases, True, _PAGE)]  # fmt: skip
-            for near, (moved, pointers, kept) in product((0, _NEAR), dict.fromkeys(ways)):
-                number = self.source.add(*self._moved(found, effect, near, moved, pointers, kept))
+            for cells, memory in moved(found, effect, self.source.placement.values):
+                number = self.source.add(cells, memory)
                 if self.source.outcome(number).exit is not None and isinstance(trial.run(number), Counterexample):
                     self.numbers.insert(1, number)
                     return
-
-    def _moved(self, found: Counterexample, effect: Effect, near: int, moved: Sequence[str], pointers: bool, kept: int
-               ) -> tuple[dict[str, int], dict[int, int]]:  # fmt: skip
-        """A counterexample's cells and memory, with the cells of ``moved`` changed, and ``pointers`` that are loaded, of which the
-        bits ``kept`` stay.
-
-        The symbols are where runs place them, so an access may be elsewhere than in the counterexample. near: bytes on each side of
-        an access that are 0.
-        """
-        accesses, listed = _accesses(effect), dict(found.memory)
-        places = [access.address for access in accesses]
-        used = {x.args[1] for x in t.walk(*places) if x.op == "load"} if pointers else set()
-        zeros, symbols = dict.fromkeys(t.variables(*places), 0), self.source.placement.values
-        there = evaluate(places, zeros | dict(found.state), partial(_of, listed))
-        cells = {name: value for name, value in found.state if name in machine("x86_64").cells}
-        cells |= {name: (cells.get(name, 0) & kept) + _MOVED & _ALL for name in moved}
-        memory: dict[int, int] = {}
-        around: dict[int, int] = {}
-        for access, old in zip(accesses, there, strict=True):
-            (start,) = evaluate([access.address], {**zeros, **symbols, **cells, "fs_base": THREAD}, partial(_of, memory))
-            if start not in memory and access.address in used:
-                value = (sum(listed.get(old + k, 0) << 8 * k for k in range(access.size)) & kept) + _MOVED
-                memory |= {start + k & _ALL: value >> 8 * k & 0xFF for k in range(access.size)}
-            memory = {start + k & _ALL: listed.get(old + k, 0) for k in range(access.size)} | memory
-            around |= {start + k & _ALL: 0 for k in range(-near, near)}
-        return cells, around | {address + (_MOVED if moved else 0) & _ALL: value for address, value in listed.items()} | memory
 
     def strays(self, code: CodeLike) -> bool:
         """Whether, in the first state, ``code`` reads a byte that the source does not access: no run shows that it may not."""

@@ -10,6 +10,7 @@ from guesssketch.problem import Candidate, Insight, Problem
 from guesssketch.sketch.pieces import Piece, cuts, pieces
 from guesssketch.sketch.repair import repair
 from guesssketch.sketch.search import Budget
+from guesssketch.sketch.story import story
 from guesssketch.sketch.ways import Ways
 from solver.arena import Arena
 from solver.verdict import Proved
@@ -70,6 +71,7 @@ def test_three_places_are_repaired_where_one_search_finds_two(alignment: tuple[t
     found = repair(asked, guess, Insight(alignment=alignment), Budget(800))
     assert found.lines is not None and len(found.steps) >= 3
     assert found.steps[0].guess == tuple(guess) and found.steps[-1].filled == found.lines
+    assert "\n".join(story(found)).count("sketch: filled:") == len(found.steps)
     (judged,) = judge([asked], [Candidate(found.lines, "sketch")])
     assert isinstance(judged.verdict, Proved)
     assert repair(asked, guess, budget=Budget(800), ways=Ways(cut=False)).lines is None
