@@ -2,8 +2,9 @@
 
 ``python benchmarks/repair.py --target aarch64 --faults 1000`` breaks right translations of blocks (of ``--pairs``, by default the
 sample in the repository) in one place or two, repairs them, and has what comes out judged anew. The repair is told the alignment
-that a model without fault would tell, where LLVM knows it. ``--ways`` leaves parts of the repair out. With ``--model FOLDER`` the model guesses the blocks, and what is not proved is repaired. Results are kept in
-``.cache/benchmarks/repair/``, a line for each fault, and a run takes up where the last one stopped.
+that a model without fault would tell, where LLVM knows it. ``--ways`` leaves parts of the repair out. With ``--model FOLDER`` the
+model guesses the blocks, and what is not proved is repaired. Results are kept in ``.cache/benchmarks/repair/``, a line for each
+fault, and a run takes up where the last one stopped.
 """
 
 from __future__ import annotations
