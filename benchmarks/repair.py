@@ -119,9 +119,9 @@ def repaired(problem: Problem, lines: Sequence[str], insight: Insight | None, wa
     return {"right": right, "tried": found.tried, "places": len(found.steps), "seconds": round(seconds, 3)}
 
 
-def faults(records: Sequence[Record], target: str, count: int, ways: Ways, known: int) -> Iterator[Entry]:
-    for start in range(known, count, BATCH):
-        found = {number: planted(records, number) for number in range(start, min(start + BATCH, count))}
+def faults(records: Sequence[Record], target: str, numbers: range, ways: Ways, known: int) -> Iterator[Entry]:
+    for start in range(known, len(numbers), BATCH):
+        found = {number: planted(records, number) for number in numbers[start : start + BATCH]}
         broken = {number: one for number, one in found.items() if one is not None}
         insights = aligned(list(broken.values()), target) if ways.told and ways.cut else [None] * len(broken)
         told = dict(zip(broken, insights, strict=True))
@@ -186,6 +186,7 @@ def main() -> int:
     parser.add_argument("--target", choices=TARGETS, action="append", help="default: both")
     parser.add_argument("--pairs", type=Path, default=ROOT / "datasets" / "pairs" / "sample", help="folder of shards")
     parser.add_argument("--faults", type=int, default=200, help="faults to plant, some of which are none (default 200)")
+    parser.add_argument("--first", type=int, default=0, help="number of the first fault (default 0)")
     parser.add_argument("--ways", choices=tuple(WAYS), default="all", help="what the repair may use (default all)")
     parser.add_argument("--model", help="folder of a model: repair its failed guesses instead")
     parser.add_argument("--limit", type=int, default=500, help="with --model: blocks to guess (default 500)")
@@ -193,9 +194,9 @@ def main() -> int:
     for target in options.target or TARGETS:
         records = sample(options.pairs, "test", target, options.limit if options.model else None)
         right = [record for record in records if record.verdict == "proved"]
-        ways, name = WAYS[options.ways], Path(options.model).name if options.model else "faults"
+        ways, name = WAYS[options.ways], Path(options.model).name if options.model else f"faults{options.first or ''}"
         more = (partial(guesses, right, target, options.model, ways) if options.model else
-                partial(faults, right, target, options.faults, ways))  # fmt: skip
+                partial(faults, right, target, range(options.first, options.first + options.faults), ways))  # fmt: skip
         entries = resumed(CACHE / "repair" / f"{options.pairs.name}-{name}-{target}-{options.ways}.jsonl", more)
         if options.model:
             first, whole = sum(e["first"] for e in entries), sum(e["first"] or e["right"] is True for e in entries)
