@@ -24,7 +24,7 @@ from solver.link import Unlinkable
 from solver.verdict import Proved, Refuted
 
 _SECOND: Final = 6  # candidates that came nearer, from which a second place is looked for
-_PIECE: Final = 8  # the part of the budget that a piece gets
+_PIECE: Final = 4  # the part of the pieces' budget that one gets
 _UNTOLD: Final[tuple[float, tuple[str, ...]]] = (0.0, ())
 _STEP: Final = 0.02  # cost of each filling after the first
 
@@ -68,16 +68,26 @@ def repair(problem: Problem, guess: Sequence[str], insight: Insight | None = Non
            ways: Ways = ALL) -> Repair:  # fmt: skip
     """Repair ``guess``, of which the model told ``insight``: piece by piece where its alignment cuts it, then the whole."""
     budget = budget or Budget()
-    total, proofs = budget.candidates, budget.proofs
+    total = budget.candidates
     try:
         arena = Arena(problem)
     except Unlinkable:
         return Repair(None, 0)
     told = insight if insight and ways.told else Insight()
-    known, steps = _known(problem, tuple(guess), told, arena), list[Step]()
+    guessed = _known(problem, tuple(guess), told, arena)
     rest = cuts(problem, guess, told.alignment, arena) if ways.cut else []
-    while rest:
-        parts = pieces(problem, known.lines, rest)
+    with budget.part(total // 2, budget.proofs // 2) as share:
+        known, steps = _by_pieces(guessed, rest, share, ways)
+    whole = _repaired(known, budget, ways)
+    return Repair(whole.lines, total - budget.candidates, (*steps, *whole.steps) if whole.lines is not None else ())
+
+
+def _by_pieces(known: _Guess, rest: Sequence[Cut], budget: Budget, ways: Ways) -> tuple[_Guess, list[Step]]:
+    """The guess with the pieces repaired that end at cuts of ``rest``, as far as that goes, and how."""
+    candidates, proofs = budget.candidates // _PIECE, budget.proofs // 2
+    steps = list[Step]()
+    while rest and not budget.is_spent():
+        parts = pieces(known.problem, known.lines, rest)
         after = max((n + 1 for n, part in enumerate(parts) if part and part.equal), default=0)
         if after:
             known = replace(known, kept=len(known.lines) - rest[after - 1].rest)
@@ -85,7 +95,7 @@ def repair(problem: Problem, guess: Sequence[str], insight: Insight | None = Non
         if wrong is None:
             break
         cut, part = wrong
-        with budget.part(total // _PIECE, proofs // 4) as share:
+        with budget.part(candidates, proofs) as share:
             found = _repaired(known.part(part, cut), share, ways)
         if found.lines is not None:
             behind = known.lines[len(known.lines) - cut.rest :]
@@ -93,8 +103,7 @@ def repair(problem: Problem, guess: Sequence[str], insight: Insight | None = Non
             if not _is_worse(better, known):
                 known, steps = better, [*steps, *(step.before(behind, part.tail) for step in found.steps)]
         rest = rest[rest.index(cut) + 1 :]
-    whole = _repaired(known, budget, ways)
-    return Repair(whole.lines, total - budget.candidates, (*steps, *whole.steps) if whole.lines is not None else ())
+    return known, steps
 
 
 @dataclass(frozen=True)
