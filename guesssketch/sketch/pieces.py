@@ -127,7 +127,7 @@ def _piece(problem: Problem, lines: tuple[str, ...], code: Assembled, parts: Seq
 
 def _places(problem: Problem, behind: Problem, ends: Sequence[End], cut: Cut) -> dict[str, str] | None:
     """For each live-out of ``problem`` the target cell that holds it, or should: its home, if nothing happens to it ``behind``; a
-    cell that holds it; or the only one that is needed and holds nothing."""
+    cell that holds it; or one that is needed and holds nothing."""
     homes, ran = MAPS[problem.target].homes, [end for end in ends if end.code]
     if not ran:
         return None
@@ -140,12 +140,12 @@ def _places(problem: Problem, behind: Problem, ends: Sequence[End], cut: Cut) ->
         if name not in found and (place := next(places, None)):
             found[name] = place
     wrong = [name for name, _ in problem.live_out if name not in found]
-    found |= {name: homes[name] for name in wrong if homes[name] in cut.needed and homes[name] not in found.values()}
-    wrong = [name for name in wrong if name not in found]
     left = [cell for cell in play if cell not in found.values()]
-    if wrong and (len(wrong), len(left)) != (1, 1):
+    if wrong and len(wrong) != len(left):  # what else the lines behind take up is no value of the source's, and may be anywhere
         return None
-    return found | dict(zip(wrong, left, strict=False))
+    found |= {name: homes[name] for name in wrong if homes[name] in left}
+    wrong, left = [name for name in wrong if name not in found], [cell for cell in left if cell not in found.values()]
+    return None if len(wrong) > 1 else found | dict(zip(wrong, left, strict=True))
 
 
 def _unchanged(problem: Problem) -> frozenset[str]:

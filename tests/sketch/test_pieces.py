@@ -58,6 +58,12 @@ def test_moves_bring_home_what_is_elsewhere() -> None:
     assert wrong is not None and not wrong.equal and wrong.lines[-1] == "mov x8, x11"  # the only one that is needed
 
 
+def test_what_crosses_the_cut_besides_is_not_taken_for_a_value() -> None:
+    asked = problem("mov eax, dword ptr [rdi + 0x12340]; add eax, 1; mov dword ptr [rdi + 0x12340], eax", "rdi rsi")
+    found = parts(asked, ["add x8, x0, #18, lsl #12", "ldrb w11, [x8, #832]", "add w11, w11, #1", "str w11, [x8, #832]"], (0, 0, 1, 2))
+    assert found == {1: None, 2: None}  # x8, the home of rax, holds an address
+
+
 def test_no_piece_where_nobody_knows_where_a_value_should_be() -> None:
     asked = problem("add rax, rdi; add rcx, rdi; imul rax, rcx", "rax")
     found = parts(asked, ["add x11, x8, x2", "add x12, x3, x2", "mul x8, x11, x12"], (0, 1, 2))
