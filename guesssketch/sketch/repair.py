@@ -66,7 +66,7 @@ class Repair:
 
 def repair(problem: Problem, guess: Sequence[str], insight: Insight | None = None, budget: Budget | None = None,
            ways: Ways = ALL) -> Repair:  # fmt: skip
-    """Repair ``guess``, of which the model told ``insight``: piece by piece where its alignment cuts it, then the whole."""
+    """Repair ``guess``, of which the model told ``insight``: whole, or else piece by piece where its alignment cuts it."""
     budget = budget or Budget()
     total = budget.candidates
     try:
@@ -75,10 +75,14 @@ def repair(problem: Problem, guess: Sequence[str], insight: Insight | None = Non
         return Repair(None, 0)
     told = insight if insight and ways.told else Insight()
     guessed = _known(problem, tuple(guess), told, arena)
-    rest = cuts(problem, guess, told.alignment, arena) if ways.cut else []
-    with budget.part(total // 2, budget.proofs // 2) as share:
-        known, steps = _by_pieces(guessed, rest, share, ways)
-    whole = _repaired(known, budget, ways)
+    steps = list[Step]()
+    with budget.part(2 * total // 3, 2 * budget.proofs // 3) as share:
+        whole = _repaired(guessed, share, ways)
+    if whole.lines is None and ways.cut:
+        rest = cuts(problem, guess, told.alignment, arena)
+        with budget.part(total // 6, budget.proofs // 2) as share:
+            known, steps = _by_pieces(guessed, rest, share, ways)
+        whole = _repaired(known, budget, ways) if steps else whole
     return Repair(whole.lines, total - budget.candidates, (*steps, *whole.steps) if whole.lines is not None else ())
 
 

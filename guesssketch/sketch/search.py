@@ -34,8 +34,8 @@ TRACED: Final = 600  # wrong candidates of which it is asked whether they have m
 class Budget:
     """What may still be spent: candidates run, and survivors given to Z3."""
 
-    candidates: int = 12000
-    proofs: int = 48
+    candidates: int = 18000
+    proofs: int = 72
 
     def is_spent(self) -> bool:
         return self.candidates <= 0 or self.proofs <= 0

@@ -74,13 +74,13 @@ def test_no_piece_where_nobody_knows_where_a_value_should_be() -> None:
 def test_three_places_are_repaired_where_one_search_finds_two(alignment: tuple[tuple[float, ...], ...]) -> None:
     asked = problem(SOURCE)
     guess = ["add x8, x0, x1, lsl #3", RIGHT[1], RIGHT[2], "eor w3, w3, w2", RIGHT[4], "neg x9, x9"]
-    found = repair(asked, guess, Insight(alignment=alignment), Budget(800))
+    found = repair(asked, guess, Insight(alignment=alignment), Budget(2400))
     assert found.lines is not None and len(found.steps) >= 3
     assert found.steps[0].guess == tuple(guess) and found.steps[-1].filled == found.lines
     assert "\n".join(story(found)).count("sketch: filled:") == len(found.steps)
     (judged,) = judge([asked], [Candidate(found.lines, "sketch")])
     assert isinstance(judged.verdict, Proved)
-    assert repair(asked, guess, budget=Budget(800), ways=Ways(cut=False)).lines is None
+    assert repair(asked, guess, budget=Budget(2400), ways=Ways(cut=False)).lines is None
 
 
 def test_a_false_alignment_does_no_harm() -> None:
