@@ -141,7 +141,9 @@ def _places(problem: Problem, behind: Problem, ends: Sequence[End], cut: Cut) ->
             found[name] = place
     wrong = [name for name, _ in problem.live_out if name not in found]
     left = [cell for cell in play if cell not in found.values()]
-    if wrong and len(wrong) != len(left):  # what else the lines behind take up is no value of the source's, and may be anywhere
+    if not wrong:
+        return found
+    if len(wrong) != len(left):  # what else the lines behind take up is no value of the source's, and may be anywhere
         return None
     found |= {name: homes[name] for name in wrong if homes[name] in left}
     wrong, left = [name for name in wrong if name not in found], [cell for cell in left if cell not in found.values()]
