@@ -1,9 +1,10 @@
 """How many wrong translations are repaired, and how soon: planted faults, or the failed guesses of a model.
 
 ``python benchmarks/repair.py --target aarch64 --faults 1000`` breaks right translations of blocks (of ``--pairs``, by default the
-sample in the repository) in one place or two, repairs them, and has what comes out judged anew. ``--ways`` leaves parts of the
-repair out. With ``--model FOLDER`` the model guesses the blocks, and what is not proved is repaired. Results are kept in
-``.cache/benchmarks/repair/``, a line for each fault, and a run takes up where the last one stopped.
+sample in the repository) in one place or two, repairs them, and has what comes out judged anew. The repair is told the alignment
+that a model without fault would tell, where LLVM knows it. ``--ways`` leaves parts of the repair out. With ``--model FOLDER`` the
+model guesses the blocks, and what is not proved is repaired. Results are kept in ``.cache/benchmarks/repair/``, a line for each
+fault, and a run takes up where the last one stopped.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -27,6 +29,7 @@ from guesssketch.evaluation.statistics import wilson  # noqa: E402
 from guesssketch.guess.proposer import Guesser  # noqa: E402
 from guesssketch.guess.records import Record, sample  # noqa: E402
 from guesssketch.judge import verify  # noqa: E402
+from guesssketch.lowering.positions import positions  # noqa: E402
 from guesssketch.problem import Insight, Problem  # noqa: E402
 from guesssketch.sketch.faults import FAULTS, plant  # noqa: E402
 from guesssketch.sketch.repair import repair  # noqa: E402
@@ -37,32 +40,73 @@ from solver.verdict import Proved, Refuted  # noqa: E402
 
 WAYS: Final[Mapping[str, Ways]] = {
     "all": ALL,
-    "immediates": Ways(immediates_only=True),  # what the published method fills
+    "immediates": Ways(immediates_only=True, cut=False),  # what the published method fills
     "slices": Ways(values=False, forced=False, told=False),  # places by what the wrong results depend on, alone
     "values": Ways(slices=False, forced=False, told=False),  # places by values that the source does not have, alone
     "both": Ways(forced=False, told=False),
     "neither": Ways(slices=False, values=False, forced=False, told=False),
     "told": Ways(slices=False, values=False, forced=False),  # places by the model's confidence alone
-    "untold": Ways(told=False),
+    "untold": Ways(told=False),  # cut by values, as no alignment is told
+    "uncut": Ways(cut=False),
+    "unforced": Ways(forced=False),  # what is put in comes from templates alone
+    "untemplated": Ways(templates=False),  # what is put in is read off values alone
 }
+BATCH: Final = 64  # faults of which the alignment is asked together
 Entry = dict[str, Any]
 
 
-def planted(records: Sequence[Record], number: int) -> tuple[Record, list[str], list[str]] | None:
-    """Fault ``number``: a record, the kinds of its faults (one, or two where the number is odd), and the broken lines.
+@dataclass(frozen=True)
+class Planted:
+    """A record's lines broken by faults of ``kinds``. origins: for each line that of the record which it comes from, if any."""
+
+    record: Record
+    kinds: list[str]
+    lines: list[str]
+    origins: list[int | None]
+
+
+def planted(records: Sequence[Record], number: int) -> Planted | None:
+    """Fault ``number``: one, or two where the number is odd.
 
     None if the record has no place for it, or is right all the same, or nobody knows.
     """
     pick = random.Random(number)
     record = pick.choice(records)
     kinds = [pick.choice(list(FAULTS)) for _ in range(1 + number % 2)]
-    lines: list[str] | None = list(record.lines)
+    lines, origins = list(record.lines), list[int | None](range(len(record.lines)))
     for kind in kinds:
-        lines = plant(record.problem, lines, kind, pick) if lines else None
+        found = plant(record.problem, lines, kind, pick) if lines else None
+        if found is None:
+            return None
+        lines, origins = found, _carried(origins, lines, found)
     code = assembled(record.problem, lines) if lines else None
-    if lines is None or code is None or not isinstance(verify(record.problem, code), Refuted):
+    if code is None or not isinstance(verify(record.problem, code), Refuted):
         return None
-    return record, kinds, lines
+    return Planted(record, kinds, lines, origins)
+
+
+def _carried(origins: list[int | None], before: list[str], after: list[str]) -> list[int | None]:
+    """``origins`` of the lines after one fault."""
+    at = next((n for n, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), min(len(before), len(after)))
+    if len(after) < len(before):
+        return origins[:at] + origins[at + 1 :]
+    if len(after) > len(before):
+        return [*origins[:at], None, *origins[at:]]
+    swapped = before[at : at + 2][::-1] == after[at : at + 2]
+    return [*origins[:at], *origins[at : at + 2][::-1], *origins[at + 2 :]] if swapped else origins
+
+
+def aligned(broken: Sequence[Planted], target: str) -> list[Insight | None]:
+    """What a model that aligns without fault would tell of each; None where the truth is not known."""
+    found: list[Insight | None] = []
+    for one, placed in zip(broken, positions([b.record.problem for b in broken], target), strict=True):
+        if placed is None or placed[0] != one.record.lines:
+            found.append(None)
+            continue
+        sets = [placed[1][origin] if origin is not None else frozenset[int]() for origin in one.origins]
+        size = len(one.record.problem.instructions)
+        found.append(Insight(alignment=tuple(tuple(float(n in known) for n in range(size)) for known in sets)))
+    return found
 
 
 def repaired(problem: Problem, lines: Sequence[str], insight: Insight | None, ways: Ways) -> Entry:
@@ -75,13 +119,18 @@ def repaired(problem: Problem, lines: Sequence[str], insight: Insight | None, wa
     return {"right": right, "tried": found.tried, "places": len(found.steps), "seconds": round(seconds, 3)}
 
 
-def faults(records: Sequence[Record], count: int, ways: Ways, known: int) -> Iterator[Entry]:
-    for number in range(known, count):
-        if broken := planted(records, number):
-            record, kinds, lines = broken
-            yield {"n": number, "kinds": kinds, "level": record.level} | repaired(record.problem, lines, None, ways)
-        else:
-            yield {"n": number, "kinds": []}
+def faults(records: Sequence[Record], target: str, numbers: range, ways: Ways, known: int) -> Iterator[Entry]:
+    for start in range(known, len(numbers), BATCH):
+        found = {number: planted(records, number) for number in numbers[start : start + BATCH]}
+        broken = {number: one for number, one in found.items() if one is not None}
+        insights = aligned(list(broken.values()), target) if ways.told and ways.cut else [None] * len(broken)
+        told = dict(zip(broken, insights, strict=True))
+        for number, one in found.items():
+            if one is None:
+                yield {"n": number, "kinds": []}
+            else:
+                entry = {"n": number, "kinds": one.kinds, "level": one.record.level, "aligned": told[number] is not None}
+                yield entry | repaired(one.record.problem, one.lines, told[number], ways)
 
 
 def guesses(records: Sequence[Record], target: str, model: str, ways: Ways, known: int) -> Iterator[Entry]:
@@ -137,6 +186,7 @@ def main() -> int:
     parser.add_argument("--target", choices=TARGETS, action="append", help="default: both")
     parser.add_argument("--pairs", type=Path, default=ROOT / "datasets" / "pairs" / "sample", help="folder of shards")
     parser.add_argument("--faults", type=int, default=200, help="faults to plant, some of which are none (default 200)")
+    parser.add_argument("--first", type=int, default=0, help="number of the first fault (default 0)")
     parser.add_argument("--ways", choices=tuple(WAYS), default="all", help="what the repair may use (default all)")
     parser.add_argument("--model", help="folder of a model: repair its failed guesses instead")
     parser.add_argument("--limit", type=int, default=500, help="with --model: blocks to guess (default 500)")
@@ -144,9 +194,9 @@ def main() -> int:
     for target in options.target or TARGETS:
         records = sample(options.pairs, "test", target, options.limit if options.model else None)
         right = [record for record in records if record.verdict == "proved"]
-        ways, name = WAYS[options.ways], Path(options.model).name if options.model else "faults"
+        ways, name = WAYS[options.ways], Path(options.model).name if options.model else f"faults{options.first or ''}"
         more = (partial(guesses, right, target, options.model, ways) if options.model else
-                partial(faults, right, options.faults, ways))  # fmt: skip
+                partial(faults, right, target, range(options.first, options.first + options.faults), ways))  # fmt: skip
         entries = resumed(CACHE / "repair" / f"{options.pairs.name}-{name}-{target}-{options.ways}.jsonl", more)
         if options.model:
             first, whole = sum(e["first"] for e in entries), sum(e["first"] or e["right"] is True for e in entries)

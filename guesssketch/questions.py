@@ -64,12 +64,26 @@ def cut(problem: Problem) -> tuple[Problem, Problem]:
     places = sorted(range(1, size), key=lambda i: abs(2 * i - size))[:_PLACES]
     rated = []
     for rank, index in enumerate(places):
-        live = before(lift(_rebase(problem.instructions[index:]), problem.exit), dict(problem.live_out), exact=True)
+        live = _live(problem, index)
         flags = sum(1 for name in live if EVERYTHING[name] == 1)
         rated.append((index in joined, not _fits(problem, index, live), flags, rank, index, live))
         if not any(rated[-1][:3]):
             break
     *_, index, live = min(rated, key=lambda r: r[:4])
+    return _halves(problem, index, live)
+
+
+def halves(problem: Problem, index: int) -> tuple[Problem, Problem]:
+    """``problem`` cut before instruction ``index``, wherever that is."""
+    return _halves(problem, index, _live(problem, index))
+
+
+def _live(problem: Problem, index: int) -> Live:
+    """What is live before instruction ``index``."""
+    return before(lift(_rebase(problem.instructions[index:]), problem.exit), dict(problem.live_out), exact=True)
+
+
+def _halves(problem: Problem, index: int, live: Live) -> tuple[Problem, Problem]:
     middle = _sorted(live)
     first = replace(problem, instructions=problem.instructions[:index], exit="fall", live_out=middle)
     second = replace(problem, instructions=_rebase(problem.instructions[index:]), live_in=middle)

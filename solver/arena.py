@@ -7,27 +7,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
-from itertools import product
 from typing import Final
 
-from isa import terms as t
+from isa.aarch64.lift import lift as lift_aarch64
 from isa.evaluate import evaluate
 from isa.machine import Instruction
+from isa.riscv64.lift import lift as lift_riscv64
 from isa.separate import new_table, separate
-from isa.statemap import FLAGS, GENERAL, MAPS
+from isa.statemap import CONDITIONS, FLAGS, MAPS
 from isa.x86_64.lift import lift
 from solver.counterexample import Counterexample, Difference
-from solver.emulate import CodeLike, ProblemLike, Trial, source_of
+from solver.emulate import CodeLike, ProblemLike, Trial, memory_differences, source_of
 from solver.link import Unlinkable, link_source, link_target
 from solver.machine import machine
-from solver.memory import ARENA, byte
+from solver.memory import byte
+from solver.moved import moved
+from solver.states import condition
 
 _ATTEMPTS: Final = 20  # states tried for each that is wanted, as the source may fault
+_SEEDS: Final = 8  # placements of the symbols tried, as the source may fault in all states wherever what they name is no pointer
 STORED: Final = "stored"
-_ALL: Final = (1 << 64) - 1
-_NEAR: Final = 256  # bytes on each side of what is read
-_MOVED: Final = ARENA + 0x800  # how far pointers are moved
 FAULT: Final = "target faults"
+FAULTS: Final = 100  # results that a fault counts for
+_FOCUS: Final = 2  # states that stay the first
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,33 @@ class Halt:
         return int.from_bytes(bytes(self.memory.get(place, byte(place)) for place in places), "little")
 
 
+@dataclass(frozen=True)
+class End:
+    """How both sides end from one state.
+
+    source: its live-outs. code: its cells, none after a fault. memory: whether it is the same.
+    """
+
+    source: Mapping[str, int]
+    code: Mapping[str, int]
+    memory: bool
+
+    def holds(self, name: str, bits: int, cell: str) -> bool:
+        """Whether the code's ``cell`` holds the low ``bits`` of what the source's ``name`` does."""
+        wanted = self.source[name] if name in self.source else condition(name, self.source)
+        keep = (1 << (64 if name in FLAGS or name in CONDITIONS else bits)) - 1
+        return bool(self.code) and (wanted ^ self.code[cell]) & keep == 0
+
+
+def _kind(difference: Difference) -> str:
+    return "memory" if difference.what.startswith("byte") else difference.what
+
+
+def how_wrong(differences: Sequence[Difference]) -> int:
+    """The more the worse; a fault is worse than anything."""
+    return sum(FAULTS if d.what.startswith(FAULT) else 1 for d in differences)
+
+
 def nearer(wrong: Set[str], bar: Set[str]) -> bool:
     """Whether fewer results are wrong than in ``bar``, and no other; a fault is worse than anything."""
     if any(what.startswith(FAULT) for what in wrong):
@@ -81,71 +110,93 @@ class Arena:
     Raises Unlinkable if the source cannot be run, or faults in every state tried.
     """
 
-    def __init__(self, problem: ProblemLike, states: int = 12, seed: int = 0) -> None:
+    def __init__(self, problem: ProblemLike, states: int = 12) -> None:
         self.problem = problem
-        self.source = source_of(problem, seed)
-        usable = (n for n in range(_ATTEMPTS * states) if self.source.outcome(n).exit is not None)
-        self.numbers = [n for n, _ in zip(usable, range(states), strict=False)]
-        if not self.numbers:
+        for seed in range(_SEEDS):
+            self.source = source_of(problem, seed)
+            usable = (n for n in range(_ATTEMPTS * states) if self.source.outcome(n).exit is not None)
+            self.numbers = [n for n, _ in zip(usable, range(states), strict=False)]
+            if self.numbers:
+                break
+        else:
             raise Unlinkable("the source faults in every state tried")
         self._steps_of: dict[int, tuple[Mapping[str, int], ...] | None] = {}  # the source's, by state
 
     def differences(self, code: CodeLike) -> tuple[Difference, ...]:
-        """Differences on the first state, always the same one; else on the first of the others that shows any, which moves up.
+        """Differences on the first state that shows any; none if no state does. Raises Unlinkable if ``code`` cannot be run."""
+        return self.told(code)[1]
 
-        Raises Unlinkable if ``code`` cannot be run.
-        """
-        rank, found = self._first_difference(code)
-        if rank > 1:
-            self.numbers.insert(1, self.numbers.pop(rank))
-        return found
-
-    def focus(self, code: CodeLike) -> tuple[Difference, ...]:
-        """``differences``, and the state that shows them becomes the first."""
-        rank, found = self._first_difference(code)
-        self.numbers.insert(0, self.numbers.pop(rank))
-        return found
-
-    def _first_difference(self, code: CodeLike) -> tuple[int, tuple[Difference, ...]]:
-        """The rank of the first state that shows any, and what it shows; 0 and none if no state does."""
+    def told(self, code: CodeLike) -> tuple[int | None, tuple[Difference, ...]]:
+        """The state that tells ``differences``, which moves up, though not before the first two."""
         trial = Trial(self.problem, code, self.source)
         for rank, number in enumerate(self.numbers):
             found = trial.run(number)
             if isinstance(found, Counterexample):
-                return rank, found.differences
-        return 0, ()
+                if rank > _FOCUS:
+                    self.numbers.insert(_FOCUS, self.numbers.pop(rank))
+                return number, found.differences
+        return None, ()
+
+    def everywhere(self, code: CodeLike) -> dict[int, tuple[Difference, ...]]:
+        """Differences by state, of those that show any. Raises Unlinkable if ``code`` cannot be run."""
+        trial = Trial(self.problem, code, self.source)
+        found = ((number, trial.run(number)) for number in self.numbers)
+        return {number: one.differences for number, one in found if isinstance(one, Counterexample)}
+
+    def focus(self, code: CodeLike) -> tuple[Difference, ...]:
+        """Differences on the first state that shows any, which becomes the first. The second is then that of the others in which
+        least is wrong, if there is one without what is wrong in the first: where a code is wrong in two places, only the other
+        one shows there."""
+        found = self.everywhere(code)
+        if not found:
+            return ()
+        first, *others = found
+        shown = {_kind(d) for d in found[first]}
+        others.sort(key=lambda n: (shown <= {_kind(d) for d in found[n]}, how_wrong(found[n])))
+        for number in (*others[:1], first):
+            self.numbers.insert(0, self.numbers.pop(self.numbers.index(number)))
+        return found[first]
+
+    def on(self, rank: int, code: CodeLike) -> tuple[Difference, ...]:
+        """Differences on one state. Raises Unlinkable if ``code`` cannot be run."""
+        found = Trial(self.problem, code, self.source).run(self.numbers[rank])
+        return found.differences if isinstance(found, Counterexample) else ()
 
     def add(self, found: Counterexample, code: CodeLike) -> None:
-        """Take a counterexample to ``code`` as one more state, its registers and its bytes of memory.
+        """Take a counterexample to ``code`` as one more state, if there is a way to put it where memory is (``solver.moved``).
 
-        The prover knows no addresses that fault: where the source does, pointers are moved to where memory is, with the bytes. What
-        the source reads and the counterexample does not list is 0; if that shows no difference, so is all that is near.
         Raises Unlinkable if ``code`` cannot be run.
         """
-        state = {name: value for name, value in found.state if name in machine("x86_64").cells}
         trial = Trial(self.problem, code, self.source)
-        listed = dict(found.memory)
         with separate(new_table()):
             effect = lift(self.problem.instructions, self.problem.exit)  # type: ignore[arg-type]
-            accesses = [*effect.loads, *effect.stores]
-            places = [access.address for access in accesses]
-            bases = sorted(name for name in t.variables(*places) if name in GENERAL)
-            env = {**dict.fromkeys(t.variables(*places), 0), **self.source.placement.values, **dict(found.state)}
-            starts = evaluate(places, env, lambda a: listed.get(a, 0))
-        exact = {a + k: 0 for a, access in zip(starts, accesses, strict=True) for k in range(access.size)} | listed
-        around = {a + k: 0 for a in starts for k in range(-_NEAR, _NEAR)} | listed
-        every = ((), *((name,) for name in bases), tuple(bases))
-        for content, moved in product((exact, around), every):
-            shift = _MOVED if moved else 0
-            cells = state | {name: state.get(name, 0) + shift & _ALL for name in moved}
-            number = self.source.add(cells, {address + shift & _ALL: value for address, value in content.items()})
-            if self.source.outcome(number).exit is not None and isinstance(trial.run(number), Counterexample):
-                self.numbers.insert(1, number)
-                return
+            for cells, memory in moved(found, effect, self.source.placement.values):
+                number = self.source.add(cells, memory)
+                if self.source.outcome(number).exit is not None and isinstance(trial.run(number), Counterexample):
+                    self.numbers.insert(1, number)
+                    return
 
-    def trace(self, code: CodeLike) -> Trace | None:
-        """Both sides step by step from the first state; None where a side does not run straight through."""
+    def strays(self, code: CodeLike) -> bool:
+        """Whether, in the first state, ``code`` reads a byte that the source does not access: no run shows that it may not."""
         number = self.numbers[0]
+        content = self.source.memory_of(number)
+        trial = Trial(self.problem, code, self.source)
+        env = {**dict.fromkeys(machine(self.problem.target).cells, 0), **self.source.placement.values, **trial.initial(number)}
+        with separate(new_table()):
+            lift_code = lift_aarch64 if self.problem.target == "aarch64" else lift_riscv64
+            effect = lift_code(code.instructions, code.size)
+            try:
+                values = evaluate([x for a in effect.loads for x in (a.address, a.guard)], env, lambda a: content.get(a, byte(a)))
+            except (KeyError, ValueError):
+                return False
+        loads, stores = self.accesses()
+        known = {a + k for a, size, *_ in (*loads, *stores) for k in range(size)}
+        places = zip(values[::2], values[1::2], effect.loads, strict=True)
+        return any(address + k not in known for address, guard, load in places if guard for k in range(load.size))
+
+    def trace(self, code: CodeLike, rank: int = 0) -> Trace | None:
+        """Both sides step by step from one state; None where a side does not run straight through."""
+        number = self.numbers[rank]
         trial = Trial(self.problem, code, self.source)
         if number not in self._steps_of:
             self._steps_of[number] = self._source_steps(number)
@@ -173,6 +224,17 @@ class Arena:
             found.append(Halt(end, outcome.state, outcome.writes, {**memory, **outcome.writes}))
         return found
 
+    def ends(self, code: CodeLike) -> list[End]:
+        """How both sides end, from each state. Raises Unlinkable if ``code`` cannot be run."""
+        trial, cells = Trial(self.problem, code, self.source), list(machine(self.problem.target).cells)
+        found = []
+        for number in self.numbers:
+            outcome, memory = self.source.outcome(number), self.source.memory_of(number)
+            got = machine(self.problem.target).run(trial.code, trial.initial(number), cells, memory, trial.exits)
+            same = got.exit is not None and not memory_differences(outcome.writes, got.writes, memory)
+            found.append(End(outcome.state, got.state if got.exit is not None else {}, same))
+        return found
+
     def wrong_with(self, code: CodeLike, halt: Halt, changes: Sequence[Mapping[str, int]]) -> list[frozenset[str]]:
         """What is wrong in the end, for each way to change cells at ``halt``. Raises Unlinkable if ``code`` cannot be run."""
         trial = Trial(self.problem, code, self.source)
@@ -188,9 +250,9 @@ class Arena:
         whole = link_target(code.instructions, self.source.placement)
         return tuple(Instruction(i.offset, whole[i.offset : i.offset + len(i.code)], i.text) for i in code.instructions)
 
-    def symbols(self) -> Mapping[str, int]:
-        """Where runs place the symbols."""
-        return self.source.placement.values
+    def symbols(self) -> tuple[Mapping[str, int], Mapping[str, int]]:
+        """Where runs place the symbols, and their slots in the global offset table."""
+        return self.source.placement.values, self.source.placement.slots
 
     def accesses(self) -> tuple[list[tuple[int, int]], list[tuple[int, int, int]]]:
         """What the source reads in the first state: address and bytes; and writes: address, bytes, value in the end."""

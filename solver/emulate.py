@@ -242,10 +242,12 @@ class Trial:
                 a, b = a & (1 << bits) - 1, b & (1 << bits) - 1
             if a != b and not (name.startswith("xmm") and same_but_nan(a, b)):
                 found.append(Difference(name, a, b, bits))
-        return found + _memory_differences(writes, got.writes, memory)
+        return found + memory_differences(writes, got.writes, memory)
 
 
-def _memory_differences(wanted: Mapping[int, int], got: Mapping[int, int], memory: Mapping[int, int]) -> list[Difference]:
+def memory_differences(wanted: Mapping[int, int], got: Mapping[int, int], memory: Mapping[int, int]) -> list[Difference]:
+    """Bytes that two runs leave different. wanted, got: what they wrote. memory: what differed from ``solver.memory`` before."""
+
     def final(writes: Mapping[int, int], address: int) -> int:
         return writes.get(address, memory.get(address, byte(address)))
 

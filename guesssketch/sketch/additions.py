@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from guesssketch.sketch.making import CONDITIONS, Setting, places, signed, view
+from guesssketch.sketch.making import CONDITIONS, Setting, low_parts, places, signed, view
 
 
 def pages(target: str, register: str, symbols: Sequence[str]) -> Iterator[str]:
@@ -71,15 +71,17 @@ def branches(target: str, registers: Sequence[str], numbers: Sequence[int]) -> I
         yield from (f"{name} {one}, {two}, taken" for one in registers for two in registers if one != two)
 
 
-def stores(target: str, address: int, size: int, value: int, known: Mapping[str, int]) -> Iterator[str]:
+def stores(target: str, address: int, size: int, value: int, setting: Setting) -> Iterator[str]:
     """Instructions that store the low ``size`` bytes of ``value``, held by a register or 0, at ``address``."""
     zero = ("xzr", 0) if target == "aarch64" else ("zero", 0)
-    holders = [name for name, held in (*known.items(), zero) if (held ^ value) & (1 << 8 * size) - 1 == 0]
+    holders = [name for name, held in (*setting.registers.items(), zero) if (held ^ value) & (1 << 8 * size) - 1 == 0]
     for holder in holders:
         if target == "aarch64":
             name = {1: "strb", 2: "strh"}.get(size, "str") + " " + view(holder, 64 if size == 8 else 32)
-            yield from (f"{name}, {place}" for place in places(address, size, list(known.items())))
+            yield from (f"{name}, {place}" for place in places(address, size, setting))
         else:
             name = {1: "sb", 2: "sh", 4: "sw"}.get(size, "sd") + " " + holder
-            offsets = ((a, signed(address - held, 64)) for a, held in known.items())
+            if address in setting.symbols.values():
+                yield from (f"{name}, {low}({a})" for a, low in low_parts(address, setting))
+            offsets = ((a, signed(address - held, 64)) for a, held in setting.registers.items())
             yield from (f"{name}, {n}({a})" for a, n in offsets if -2048 <= n < 2048)

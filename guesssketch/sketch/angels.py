@@ -58,11 +58,11 @@ def edits(problem: Problem, lines: Sequence[str], code: Assembled, layout: Seque
     known = _known(problem, doubt, len(halts))
     numbers = [n for i in problem.instructions for n in numbers_in(i.text)]
     near = list(dict.fromkeys([*numbers, *(n + d for n in numbers for d in (1, -1)), 0, 1, 255, 65535]))
-    addresses = arena.symbols()
+    addresses, slots = arena.symbols()
     values = list(dict.fromkeys(_values(trace.source if trace else (), numbers, addresses.values())))
     settings = [
         Setting({register_name(problem.target, cell): halt.state[cell] for cell in sorted(cells, key=_order)}, near,
-                [(address, size, halt.content(address, size)) for address, size in dict.fromkeys(loads)], addresses,
+                [(address, size, halt.content(address, size)) for address, size in dict.fromkeys(loads)], addresses, slots,
                 [line[:-1] for line in lines if LABEL.fullmatch(line)])
         for halt, cells in zip(halts, known, strict=True)
     ]  # fmt: skip
@@ -168,7 +168,7 @@ def _stores(problem: Problem, end: Halt, settings: Sequence[Setting], written: S
                 yield Edit(at, 0, texts, len(missed) > 2)
     for address, size, value in missed:
         for at in range(len(settings) - 1, -1, -1):
-            if texts := tuple(stores(problem.target, address, size, value, settings[at].registers)):
+            if texts := tuple(stores(problem.target, address, size, value, settings[at])):
                 yield Edit(at, 0, texts[:_MAKERS], len(missed) > 1)
 
 

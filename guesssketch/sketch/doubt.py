@@ -17,7 +17,7 @@ from guesssketch.problem import Problem
 from guesssketch.sketch.holes import LABEL
 from guesssketch.sketch.ways import ALL, Ways
 from isa import terms as t
-from isa.machine import Instruction, Relocation
+from isa.machine import TAKEN, Instruction, Relocation
 from isa.separate import new_table, separate
 from isa.statemap import FLAGS, MAPS
 from solver.arena import Arena, Trace, low
@@ -37,7 +37,7 @@ class Doubts:
     lines: how much each line is doubted, 0 to 1; labels are no lines here. missing: source instructions of which the code shows
     nothing, the likeliest first, each with the number of lines that come before what should do it. unset: target cells that the
     code reads and nobody has set. demands: before each line and at the end, the cells that the wrong results depend on. touched:
-    what each line reads and writes. lacking: values that the source has and the code never.
+    what each line reads and writes.
     """
 
     lines: tuple[float, ...]
@@ -45,23 +45,27 @@ class Doubts:
     unset: tuple[str, ...] = ()
     demands: tuple[frozenset[str], ...] = ()
     touched: tuple[Touched, ...] = ()
-    lacking: frozenset[int] = frozenset()
 
     def by_line(self, lines: Sequence[str]) -> tuple[float, ...]:
         """How much each of ``lines`` is doubted, labels not at all."""
         rest = iter(self.lines)
         return tuple(0.0 if LABEL.fullmatch(line) else next(rest, 1.0) for line in lines)
 
+    def where_open(self, lines: Sequence[str], kept: int, tail: int) -> Doubts:
+        """With little doubt of the first ``kept`` of ``lines``, and none of the last ``tail``."""
+        factors = [APART if n < kept else 0.0 if n >= len(lines) - tail else 1.0
+                   for n, line in enumerate(lines) if not LABEL.fullmatch(line)]  # fmt: skip
+        return replace(self, lines=tuple(doubt * factor for doubt, factor in zip(self.lines, factors, strict=True)))
+
 
 def doubts(problem: Problem, code: Assembled, layout: Sequence[range], arena: Arena, differences: Sequence[Difference],
            unsure: Sequence[float] = (), ways: Ways = ALL) -> Doubts:  # fmt: skip
     """layout: the code's instructions that each line makes. unsure: for each line, 1 less the least probability of its tokens; none
     if nobody told."""
-    linked = arena.linked(code)
-    touched = [_together([_touched(problem.target, code.instructions[n], linked[n]) for n in part]) for part in layout]
+    touched = _all_touched(problem, code, layout, arena)
     cells, memory, way_out = arena.homes(differences)
     if not (cells or memory or way_out):  # it faults: anything may be why
-        cells, memory, way_out = {MAPS[problem.target].homes[name] for name, _ in problem.live_out}, True, True
+        cells, memory, way_out = _every(problem), True, True
     reached, demands = _slice(touched, cells, memory, way_out)
     if not ways.slices:
         reached = [True] * len(touched)
@@ -73,8 +77,38 @@ def doubts(problem: Problem, code: Assembled, layout: Sequence[range], arena: Ar
     if len(unsure) == len(found):
         found = [d * (0.1 + u) / 1.1 for d, u in zip(found, unsure, strict=True)]
     missing = _missing(trace, {d.what for d in differences}) if trace else ()
-    lacking = trace.missing if trace else frozenset()
-    return Doubts(tuple(found), missing, tuple(_unset(problem, touched)), tuple(demands), tuple(touched), lacking)
+    return Doubts(tuple(found), missing, tuple(_unset(problem, touched)), tuple(demands), tuple(touched))
+
+
+def taken_up(problem: Problem, lines: Sequence[str], code: Assembled, layout: Sequence[range], arena: Arena
+             ) -> list[tuple[frozenset[str], frozenset[str]]]:  # fmt: skip
+    """Before each of ``lines``, the cells that results depend on, and of these those that nobody writes from there on.
+
+    Raises Unlinkable if ``code`` cannot be run.
+    """
+    touched = _all_touched(problem, code, layout, arena)
+    written, kept = frozenset[str](), []
+    demands = _slice(touched, _every(problem), True, True)[1]
+    for one, demand in zip([None, *reversed(touched)], reversed(demands), strict=True):
+        written |= one.written if one else frozenset()
+        kept.append((demand, demand - written))
+    rest, found = reversed(kept), []
+    at = next(rest)
+    for line in lines:
+        found.append(at)
+        at = at if LABEL.fullmatch(line) else next(rest)
+    return found
+
+
+def _every(problem: Problem) -> set[str]:
+    state = MAPS[problem.target]
+    return {*(state.homes[name] for name, _ in problem.live_out), *([state.branch_target] if problem.exit == "indirect" else [])}
+
+
+def _all_touched(problem: Problem, code: Assembled, layout: Sequence[range], arena: Arena) -> list[Touched]:
+    linked = arena.linked(code)
+    ends = [*(i.offset for i in code.instructions), code.size, TAKEN]
+    return [_together([_touched(problem.target, code.instructions[n], linked[n], ends) for n in part]) for part in layout]
 
 
 def _unset(problem: Problem, touched: Sequence[Touched]) -> Iterator[str]:
@@ -111,15 +145,15 @@ class Touched:
 
 
 @functools.lru_cache(maxsize=1 << 14)
-def _alone(target: str, code: bytes, text: str, relocations: tuple[Relocation, ...]) -> Touched | None:
-    """None if the instruction cannot be lifted alone."""
+def _alone(target: str, code: bytes, text: str, relocations: tuple[Relocation, ...], offset: int) -> Touched | None:
+    """None if the instruction cannot be lifted alone, as if it stood at ``offset``."""
     with separate(new_table()):
-        return _lifted(target, Instruction(0, code, text, relocations))
+        return _lifted(target, Instruction(offset, code, text, relocations))
 
 
 def _lifted(target: str, instruction: Instruction) -> Touched | None:
     try:
-        effect = LIFTS[target]((instruction,), len(instruction.code))
+        effect = LIFTS[target]((instruction,), instruction.offset + len(instruction.code))
     except (ValueError, KeyError, IndexError):
         return None
     if effect.opaque:
@@ -142,9 +176,15 @@ def _together(parts: Sequence[Touched]) -> Touched:
     return Touched(written, read, any(part.branches for part in parts))
 
 
-def _touched(target: str, instruction: Instruction, linked: Instruction) -> Touched:
-    """With the symbol of its relocation, or, where that takes another instruction to know, as ``linked``."""
-    versions = (_alone(target, i.code, i.text, i.relocations) for i in (instruction, linked))
+def _touched(target: str, instruction: Instruction, linked: Instruction, ends: Sequence[int]) -> Touched:
+    """With the symbol of its relocation, or, where that takes another instruction to know, as ``linked``.
+
+    ends: offsets to which it may branch. As the only branch that can be lifted alone is the one out of the block, any other is
+    lifted where it would be that one.
+    """
+    here = instruction.offset
+    places = (0, *(TAKEN - end + here for end in ends if end > here))
+    versions = (_alone(target, i.code, i.text, i.relocations, at) for at in places for i in (instruction, linked))
     return next((found for found in versions if found is not None), Touched(frozenset(), frozenset(), True))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import product
 from typing import Final
 
 from guesssketch.problem import Problem
@@ -17,6 +18,7 @@ from guesssketch.sketch.ways import ALL, Ways
 # What a kind of hole costs beside the line's doubt: kinds that are seldom wrong, or have many fillings, come later.
 _COSTS: Final = {"immediate": 0.5, "opcode": 0.3, "register": 0.6, "order": 1.0, "drop": 1.0, "width": 0.6, "missed": 0.3,
                  "told": 0.1, "nearer": 0.5, "insert": 2.5}  # fmt: skip
+_FURTHEST: Final = 3  # places that a line is moved
 _WIDTH: Final = re.compile(r"\b([wx])(\d+|zr)\b")
 
 
@@ -35,13 +37,22 @@ def sketches(problem: Problem, lines: Sequence[str], doubts: Doubts, others: Seq
             if ways.immediates_only and kind != "immediate":
                 continue
             found.append((base + _COSTS[kind], _with(problem, lines, at, parts)))
-        if at + 1 < len(lines) and weights[at + 1] and not ways.immediates_only:
-            both = Hole("choice", (f"{lines[at + 1]}; {line}",), f"{line}; {lines[at + 1]}")
-            cost = -math.log(max(weight, weights[at + 1])) + _COSTS["order"]
-            found.append((cost, Sketch(problem, (*_plain(lines[:at]), (both,), *_plain(lines[at + 2 :])))))
     if not ways.immediates_only:
-        found += _insertions(problem, lines, weights, doubts)
+        found += _orders(problem, lines, weights)
+        found += _insertions(problem, lines, weights, doubts) if ways.templates else []
     return sorted(found, key=lambda entry: entry[0])
+
+
+def _orders(problem: Problem, lines: Sequence[str], weights: Sequence[float]) -> Iterator[tuple[float, Sketch]]:
+    """A line put one to three places up or down, past no label."""
+    for distance, at in product(range(1, _FURTHEST + 1), range(len(lines))):
+        part = list(lines[at : at + distance + 1])
+        if len(part) <= distance or not all(weights[at : at + distance + 1]):
+            continue
+        for moved in ([*part[1:], part[0]], [part[-1], *part[:-1]]):
+            hole = Hole("choice", ("; ".join(moved),), "; ".join(part))
+            cost = -math.log(max(weights[at], weights[at + distance])) + _COSTS["order"] + 0.5 * (distance - 1)
+            yield cost, Sketch(problem, (*_plain(lines[:at]), (hole,), *_plain(lines[at + distance + 1 :])))
 
 
 def _insertions(problem: Problem, lines: Sequence[str], weights: Sequence[float], doubts: Doubts) -> Iterator[tuple[float, Sketch]]:

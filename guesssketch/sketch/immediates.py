@@ -38,15 +38,17 @@ def solved(sketch: Sketch, arena: Arena) -> str | None:
             return None
         (code,) = assemble(problem.target, [sketch.filled([str(number)])])
         try:
-            if isinstance(code, Assembled) and not arena.differences(code):
+            state, found = arena.told(code) if isinstance(code, Assembled) else (None, ())
+            if isinstance(code, Assembled) and not found:
                 verdict = verify(problem, code, explain=True, rlimit=RLIMIT)
                 if not isinstance(verdict, Refuted):
                     return str(number) if isinstance(verdict, Proved) else None
                 arena.add(verdict.counterexample, code)
+                state = arena.told(code)[0]
         except Unlinkable:
             return None
-        # The state that told a difference is among the first two. If it has no encoding, any state may lead to another number.
-        state = next((n for n in arena.numbers if n not in states), None)
+        if state is None or state in states:  # it has no encoding, or nobody told why not: any state may lead to another number
+            state = next((n for n in arena.numbers if n not in states), None)
         if state is None:
             return None
         states.append(state)

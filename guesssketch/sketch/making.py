@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import zip_longest
 from typing import Final
 
 _ALL: Final = (1 << 64) - 1
@@ -18,46 +18,66 @@ class Setting:
     """Where a value is missed.
 
     registers: names of the target, of 64 bits, and what they hold. numbers: that the source knows. loads: address, bytes and
-    content (unsigned) of what the source reads. symbols: their addresses. labels: numbers of the labels before.
+    content (unsigned) of what the source reads. symbols, slots: addresses of the symbols, and of their slots in the global offset
+    table. labels: numbers of the labels before.
     """
 
     registers: Mapping[str, int]
     numbers: Sequence[int]
     loads: Sequence[tuple[int, int, int]]
     symbols: Mapping[str, int]
+    slots: Mapping[str, int]
     labels: Sequence[str]
 
 
 def makers(target: str, register: str, value: int, setting: Setting) -> Iterator[str]:
-    """Instructions that set ``register`` to ``value``, short ways first."""
+    """Instructions that set ``register`` to ``value``: first those of addresses, then one of each family in turn."""
     known = list(setting.registers.items())
     yield from _addresses(target, register, value, setting)
     if target == "aarch64":
         number = register[1:]
         short = [("w" + number, 32)] if value >> 32 == 0 else []
         views = [*short, ("x" + number, 64)]
-        yield from _movk(register, value, setting)
-        yield from chain(*(_aarch64_unary(d, w, value, known, setting) for d, w in views))
-        yield from chain(*(_aarch64_loads(d, w, value, known, setting) for d, w in views))
-        yield from chain(*(_aarch64_binary(d, w, value, known) for d, w in views))
-        yield from chain(*(_aarch64_choice(d, w, value, known) for d, w in views))
+        families = [
+            _movk(register, value, setting),
+            *(_aarch64_unary(d, w, value, known, setting) for d, w in views),
+            *(_aarch64_loads(d, w, value, setting) for d, w in views),
+            *(_aarch64_binary(d, w, value, known) for d, w in views),
+            *(_aarch64_choice(d, w, value, known) for d, w in views),
+        ]
     else:
-        yield from _riscv64_unary(register, value, known, setting)
-        yield from _riscv64_loads(register, value, known, setting)
-        yield from _riscv64_binary(register, value, known)
+        families = [_riscv64_unary(register, value, known, setting), _riscv64_loads(register, value, known, setting),
+                    _riscv64_binary(register, value, known)]  # fmt: skip
+    yield from in_turn(families)
+
+
+def in_turn(sources: Sequence[Iterator[str]]) -> Iterator[str]:
+    """One from each in turn."""
+    return (text for turn in zip_longest(*sources) for text in turn if text is not None)
 
 
 def _addresses(target: str, d: str, value: int, setting: Setting) -> Iterator[str]:
     for symbol, address in setting.symbols.items():
-        page = address & -4096
         if target == "aarch64":
-            if value == page:
+            if value == address & -4096:
                 yield f"adrp {d}, {symbol}"
             if value == address:
-                yield from (f"add {d}, {a}, :lo12:{symbol}" for a, held in setting.registers.items() if held == page)
+                yield from (f"add {d}, {a}, :lo12:{symbol}" for a in _holding(address & -4096, setting))
+                slot = setting.slots.get(symbol, 0)
+                yield from (f"ldr {d}, [{a}, :got_lo12:{symbol}]" for a in _holding(slot & -4096, setting))
         elif value == address:
-            near = [a for a, held in setting.registers.items() if -4096 < signed(address - held, 64) < 4096]
-            yield from (f"addi {d}, {a}, %pcrel_lo({label}b)" for a in near for label in setting.labels)
+            yield from (f"addi {d}, {a}, {low}" for a, low in low_parts(address, setting))
+            yield from (f"ld {d}, {low}({a})" for a, low in low_parts(setting.slots.get(symbol, 0), setting))
+
+
+def _holding(value: int, setting: Setting) -> list[str]:
+    return [a for a, held in setting.registers.items() if held == value]
+
+
+def low_parts(address: int, setting: Setting) -> Iterator[tuple[str, str]]:
+    """RISC-V's registers that may hold the upper part of a symbol's ``address``, with the lower part that may belong to it."""
+    near = [a for a, held in setting.registers.items() if -4096 < signed(address - held, 64) < 4096]
+    yield from ((a, f"%pcrel_lo({label}b)") for a in near for label in setting.labels)
 
 
 def signed(value: int, width: int) -> int:
@@ -142,17 +162,20 @@ def _movk(register: str, value: int, setting: Setting) -> Iterator[str]:
             yield f"movk {view(register, 64 if value >> 32 else 32)}, #{value >> shift & 0xFFFF}, lsl #{shift}"
 
 
-def _aarch64_loads(d: str, w: int, value: int, known: Sequence[tuple[str, int]], setting: Setting) -> Iterator[str]:
+def _aarch64_loads(d: str, w: int, value: int, setting: Setting) -> Iterator[str]:
     for address, size, content in setting.loads:
         names = {1: ("ldrb", "ldrsb"), 2: ("ldrh", "ldrsh"), 4: ("ldr", "ldrsw"), 8: ("ldr", "")}.get(size, ("", ""))
         fits = [names[0]] if content == value and (w == 64) == (size == 8) else []
         fits += [names[1]] if (signed(content, 8 * size) ^ value) & (1 << w) - 1 == 0 and size < w // 8 else []
         for name in filter(None, fits):
-            yield from (f"{name} {d}, {place}" for place in places(address, size, known))
+            yield from (f"{name} {d}, {place}" for place in places(address, size, setting))
 
 
-def places(address: int, size: int, known: Sequence[tuple[str, int]]) -> Iterator[str]:
+def places(address: int, size: int, setting: Setting) -> Iterator[str]:
     """AArch64's ways to say ``address`` in a load or store of ``size`` bytes."""
+    for symbol in (name for name, value in setting.symbols.items() if value == address):
+        yield from (f"[{a}, :lo12:{symbol}]" for a in _holding(address & -4096, setting))
+    known = setting.registers.items()
     for a, held in known:
         n = signed(address - held, 64)
         if -256 <= n < 256 or (0 <= n < 4096 * size and n % size == 0):
@@ -234,6 +257,8 @@ def _riscv64_loads(d: str, value: int, known: Sequence[tuple[str, int]], setting
         names = {1: ("lbu", "lb"), 2: ("lhu", "lh"), 4: ("lwu", "lw"), 8: ("", "ld")}.get(size, ("", ""))
         fits = [names[0]] if content == value else []
         fits += [names[1]] if signed(content, 8 * size) & _ALL == value else []
+        lows = low_parts(address, setting) if address in setting.symbols.values() else ()
+        yield from (f"{name} {d}, {low}({a})" for a, low in lows for name in fits if name)
         for a, held in known:
             if -2048 <= (n := signed(address - held, 64)) < 2048:
                 yield from (f"{name} {d}, {n}({a})" for name in fits if name)

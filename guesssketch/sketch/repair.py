@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from guesssketch.assembler import AssemblyError, assemble
@@ -16,13 +16,16 @@ from guesssketch.sketch.doubt import Doubts, doubts
 from guesssketch.sketch.edits import forced, sketches
 from guesssketch.sketch.holes import LABEL, Sketch
 from guesssketch.sketch.immediates import RLIMIT
+from guesssketch.sketch.pieces import Cut, Piece, cuts, pieces
 from guesssketch.sketch.search import Budget, Filling, Search, assembled, fillings, layout
 from guesssketch.sketch.ways import ALL, Ways
-from solver.arena import Arena
+from solver.arena import FAULTS, Arena, how_wrong
 from solver.link import Unlinkable
 from solver.verdict import Proved, Refuted
 
 _SECOND: Final = 6  # candidates that came nearer, from which a second place is looked for
+_PIECE: Final = 4  # the part of the pieces' budget that one gets
+_UNTOLD: Final[tuple[float, tuple[str, ...]]] = (0.0, ())
 _STEP: Final = 0.02  # cost of each filling after the first
 
 
@@ -40,6 +43,13 @@ class Step:
     sketch: Sketch
     filled: tuple[str, ...]
 
+    def before(self, rest: tuple[str, ...], tail: int) -> Step:
+        """The same, in a guess that has ``rest`` in place of the last ``tail`` lines."""
+        doubts = (*self.doubts[: len(self.doubts) - tail], *[0.0] * len(rest))
+        lines = (*self.sketch.lines[: len(self.sketch.lines) - tail], *((line,) for line in rest))
+        guess, filled = ((*x[: len(x) - tail], *rest) for x in (self.guess, self.filled))
+        return Step(guess, doubts, self.wrong, replace(self.sketch, lines=lines), filled)
+
 
 @dataclass(frozen=True)
 class Repair:
@@ -56,36 +66,125 @@ class Repair:
 
 def repair(problem: Problem, guess: Sequence[str], insight: Insight | None = None, budget: Budget | None = None,
            ways: Ways = ALL) -> Repair:  # fmt: skip
-    """Repair ``guess``, of which the model told ``insight``."""
+    """Repair ``guess``, of which the model told ``insight``: whole, or else piece by piece where its alignment cuts it."""
     budget = budget or Budget()
-    insight = insight if ways.told else None
     total = budget.candidates
     try:
         arena = Arena(problem)
     except Unlinkable:
         return Repair(None, 0)
-    first = _attempt(problem, tuple(guess), arena, budget, insight, total // 2, ways)
-    if first.found is not None:
-        return Repair(first.found, total - budget.candidates, first.steps)
-    for near in first.near:
-        again = _attempt(problem, near.filled, arena, budget, None, total // (2 * _SECOND), ways)
-        if again.found is not None:
-            return Repair(again.found, total - budget.candidates, (near, *again.steps))
-    return Repair(None, total - budget.candidates)
+    told = insight if insight and ways.told else Insight()
+    guessed = _known(problem, tuple(guess), told, arena)
+    steps = list[Step]()
+    with budget.part(2 * total // 3, 2 * budget.proofs // 3) as share:
+        whole = _repaired(guessed, share, ways)
+    if whole.lines is None and ways.cut:
+        rest = cuts(problem, guess, told.alignment, arena)
+        with budget.part(total // 6, budget.proofs // 2) as share:
+            known, steps = _by_pieces(guessed, rest, share, ways)
+        whole = _repaired(known, budget, ways) if steps else whole
+    return Repair(whole.lines, total - budget.candidates, (*steps, *whole.steps) if whole.lines is not None else ())
+
+
+def _by_pieces(known: _Guess, rest: Sequence[Cut], budget: Budget, ways: Ways) -> tuple[_Guess, list[Step]]:
+    """The guess with the pieces repaired that end at cuts of ``rest``, as far as that goes, and how."""
+    candidates, proofs = budget.candidates // _PIECE, budget.proofs // 2
+    steps = list[Step]()
+    while rest and not budget.is_spent():
+        parts = pieces(known.problem, known.lines, rest)
+        after = max((n + 1 for n, part in enumerate(parts) if part and part.equal), default=0)
+        if after:
+            known = replace(known, kept=len(known.lines) - rest[after - 1].rest)
+        wrong = next(((cut, part) for cut, part in zip(rest[after:], parts[after:], strict=True) if part), None)
+        if wrong is None:
+            break
+        cut, part = wrong
+        with budget.part(candidates, proofs) as share:
+            found = _repaired(known.part(part, cut), share, ways)
+        if found.lines is not None:
+            behind = known.lines[len(known.lines) - cut.rest :]
+            better = known.with_first(found.lines[: len(found.lines) - part.tail], cut.rest)
+            if not _is_worse(better, known):
+                known, steps = better, [*steps, *(step.before(behind, part.tail) for step in found.steps)]
+        rest = rest[rest.index(cut) + 1 :]
+    return known, steps
+
+
+@dataclass(frozen=True)
+class _Guess:
+    """What is to be repaired.
+
+    told: for each line how much the model doubts it, 0 to 1, and what it thought of too; empty if it did not tell. kept: so many
+    lines, the first, are thought right. tail: so many, the last, must stay.
+    """
+
+    problem: Problem
+    arena: Arena
+    lines: tuple[str, ...]
+    told: tuple[tuple[float, tuple[str, ...]], ...] = ()
+    kept: int = 0
+    tail: int = 0
+
+    def part(self, piece: Piece, cut: Cut) -> _Guess:
+        """The piece before ``cut``."""
+        told = (*self.told[: len(self.lines) - cut.rest], *[_UNTOLD] * piece.tail) if self.told else ()
+        return _Guess(piece.problem, piece.arena, piece.lines, told, self.kept, piece.tail)
+
+    def with_first(self, lines: tuple[str, ...], rest: int) -> _Guess:
+        """With ``lines``, which are right, before the last ``rest``."""
+        kept = len(self.lines) - rest
+        told = (*[_UNTOLD] * len(lines), *self.told[kept:]) if self.told else ()
+        return replace(self, lines=(*lines, *self.lines[kept:]), told=told, kept=len(lines))
+
+    def instead(self, lines: tuple[str, ...]) -> _Guess:
+        """Other lines, of which the model tells nothing."""
+        return replace(self, lines=lines, told=())
+
+
+def _is_worse(after: _Guess, before: _Guess) -> bool:
+    """Whether more is wrong, in the states in which neither faults."""
+    codes = [assembled(guess.problem, guess.lines) for guess in (after, before)]
+    try:
+        new, old = (after.arena.everywhere(code) if code else {} for code in codes)
+    except Unlinkable:
+        return True
+    counts = [(how_wrong(new.get(n, ())), how_wrong(old.get(n, ()))) for n in {**new, **old}]
+    return sum(a - b for a, b in counts if max(a, b) < FAULTS) > 0
+
+
+def _known(problem: Problem, lines: tuple[str, ...], insight: Insight, arena: Arena) -> _Guess:
+    if not (insight.doubts or insight.others):
+        return _Guess(problem, arena, lines)
+    return _Guess(problem, arena, lines, tuple(zip(insight.doubted(len(lines)), insight.others or [()] * len(lines), strict=True)))
 
 
 @dataclass(frozen=True)
 class _Attempt:
-    """found: proved. steps: how; none if the guess is right. near: steps to what is less wrong."""
+    """lines: proved. steps: how; none if the guess is right. near: steps to what is less wrong."""
 
-    found: tuple[str, ...] | None = None
+    lines: tuple[str, ...] | None = None
     steps: tuple[Step, ...] = ()
     near: tuple[Step, ...] = ()
 
 
-def _attempt(problem: Problem, lines: tuple[str, ...], arena: Arena, budget: Budget, insight: Insight | None, share: int,
-             ways: Ways) -> _Attempt:  # fmt: skip
-    """One place repaired, for at most ``share`` candidates; or what came nearer."""
+def _repaired(guess: _Guess, budget: Budget, ways: Ways) -> _Attempt:
+    """One place repaired, or, from what came nearer, two."""
+    total, proofs = budget.candidates, budget.proofs
+    with budget.part(total // 2, proofs // 2) as share:
+        first = _attempt(guess, share, ways, weigh=True)
+    if first.lines is not None:
+        return first
+    for near in first.near:
+        with budget.part(total // (2 * _SECOND), max(2, proofs // _SECOND)) as share:
+            again = _attempt(guess.instead(near.filled), share, ways)
+        if again.lines is not None:
+            return _Attempt(again.lines, (near, *again.steps))
+    return _Attempt()
+
+
+def _attempt(guess: _Guess, budget: Budget, ways: Ways, weigh: bool = False) -> _Attempt:
+    """One place repaired; or, if asked for by ``weigh``, what came nearer."""
+    problem, lines, arena = guess.problem, guess.lines, guess.arena
     code = assembled(problem, lines)
     wrong: frozenset[str] = frozenset()
     asked: list[tuple[float, Sketch]] = []
@@ -105,23 +204,24 @@ def _attempt(problem: Problem, lines: tuple[str, ...], arena: Arena, budget: Bud
             arena.add(verdict.counterexample, code)
             found = arena.focus(code) or verdict.counterexample.differences
         wrong = frozenset(d.what for d in found)
-        doubted = insight.doubted(len(lines)) if insight and insight.doubts else ()
-        told = [u for line, u in zip(lines, doubted, strict=bool(doubted)) if not LABEL.fullmatch(line)]
+        told = [u for line, (u, _) in zip(lines, guess.told, strict=bool(guess.told)) if not LABEL.fullmatch(line)]
         parts = layout(problem, lines, code)
-        doubt = doubts(problem, code, parts, arena, found, told, ways)
+        doubt = doubts(problem, code, parts, arena, found, told, ways).where_open(lines, guess.kept, guess.tail)
         if ways.forced and not ways.immediates_only:
             asked = list(forced(problem, lines, edits(problem, lines, code, parts, arena, doubt, wrong)))
-    others = insight.others if insight else ()
-    with budget.part(share) as here:
-        search = Search(problem, arena, here, wrong, doubt.lacking)
-        proved = search.first(_candidates(problem, arena, lines, doubt, [*asked, *sketches(problem, lines, doubt, others, ways)]))
+    others = [other for _, other in guess.told]
+    tail = tuple((line,) for line in lines[len(lines) - guess.tail :])
+    sketched = [(cost, sketch) for cost, sketch in [*asked, *sketches(problem, lines, doubt, others, ways)]
+                if sketch.lines[len(sketch.lines) - len(tail) :] == tail]  # fmt: skip
+    search = Search(problem, arena, budget, code, weigh)
+    proved = search.first(_candidates(problem, arena, lines, doubt, sketched))
 
     def step(filling: Filling) -> Step:
         return Step(lines, doubt.by_line(lines), tuple(sorted(wrong)), filling.sketch, filling.lines)
 
     if proved is not None:
         return _Attempt(proved.lines, (step(proved),))
-    return _Attempt(near=tuple(map(step, search.near(_SECOND))))
+    return _Attempt(near=tuple(map(step, search.near(_SECOND))) if weigh else ())
 
 
 def _unassembled(problem: Problem, lines: Sequence[str]) -> Doubts:

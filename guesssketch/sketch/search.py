@@ -6,11 +6,13 @@ Bounded by counts, never by a clock, so that the same sketch gets the same answe
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator, Sequence
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate, islice, zip_longest
-from typing import Final
+from typing import Final, Literal
 
 from guesssketch.assembler import Assembled, AssemblyError, assemble
 from guesssketch.judge import verify
@@ -18,32 +20,35 @@ from guesssketch.problem import Problem
 from guesssketch.sketch.choices import Choices
 from guesssketch.sketch.holes import LABEL, Hole, Sketch
 from guesssketch.sketch.immediates import RLIMIT, solved
-from solver.arena import Arena, nearer
+from solver.arena import Arena, how_wrong, nearer
+from solver.counterexample import Difference
 from solver.link import Unlinkable
 from solver.verdict import Proved, Refuted
 
 BATCHES: Final = (32, 128, 480)  # candidates assembled together: few at first
-TRACED: Final = 800  # wrong candidates of which it is asked whether they have more of the source's values
+WEIGHED: Final = 600  # wrong candidates that are run on all states
+TRACED: Final = 600  # wrong candidates of which it is asked whether they have more of the source's values
 
 
 @dataclass
 class Budget:
     """What may still be spent: candidates run, and survivors given to Z3."""
 
-    candidates: int = 12000
-    proofs: int = 24
+    candidates: int = 18000
+    proofs: int = 72
 
     def is_spent(self) -> bool:
         return self.candidates <= 0 or self.proofs <= 0
 
     @contextmanager
-    def part(self, candidates: int) -> Iterator[Budget]:
-        """At most so many candidates of it."""
-        share = Budget(max(0, min(candidates, self.candidates)), self.proofs)
-        allowed = share.candidates
+    def part(self, candidates: int, proofs: int) -> Iterator[Budget]:
+        """At most so much of it."""
+        share = Budget(min(candidates, self.candidates), min(proofs, self.proofs))
+        self.candidates -= share.candidates
+        self.proofs -= share.proofs
         yield share
-        self.candidates -= allowed - share.candidates
-        self.proofs = share.proofs
+        self.candidates += share.candidates
+        self.proofs += share.proofs
 
 
 @dataclass(frozen=True)
@@ -58,27 +63,35 @@ class Filling:
 class Near:
     """A candidate that is wrong, but nearer than what it was made from.
 
-    wrong: names of the results that differ. missing: values that only the source has; None if fewer results are wrong.
+    rest: how wrong it is in one of the first two states, if less is wrong there; or how many of the source's values it lacks in
+    both, if that is why.
     """
 
     filling: Filling
-    wrong: frozenset[str]
-    missing: frozenset[int] | None = None
+    code: Assembled
+    why: Literal["results", "values"]
+    rest: int
 
 
 class Search:
-    """Candidates for one problem, tried in turn. ``near``: those that come nearer than what they were made from.
+    """Candidates for one problem, tried in turn.
 
-    bar: what is wrong there. missing: values that only the source has there, on the first state.
+    made_from: the guess, None if that does not assemble. weigh: whether to look for candidates that come nearer than the guess.
     """
 
-    def __init__(self, problem: Problem, arena: Arena, budget: Budget, bar: frozenset[str] = frozenset(),
-                 missing: frozenset[int] = frozenset()) -> None:  # fmt: skip
+    def __init__(self, problem: Problem, arena: Arena, budget: Budget, made_from: Assembled | None = None, weigh: bool = False
+                 ) -> None:  # fmt: skip
         self.problem, self.arena, self.budget = problem, arena, budget
-        self.bar, self.missing = bar, missing
         self._near: list[Near] = []
-        self._traced = TRACED
         self._seen: set[tuple[str, ...]] = set()
+        self._made_from, self._weigh, self._traced = made_from, weigh, TRACED
+        ranks = range(min(2, len(arena.everywhere(made_from)))) if made_from and weigh else ()
+        self._bars = [{d.what for d in arena.on(rank, made_from)} for rank in ranks if made_from]
+        self._missing = [self._lacking(rank, made_from) for rank in ranks if made_from]
+
+    def _lacking(self, rank: int, code: Assembled) -> frozenset[int] | None:
+        trace = self.arena.trace(code, rank)
+        return trace.missing if trace else None
 
     def first(self, candidates: Iterable[Filling]) -> Filling | None:
         """The first candidate that is proved, within the budget."""
@@ -92,9 +105,9 @@ class Search:
                 return None
             self.budget.candidates -= len(batch)
             for filling, code in zip(batch, assemble(self.problem.target, [f.lines for f in batch]), strict=True):
-                if isinstance(code, Assembled) and self._survives(filling, code) and self._proved(code):
+                if isinstance(code, Assembled) and self._survives(filling, code) and self._proved(filling, code):
                     return filling
-                if self.budget.is_spent():
+                if self.budget.proofs <= 0:
                     return None
         return None
 
@@ -106,34 +119,56 @@ class Search:
 
     def _survives(self, filling: Filling, code: Assembled) -> bool:
         try:
-            found = self.arena.differences(code)
+            state, found = self.arena.told(code)
+            if found and self._weigh:
+                self._near += self._weighed(filling, code, found if state == self.arena.numbers[0] else ())
         except Unlinkable:
             return False
-        if not found:
-            return True
-        wrong = frozenset(d.what for d in found)
-        if nearer(wrong, self.bar):
-            self._near.append(Near(filling, wrong))
-        elif self.missing and self._traced:
+        return not found and not self.arena.strays(code)
+
+    def _weighed(self, filling: Filling, code: Assembled, found: Sequence[Difference]) -> Iterator[Near]:
+        """Whether and why it is nearer. found: differences on the first state."""
+        differences = (self.arena.on(rank, code) if rank else found for rank in range(len(self._bars)))
+        less = [how_wrong(d) for d, bar in zip(differences, self._bars, strict=True) if nearer({x.what for x in d}, bar)]
+        if less or not self._bars:
+            yield Near(filling, code, "results", min(less, default=0))
+        elif self._traced > 0 and all(self._missing):
             self._traced -= 1
-            trace = self.arena.trace(code)
-            if trace is not None and (missing := trace.missing) < self.missing:
-                self._near.append(Near(filling, wrong, missing))
-        return False
+            lacking = [self._lacking(rank, code) for rank in range(len(self._missing))]
+            if all(one is not None and bar and one < bar for one, bar in zip(lacking, self._missing, strict=True)):
+                yield Near(filling, code, "values", sum(len(one or ()) for one in lacking))
 
     def near(self, count: int) -> list[Filling]:
-        """At most ``count`` candidates that came nearer, in turn by results and by values, the nearest first."""
-        results = sorted((n for n in self._near if n.missing is None), key=lambda n: len(n.wrong))
-        values = sorted((n for n in self._near if n.missing is not None), key=lambda n: len(n.missing or ()))
-        turns = (n.filling for pair in zip_longest(results, values) for n in pair if n is not None)
+        """At most ``count`` candidates that came nearer, in turn by results in all states and by values, the nearest first; of
+        those with the same results one comes before all others."""
+        results, values = ([n for n in sorted(self._near, key=lambda n: n.rest) if n.why == why] for why in ("results", "values"))
+        everywhere = [(self.arena.everywhere(n.code), n) for n in results[:WEIGHED]]
+        bar = _sum(self.arena.everywhere(self._made_from)) if self._made_from else math.inf
+        better = ((found, near) for found, near in sorted(everywhere, key=_by_wrongness)
+                  if _sum(found) < bar and not self.arena.strays(near.code))  # fmt: skip
+        seen, ranked = Counter[str](), []
+        for found, near in islice(better, 10 * count):
+            ranked.append((seen[repr(found)], near.filling))
+            seen[repr(found)] += 1
+        first = [filling for _, filling in sorted(ranked, key=lambda entry: entry[0])]
+        turns = (one for turn in zip_longest(first, (n.filling for n in values)) for one in turn if one)
         return list(islice(turns, count))
 
-    def _proved(self, code: Assembled) -> bool:
+    def _proved(self, filling: Filling, code: Assembled) -> bool:
         self.budget.proofs -= 1
         verdict = verify(self.problem, code, explain=True, rlimit=RLIMIT)
         if isinstance(verdict, Refuted):
+            self._near.append(Near(filling, code, "results", 0))
             self.arena.add(verdict.counterexample, code)
         return isinstance(verdict, Proved)
+
+
+def _sum(found: Mapping[int, Sequence[Difference]]) -> int:
+    return sum(map(how_wrong, found.values()))
+
+
+def _by_wrongness(entry: tuple[Mapping[int, Sequence[Difference]], Near]) -> tuple[int, int]:
+    return _sum(entry[0]), len(entry[1].filling.lines)
 
 
 def fillings(sketch: Sketch, choices: Choices, arena: Arena) -> Iterator[tuple[str, ...]]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import Final
 
+from guesssketch.sketch.making import in_turn
 from isa.machine import Instruction
 
 # Operands: {d}, {a}, {b} registers (any of those given), {n} a number. First those for the source's mnemonic, then the others.
@@ -90,7 +91,7 @@ def templates(target: str, source: Instruction, registers: Sequence[str], number
     for pattern, forms in families.items():
         (near if re.match(pattern, source.mnemonic) else far).extend(forms)
     for family in (near, far):
-        yield from _in_turn([_filled(form, general, numbers, view, target) for form in family for view in _views(target, form)])
+        yield from in_turn([_filled(form, general, numbers, view, target) for form in family for view in _views(target, form)])
 
 
 def _memory(target: str, source: Instruction) -> Iterator[str]:
@@ -108,18 +109,6 @@ def _memory(target: str, source: Instruction) -> Iterator[str]:
 
 def _views(target: str, form: str) -> tuple[str, ...]:
     return ("w", "x") if target == "aarch64" and re.search(r"\{[dab]\}", form) else ("x",)
-
-
-def _in_turn(sources: Sequence[Iterator[str]]) -> Iterator[str]:
-    """One from each in turn."""
-    open_sources = list(sources)
-    while open_sources:
-        rest = []
-        for source in open_sources:
-            if (text := next(source, None)) is not None:
-                yield text
-                rest.append(source)
-        open_sources = rest
 
 
 def _filled(form: str, registers: Sequence[str], numbers: Sequence[int], view: str, target: str) -> Iterator[str]:

@@ -11,15 +11,17 @@ class Ways:
     """How places are found, and what may be put there.
 
     immediates_only: no hole but immediates, as the published method has it. slices: doubt by what wrong results depend on.
-    values: doubt by which values the source has too. forced: put values in where they make all right. told: use what the model
-    told of its guess.
+    values: doubt by which values the source has too. forced: put values in where they make all right. templates: put in what
+    is like a source instruction. told: use what the model told of its guess. cut: repair piece by piece.
     """
 
     immediates_only: bool = False
     slices: bool = True
     values: bool = True
     forced: bool = True
+    templates: bool = True
     told: bool = True
+    cut: bool = True
 
 
 ALL: Final = Ways()

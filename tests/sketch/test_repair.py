@@ -50,12 +50,15 @@ def is_proved(problem: Problem, lines: Sequence[str]) -> bool:
     ("aarch64", "mov eax, edi", "mow w8, w0"),
     ("aarch64", "cmp qword ptr [rax - 0x78], 0; jbe taken", "ldur x11, [x8, #-112]; cbz x11, taken"),
     ("aarch64", "lea rax, [rip + S0]; mov rdi, rsi", "add x8, x8, :lo12:S0; mov x0, x1"),
+    ("aarch64", "mov rax, rcx; sub rax, rdx; cmp rax, 1; je taken", "cmp x8, #1; b.eq taken"),
+    ("aarch64", "add dword ptr [rdi], 3; mov rcx, rdx", "add w11, w11, #3; mov x3, x2; ldr w11, [x0]; str w11, [x0]"),
+    ("riscv64", "mov eax, dword ptr [rip + S0]; cmp eax, 2; jl taken", "1:; auipc a6, %pcrel_hi(S0); lwu a6, %pcrel_lo(1b)(a6); sext.w t0, a6; slti t0, t0, 4; bnez t0, taken"),
     ("riscv64", "lea rax, [rip + S0]; mov rdi, rsi", "1:; auipc a6, %pcrel_hi(S0); mv a0, a1"),
     ("riscv64", "and eax, 0xf; movsxd rcx, eax", "andi a6, a6, 31; mv a3, a6"),
     ("riscv64", "mov rax, qword ptr [rdi - 8]; add rax, rsi; shl rax, 4", "add a6, a6, a1; slli a6, a6, 4"),
     ("riscv64", "movabs rax, 0x7865746e69616c70; xor rdi, rax; add rsi, 3", "li a6, 8675468274762345584; xor a0, a0, a5; addi a1, a1, 3"),
     ("riscv64", "cmp rax, rcx; jae taken", "mv t0, a6"),
-], ids=["immediate", "register", "width", "store", "pointer", "part", "compare", "spelling", "memory", "page", "low", "mask", "load", "wide", "branch"])  # fmt: skip
+], ids=["immediate", "register", "width", "store", "pointer", "part", "compare", "spelling", "memory", "page", "read by a branch", "far", "at a symbol", "low", "mask", "load", "wide", "branch"])  # fmt: skip
 def test_one_wrong_place_is_repaired(target: str, source: str, guess: str) -> None:
     asked = problem(target, source)
     assert not is_proved(asked, guess.split("; "))
@@ -67,6 +70,19 @@ def test_one_wrong_place_is_repaired(target: str, source: str, guess: str) -> No
 def test_two_wrong_places_are_repaired_one_after_the_other() -> None:
     asked = problem("aarch64", "lea rax, [rdi + rsi*4 + 24]; shr rdx, 3; xor ecx, esi")
     found = repair(asked, ["add x8, x0, x1, lsl #3", "add x8, x8, #24", "lsr x2, x2, #5", "eor w3, w3, w1"])
+    assert found.lines is not None and len(found.steps) == 2 and is_proved(asked, found.lines)
+
+
+@pytest.mark.parametrize(("target", "source", "guess"), [
+    # Right on all states that are drawn, once the shift is: only the prover's state, where both are equal, tells the other place.
+    ("riscv64", "shr rdx, 3; cmp rax, rdi; je taken", "srli a2, a2, 5; addi t0, a6, 1; beq t0, a0, taken"),
+    # Which store is missed shows in no state in which the branch is taken.
+    ("aarch64", "mov eax, dword ptr [rcx]; lea edx, [rax - 1]; mov dword ptr [rcx], edx; test eax, eax; je taken",
+     "ldr w8, [x3]; eor w2, w8, #1; cbz w8, taken; str w2, [x3]"),
+], ids=["only the prover tells", "one of two shows"])  # fmt: skip
+def test_what_is_right_in_more_states_is_nearer(target: str, source: str, guess: str) -> None:
+    asked = problem(target, source)
+    found = repair(asked, guess.split("; "), budget=Budget(1200), ways=Ways(cut=False))
     assert found.lines is not None and len(found.steps) == 2 and is_proved(asked, found.lines)
 
 

@@ -58,6 +58,11 @@ def test_nothing_fills_what_cannot_be_filled() -> None:
     assert guesssketch.solve(pair("add x8, x0, #?immediate; lsr x0, x0, #3"), candidates=200) is None
 
 
+def test_candidates_are_tried_to_the_last() -> None:
+    choices = "|".join(f"#{n}" for n in range(60, 23, -1))  # more than the first batch holds
+    assert guesssketch.solve(pair(f"add x8, x0, x1, lsl #2; add x8, x8, ?({choices}); lsr x0, x0, #3"), candidates=37) is not None
+
+
 def test_a_filling_that_is_right_on_some_states_only_is_not_taken() -> None:
     text = "target: aarch64\nlive-out: rax\nsource:\n    mov rax, rdi\n    and eax, 0x7fffffff\ncode:\n    and x8, x0, ?(#0x7fffffffffffffff|#0x7ffffffe|#0x7fffffff)"
     assert guesssketch.solve(text) == ("and x8, x0, #0x7fffffff",)
