@@ -1,4 +1,5 @@
-"""Translate shipped x86-64 objects to both targets, link them, run them under qemu-user, and compare what they print.
+"""Show what the model guesses for a function, then translate shipped x86-64 objects to both targets, link them, run them under
+qemu-user, and compare what they print. The reports lie in ``build/demo``, as pages, too.
 
 ``python examples/demo.py [NAME...]`` (default: three of them). Where the cross compilers are missing, ziglang's linker
 and its musl libc stand in; where qemu-user is missing, the programs are linked and not run.
@@ -18,6 +19,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 OUTPUT = ROOT / "build" / "demo"
 DEFAULT = ("callback.O2", "varargs.O2", "switch.O0")
+SHOWN = ("callback.O2", "by_length_then_text")
 TARGETS = ("aarch64", "riscv64")
 
 
@@ -38,11 +40,22 @@ def linker(target: str) -> list[str]:
     return [sys.executable, "-m", "ziglang", "cc", "-target", f"{target}-linux-musl", "-static"]
 
 
+def guesses() -> bool:
+    """What the model says of each block of one function, what it doubts, and what became of guesses that were wrong."""
+    name, function = SHOWN
+    arguments = ["show", shown(HERE / "objects" / f"{name}.o"), "--function", function, "--stage", "candidates",
+                 "--proposers", "lm,sketch", "--target", "aarch64"]  # fmt: skip
+    done = run([sys.executable, "-m", "guesssketch", *arguments], ["guesssketch", *arguments])
+    print(done.stdout + done.stderr)
+    return done.returncode == 0
+
+
 def demonstrate(name: str, target: str) -> bool:
     """One object to one target; whether every step that could be taken here went well."""
     source = HERE / "objects" / f"{name}.o"
-    compiled, program, report = (OUTPUT / f"{name}.{target}{suffix}" for suffix in (".o", "", ".json"))
-    arguments = ["translate", shown(source), "--target", target, "-o", shown(compiled), "--report", shown(report)]
+    compiled, program, report, page = (OUTPUT / f"{name}.{target}{suffix}" for suffix in (".o", "", ".json", ".html"))
+    arguments = ["translate", shown(source), "--target", target, "-o", shown(compiled), "--report", shown(report),
+                 "--html", shown(page)]  # fmt: skip
     done = run([sys.executable, "-m", "guesssketch", *arguments], ["guesssketch", *arguments])
     print(done.stdout + done.stderr, end="")
     if done.returncode:
@@ -66,7 +79,7 @@ def demonstrate(name: str, target: str) -> bool:
     verdicts = [block["verdict"] for block in json.loads(report.read_text(encoding="utf-8"))["blocks"]]
     proved, tested = verdicts.count("proved"), verdicts.count("tested")
     print("-- the same as on x86-64" if right else "-- NOT what x86-64 prints")
-    print(f"-- {len(verdicts)} blocks, {proved} proved, {tested} tested; each of them: {shown(report)}\n")
+    print(f"-- {len(verdicts)} blocks, {proved} proved, {tested} tested; each of them: {shown(report)}, {shown(page)}\n")
     return right
 
 
@@ -76,7 +89,8 @@ def main() -> int:
         print(f"no such object in examples/objects: {', '.join(unknown)} (NAME.O0 or NAME.O2)", file=sys.stderr)
         return 2
     OUTPUT.mkdir(parents=True, exist_ok=True)
-    results = {f"{name} -> {target}": demonstrate(name, target) for name in names for target in TARGETS}
+    results = {"guesses": guesses()} if not sys.argv[1:] else {}
+    results |= {f"{name} -> {target}": demonstrate(name, target) for name in names for target in TARGETS}
     for what, right in results.items():
         print(f"{'ok    ' if right else 'FAILED'} {what}")
     return 0 if all(results.values()) else 1

@@ -55,8 +55,8 @@ if TYPE_CHECKING:
     from solver.verdict import Proved, Refuted, Tested, Unknown
 
 __version__ = "0.1.0"
-PROPOSERS = ("lowering",)
-"""Who is asked if nobody says whom, in order."""
+PROPOSERS = ("lm", "lowering")
+"""Who is asked if nobody says whom, in order: the model that is shipped, then the engineered lowering."""
 
 __all__ = [
     "PROPOSERS",

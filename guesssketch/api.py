@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from guesssketch import judge, pairs, pipeline, stages
+from guesssketch import PROPOSERS, judge, pairs, pipeline, stages
 from guesssketch.errors import UsageError
 from guesssketch.pairs import Pair
 from guesssketch.pipeline import Options, Translation
@@ -30,7 +30,7 @@ def translate(
     require: Literal["proved", "tested"] = "tested",
     jobs: int = 1,
     cache: Name | None = None,
-    proposers: Sequence[str] = ("lowering",),
+    proposers: Sequence[str] = PROPOSERS,
     model: Name | None = None,
     prompt: Name | None = None,
     prototypes: Sequence[Name] = (),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import click
 
+from guesssketch import PROPOSERS
 from guesssketch.errors import GuessSketchError, GuessSketchWarning, UsageError
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ prototypes: Final = click.option("--prototypes", multiple=True, metavar="FILE", 
 memory_order: Final = click.option(
     "--memory-order", type=click.Choice(("relaxed", "tso")), default="relaxed", show_default=True,
     help="Order of plain loads and stores as other threads see it: the target's, or x86-64's.")  # fmt: skip
-proposers: Final = click.option("--proposers", metavar="NAMES", default="lowering", show_default=True,
+proposers: Final = click.option("--proposers", metavar="NAMES", default=",".join(PROPOSERS), show_default=True,
                                 help="Who is asked, in order, separated by commas.")  # fmt: skip
 model: Final = click.option("--model", metavar="MODEL",
                             help="Folder of a model, or its name on the hub.  [default: the one that is shipped]")  # fmt: skip

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from guesssketch import cfg, emit, listing, objfile, outputs, wall
+from guesssketch import PROPOSERS, cfg, emit, listing, objfile, outputs, wall
 from guesssketch.answer import Answer
 from guesssketch.cache import Store
 from guesssketch.errors import GuessSketchWarning, NotProved, Untranslatable
@@ -54,7 +54,7 @@ class Options:
     require: Literal["proved", "tested"] = "tested"
     jobs: int = field(default_factory=lambda: os.cpu_count() or 1)
     cache: Path | None = None
-    proposers: tuple[str, ...] = ("lowering",)
+    proposers: tuple[str, ...] = PROPOSERS
     model: Path | str | None = None
     prompt: Path | None = None
     prototypes: tuple[Path, ...] = ()

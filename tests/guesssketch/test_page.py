@@ -37,7 +37,7 @@ class Says:
 
 
 def translated(source: Path, **options: Any) -> pipeline.Translation:
-    return pipeline.translate([source], pipeline.Options("aarch64", jobs=1, **options))
+    return pipeline.translate([source], pipeline.Options("aarch64", **{"jobs": 1, "proposers": ("lowering",), **options}))
 
 
 def told(html: str) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def prototypes(folder: Path) -> Path:
 def test_what_was_turned_down_is_told_with_the_counterexample(make_object: MakeObject, monkeypatch: pytest.MonkeyPatch) -> None:
     wrong, right = Says(("add w8, w0, #2",), "lm"), Says(("add w8, w0, #1",), "sketch", INSIGHT)
     monkeypatch.setattr("guesssketch.workers.make_proposers", lambda *_: [wrong, right])
-    data = page.gathered(translated(make_object("in.o", f="lea eax, [rdi + 1]\nret"), proposers=("lowering",)))
+    data = page.gathered(translated(make_object("in.o", f="lea eax, [rdi + 1]\nret")))
     ((block,),) = (f["blocks"] for f in data["functions"])
     ((attempt,), (piece,)) = block["tries"], block["pieces"]
     assert data["texts"][attempt["by"]] == "lm" and attempt["lines"] == "add w8, w0, #2"
