@@ -25,11 +25,12 @@ ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
+from guesssketch.lowering.positions import positions  # noqa: E402
+
 from guesssketch.evaluation.statistics import wilson  # noqa: E402
 from guesssketch.guess.proposer import Guesser  # noqa: E402
 from guesssketch.guess.records import Record, sample  # noqa: E402
 from guesssketch.judge import verify  # noqa: E402
-from guesssketch.lowering.positions import positions  # noqa: E402
 from guesssketch.problem import Insight, Problem  # noqa: E402
 from guesssketch.sketch.faults import FAULTS, plant  # noqa: E402
 from guesssketch.sketch.repair import repair  # noqa: E402

@@ -59,7 +59,7 @@ def learnt_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         gs.write_pairs(pairs, folder, split)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dataset, "LEAST", 1)
-        gs.train(gs.TrainSettings(folder, folder / "model", targets=("aarch64",), size="tiny", steps=120, every=120, batch=512,
+        gs.train(gs.TrainSettings(folder, folder / "model", targets=("aarch64",), size="tiny", steps=240, every=240, batch=512,
                                   rate=6e-3))  # fmt: skip
     return folder / "model"
 

@@ -70,7 +70,7 @@ def test_jobs_and_cache_change_no_byte_and_a_second_run_proves_nothing(target: s
     four = guesssketch.translate(RECURSION, target, jobs=5)
     assert one.files(tmp_path / "x.o") == two.files(tmp_path / "x.o") == three.files(tmp_path / "x.o") == four.files(tmp_path / "x.o")
     reports = [_timeless(made.report.to_dict()) for made in (one, two, three, four)]
-    assert reports[1:] == reports[:1] * 3 and {"guesssketch", "python", *ENGINES} == set(reports[0]["engines"])
+    assert reports[1:] == reports[:1] * 3 and {"guesssketch", "python", "torch", "transformers", *ENGINES} == set(reports[0]["engines"])
     assert not any(block.cached for block in two.report.blocks) and all(block.cached for block in three.report.blocks)
     assert list(dict.fromkeys(stage for stage, _, _ in steps)) == ["read", "liveness", "problems", "guess", "prove", "stitch"]
     counts = [done for stage, done, total in steps if stage == "prove" and total]
