@@ -2,9 +2,9 @@
 
 ``python benchmarks/repair.py --target aarch64 --faults 1000`` breaks right translations of blocks (of ``--pairs``, by default the
 sample in the repository) in one place or two, repairs them, and has what comes out judged anew. The repair is told the alignment
-that a model without fault would tell, where LLVM knows it. ``--ways`` leaves parts of the repair out. With ``--model FOLDER`` the
-model guesses the blocks, and what is not proved is repaired. Results are kept in ``.cache/benchmarks/repair/``, a line for each
-fault, and a run takes up where the last one stopped.
+that a model without fault would tell, where it is known (``guesssketch.guess.teacher``). ``--ways`` leaves parts of the repair
+out. With ``--model FOLDER`` the model guesses the blocks, and what is not proved is repaired. Results are kept in
+``.cache/benchmarks/repair/``, a line for each fault, and a run takes up where the last one stopped.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from guesssketch.lowering.positions import positions  # noqa: E402
 
 from guesssketch.evaluation.statistics import wilson  # noqa: E402
 from guesssketch.guess.proposer import Guesser  # noqa: E402
 from guesssketch.guess.records import Record, sample  # noqa: E402
+from guesssketch.guess.teacher import taught  # noqa: E402
 from guesssketch.judge import verify  # noqa: E402
 from guesssketch.problem import Insight, Problem  # noqa: E402
 from guesssketch.sketch.faults import FAULTS, plant  # noqa: E402
@@ -100,13 +100,12 @@ def _carried(origins: list[int | None], before: list[str], after: list[str]) -> 
 def aligned(broken: Sequence[Planted], target: str) -> list[Insight | None]:
     """What a model that aligns without fault would tell of each; None where the truth is not known."""
     found: list[Insight | None] = []
-    for one, placed in zip(broken, positions([b.record.problem for b in broken], target), strict=True):
-        if placed is None or placed[0] != one.record.lines:
+    for one, lesson in zip(broken, taught([b.record.problem for b in broken], target), strict=True):
+        if lesson is None or lesson.lines != one.record.lines:
             found.append(None)
             continue
-        sets = [placed[1][origin] if origin is not None else frozenset[int]() for origin in one.origins]
-        size = len(one.record.problem.instructions)
-        found.append(Insight(alignment=tuple(tuple(float(n in known) for n in range(size)) for known in sets)))
+        atoms = [None if origin is None else lesson.origins[origin] for origin in one.origins]
+        found.append(Insight(alignment=tuple(tuple(float(atom == own) for own in lesson.atoms) for atom in atoms)))
     return found
 
 
