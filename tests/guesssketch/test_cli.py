@@ -258,7 +258,7 @@ def test_require_proved(make_object: MakeObject, tmp_path: Path, capsys: pytest.
 def test_an_interrupt_leaves_nothing(tmp_path: Path) -> None:
     objects = sorted(map(str, (ROOT / "examples/objects").glob("*.o")))  # many: seconds of work
     command = [sys.executable, "-m", "guesssketch", "translate", *objects,
-               "--target", "aarch64", "-o", str(tmp_path / "out"), "-j", "2", "--no-cache"]  # fmt: skip
+               "--target", "aarch64", "-o", str(tmp_path / "out"), "-j", "2", "--no-cache", "--proposers", "lowering"]  # fmt: skip
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, env=os.environ | {"TMPDIR": str(tmp_path)})
     workers = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     while len(children := workers.read_text().split()) < 3 or not list(tmp_path.iterdir()):  # two, and multiprocessing's own

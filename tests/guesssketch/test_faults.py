@@ -62,7 +62,8 @@ import os, sys
 from solver import door
 def main():
     from guesssketch.cli import run
-    sys.exit(run(["translate", *sys.argv[1:3], "--target", "aarch64", "-o", sys.argv[3], "-j", "2", "--cache", sys.argv[4]]))
+    sys.exit(run(["translate", *sys.argv[1:3], "--target", "aarch64", "-o", sys.argv[3], "-j", "2", "--cache", sys.argv[4],
+                  "--proposers", "lowering"]))
 if __name__ == "__main__":
     main()
 else:  # in a worker, where this is the main module: Z3's memory is broken at the second chunk
@@ -88,7 +89,8 @@ def test_a_worker_that_dies_loses_nothing_that_was_done(tmp_path: Path) -> None:
     assert not output.exists()
     with sqlite3.connect(cache / "answers.sqlite") as database:
         kept = {key for (key,) in database.execute("SELECT key FROM answers")}
-    assert run(["translate", *objects, "--target", "aarch64", "-o", str(output), "--cache", str(cache), "--json", str(tmp_path / "r.json")]) == 0
+    again = ["--cache", str(cache), "--json", str(tmp_path / "r.json"), "--proposers", "lowering"]
+    assert run(["translate", *objects, "--target", "aarch64", "-o", str(output), *again]) == 0
     cached = [block["cached"] for block in json.loads((tmp_path / "r.json").read_text())["blocks"]]
     assert kept and 0 < sum(cached) < len(cached)
 
