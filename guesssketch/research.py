@@ -151,13 +151,13 @@ def make_pairs(asked: Iterable[Problem], *, level: str = "", teacher: Proposer |
     optimisation, to be told with the pair. Problems of more than ``LONGEST`` instructions are best cut before (``problems``).
     What has no form, no candidate or no proof is left out.
     """
-    counts: dict[str, int] = {}
-    bodies: dict[str, Record] = {}
+    counts: dict[bytes, int] = {}
+    bodies: dict[bytes, Record] = {}
     for problem in asked:
         found = body_of(problem)
         if found is None or found[1] is None:
             continue
-        key = repr([found[0].source, found[0].exit, found[0].live_out, found[0].symbols])
+        key = found[0].key
         counts[key] = counts.get(key, 0) + 1
         if key not in bodies:
             data = {"target": problem.target, "source": json.loads(json.dumps(found[1])), "lines": [], "verdict": "proved",

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 
-from guesssketch.guess.form import Form
 from guesssketch.guess.records import body_of, problem_of
 from guesssketch.problem import Problem
 
 CUT = 12  # source instructions in one piece, unless told otherwise
-
-
-def key(form: Form) -> bytes:
-    """16 bytes that are equal for equal forms: over all that a model sees."""
-    text = repr((form.source, form.exit, form.live_out, form.symbols))
-    return hashlib.sha256(text.encode()).digest()[:16]
 
 
 def body(problem: Problem) -> tuple[bytes, str | None] | None:
@@ -27,7 +19,7 @@ def body(problem: Problem) -> tuple[bytes, str | None] | None:
     if found is None:
         return None
     form, record = found
-    return key(form), None if record is None else json.dumps(record, separators=(",", ":"))
+    return form.key, None if record is None else json.dumps(record, separators=(",", ":"))
 
 
 def from_text(text: str, target: str) -> Problem:

@@ -11,6 +11,7 @@ all of them and one guess answers all of them:
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -48,6 +49,12 @@ class Form:
     dead: tuple[str, ...]
     registers: Mapping[str, str]
     placeholders: Mapping[str, str]
+
+    @property
+    def key(self) -> bytes:
+        """16 bytes that are equal for equal forms: over all that a model sees."""
+        text = repr((self.source, self.exit, self.live_out, self.symbols))
+        return hashlib.sha256(text.encode()).digest()[:16]
 
     def lines(self, lines: Sequence[str], target: str) -> tuple[str, ...]:
         """A translation of the form, for ``target``, as one of the problem."""

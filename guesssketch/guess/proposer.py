@@ -70,15 +70,15 @@ class Guesser:
             return _Node(problem, halves=(self._tree(one), self._tree(two)))
         return _Node(problem, form=normalise(problem))
 
-    def _guesses(self, forms: Sequence[Form]) -> dict[tuple[object, ...], list[Guess]]:
+    def _guesses(self, forms: Sequence[Form]) -> dict[bytes, list[Guess]]:
         """By what the model sees; what looks the same is asked once."""
         from guesssketch.guess.engine import How
 
-        distinct = {_seen(form): form for form in forms}
+        distinct = {form.key: form for form in forms}
         guesses = self.engine.guess(list(distinct.values()), self.target, self.how or How(), align=self.align)
         return dict(zip(distinct, guesses, strict=True))
 
-    def _candidates(self, root: _Node, guesses: Mapping[tuple[object, ...], Sequence[Guess]]) -> dict[str, Sequence[Candidate]]:
+    def _candidates(self, root: _Node, guesses: Mapping[bytes, Sequence[Guess]]) -> dict[str, Sequence[Candidate]]:
         known: dict[str, Sequence[Candidate]] = {}
 
         card = self._card
@@ -100,11 +100,11 @@ class Guesser:
         visit(root)
         return known
 
-    def _named(self, node: _Node, guesses: Mapping[tuple[object, ...], Sequence[Guess]], card: Mapping[str, Any]) -> list[Said]:
+    def _named(self, node: _Node, guesses: Mapping[bytes, Sequence[Guess]], card: Mapping[str, Any]) -> list[Said]:
         """The form's guesses under the problem's own names, best first."""
         if node.form is None:
             return []
-        return [said(guess, node.form, self.target, card) for guess in guesses[_seen(node.form)] if guess.lines is not None]
+        return [said(guess, node.form, self.target, card) for guess in guesses[node.form.key] if guess.lines is not None]
 
     @cached_property
     def _card(self) -> Mapping[str, Any]:
@@ -191,7 +191,3 @@ def _leaves(node: _Node) -> Iterator[_Node]:
         return
     for half in node.halves:
         yield from _leaves(half)
-
-
-def _seen(form: Form) -> tuple[object, ...]:
-    return form.source, form.exit, form.live_out, form.symbols

@@ -8,7 +8,6 @@ state map is proved of the block.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,8 +29,7 @@ class Atom:
     @cached_property
     def key(self) -> bytes:
         """16 bytes, equal for atoms that have one question."""
-        form = self.form
-        return hashlib.sha256(repr((form.source, form.exit, form.live_out, form.symbols)).encode()).digest()[:16]
+        return self.form.key
 
     @property
     def question(self) -> Problem | None:
