@@ -119,22 +119,23 @@ class Build:
 
     def _pairs(self) -> None:
         """Stage 4: target code for the forms that have none."""
-        for target in self.options.targets:
-            numbers = self.store.unanswered(target)
-            verdicts: Counter[str] = Counter()
-            batches = self._in_time(self._batches(target, numbers))
-            with closing(workpool.ordered(judging.run_batch, batches, self.options.jobs)) as results:
-                for batch, judged in results:
-                    found = judged if judged is not None else judging.failed(batch, "the worker died")
-                    self.store.put_pairs(target, found)
-                    verdicts.update(j.verdict for j in found)
-                    shown = ", ".join(f"{n} {verdict}" for verdict, n in verdicts.most_common())
-                    self._say(f"{target}: {verdicts.total()} of {len(numbers)} new forms: {shown}")
+        targets = tuple(self.options.targets)
+        numbers = self.store.unanswered(targets)
+        verdicts: Counter[tuple[str, str]] = Counter()
+        with closing(
+            workpool.ordered(judging.run_batch, self._in_time(self._batches(targets, numbers)), self.options.jobs)
+        ) as results:
+            for batch, judged in results:
+                found = judged if judged is not None else judging.failed(batch, "the worker died")
+                self.store.put_pairs(found)
+                verdicts.update((target, j.verdict) for target in targets for j in found[target])
+                shown = ", ".join(f"{target} {n} {verdict}" for (target, verdict), n in verdicts.most_common())
+                self._say(f"{verdicts.total() // len(targets)} of {len(numbers)} new forms: {shown}")
 
-    def _batches(self, target: str, numbers: Sequence[int]) -> Iterator[judging.Batch]:
+    def _batches(self, targets: tuple[str, ...], numbers: Sequence[int]) -> Iterator[judging.Batch]:
         for start in range(0, len(numbers), BATCH):
             bodies = tuple(self.store.bodies(numbers[start : start + BATCH]))
-            yield judging.Batch(target, bodies, self.options.whole, self.out / "forms")
+            yield judging.Batch(targets, bodies, self.options.whole, self.out / "forms")
 
     def _in_time(self, items: Iterable[T]) -> Iterator[T]:
         for item in items:

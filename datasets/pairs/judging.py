@@ -10,7 +10,7 @@ import hashlib
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
 import forms
@@ -36,7 +36,7 @@ class Batch:
     """problems: (number, text). whole: share of them, by their key, that is also proved as a whole. memory: folder for what is
     learnt of forms and atoms."""
 
-    target: str
+    targets: tuple[str, ...]
     problems: tuple[tuple[int, str], ...]
     whole: float
     memory: Path
@@ -84,19 +84,28 @@ def sampled(text: str, share: float) -> bool:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") < share * 2**32
 
 
-def run_batch(batch: Batch) -> list[Judged]:
+def run_batch(batch: Batch) -> dict[str, list[Judged]]:
+    """By target, what became of each problem, in their order."""
     gate.use_cache(batch.memory)
-    problems = [forms.from_text(body, batch.target) for _, body in batch.problems]
-    blocks = [teacher.split(problem) for problem in problems]
+    problems = [forms.from_text(body, batch.targets[0]) for _, body in batch.problems]
+    blocks = [teacher.split(problem) for problem in problems]  # no target has its own cuts or names
+    results = {}
+    for target in batch.targets:
+        meant = [replace(problem, target=target) for problem in problems]
+        results[target] = _judged(batch, target, meant, [[atom.to(target) for atom in block] for block in blocks])
+    return results
+
+
+def _judged(batch: Batch, target: str, problems: Sequence[Problem], blocks: Sequence[Sequence[Atom]]) -> list[Judged]:
     atoms = {atom.key: atom for block in blocks for atom in block}
     with closing(Memory(batch.memory / "atoms.sqlite")) as memory:
-        known = memory.get(batch.target, atoms)
-        new = _learn({key: atom for key, atom in atoms.items() if key not in known}, batch.target)
-        memory.put(batch.target, new)
+        known = memory.get(target, atoms)
+        new = _learn({key: atom for key, atom in atoms.items() if key not in known}, target)
+        memory.put(target, new)
     known |= new
     texts = {key: one.text for key, one in known.items()}
-    lines = [teacher.text(block, texts, batch.target) for block in blocks]
-    codes = iter(assemble(batch.target, [x for x in lines if x is not None]))
+    lines = [teacher.text(block, texts, target) for block in blocks]
+    codes = iter(assemble(target, [x for x in lines if x is not None]))
     results = []
     for (number, body), problem, block, text in zip(batch.problems, problems, blocks, lines, strict=True):
         if text is None:
@@ -163,5 +172,5 @@ def _why_none(block: Sequence[Atom], known: Mapping[bytes, Known]) -> str:
     return next((known[atom.key].detail for atom in block if known[atom.key].verdict == "none"), "no normal form")
 
 
-def failed(batch: Batch, why: str) -> Sequence[Judged]:
-    return [Judged(number, "failed", why, "") for number, _ in batch.problems]
+def failed(batch: Batch, why: str) -> dict[str, list[Judged]]:
+    return {target: [Judged(number, "failed", why, "") for number, _ in batch.problems] for target in batch.targets}

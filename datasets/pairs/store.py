@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
@@ -117,22 +117,23 @@ class Store:
             self.db.execute("INSERT INTO units VALUES(?,?)", (unit.name, unit.package))
         return new
 
-    def unanswered(self, target: str) -> list[int]:
-        """Problems without a verdict for ``target``, oldest first."""
+    def unanswered(self, targets: Sequence[str]) -> list[int]:
+        """Problems without a verdict for one of ``targets``, oldest first."""
+        marks = ",".join("?" * len(targets))
         rows = self.db.execute(
-            "SELECT id FROM problems p "
-            "WHERE NOT EXISTS (SELECT 1 FROM pairs q WHERE q.target = ? AND q.problem = p.id) ORDER BY id",
-            (target,))  # fmt: skip
+            f"SELECT id FROM problems p WHERE (SELECT count(*) FROM pairs q WHERE q.target IN ({marks}) AND q.problem = p.id) < ? "
+            "ORDER BY id", (*targets, len(targets)))  # fmt: skip
         return [number for (number,) in rows]
 
     def bodies(self, numbers: Sequence[int]) -> list[tuple[int, str]]:
         marks = ",".join("?" * len(numbers))
         return self.db.execute(f"SELECT id, body FROM problems WHERE id IN ({marks}) ORDER BY id", tuple(numbers)).fetchall()
 
-    def put_pairs(self, target: str, judged: Iterable[Judged]) -> None:
+    def put_pairs(self, judged: Mapping[str, Iterable[Judged]]) -> None:
+        """What became of problems, by target."""
+        rows = [(target, j.problem, j.verdict, j.detail, j.lines) for target, found in judged.items() for j in found]
         with self.db:
-            self.db.executemany("INSERT INTO pairs VALUES(?,?,?,?,?)",
-                                [(target, j.problem, j.verdict, j.detail, j.lines) for j in judged])  # fmt: skip
+            self.db.executemany("INSERT OR REPLACE INTO pairs VALUES(?,?,?,?,?)", rows)
 
     def assign_splits(self) -> None:
         """Make the temporary table ``split(problem, count, objects, split, object)``.

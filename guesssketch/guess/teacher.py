@@ -9,7 +9,7 @@ state map is proved of the block.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from guesssketch.guess.form import Form, encoded, normalise
@@ -35,6 +35,10 @@ class Atom:
     def question(self) -> Problem | None:
         """The form as a problem; None if its instructions cannot be encoded."""
         return encoded(self.problem, self.form)
+
+    def to(self, target: str) -> Atom:
+        """The same for another target."""
+        return Atom(replace(self.problem, target=target), self.form)
 
 
 def split(problem: Problem) -> list[Atom]:

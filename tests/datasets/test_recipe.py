@@ -102,11 +102,11 @@ def test_a_wrong_pair_is_no_example(tmp_path: Path) -> None:
     with_code = store.Store(tmp_path / "pairs.sqlite")
     with_code.put_package(store.Package("p", "tool", "train"))
     assert with_code.put_unit(unit("p", "a.c"), [result(right, wrong, right)]) == 2
-    with_code.put_pairs("aarch64", [store.Judged(1, "proved", "", "mov x8, x3"), store.Judged(2, "refuted", "", "mov x8, x0")])
+    with_code.put_pairs({"aarch64": [store.Judged(1, "proved", "", "mov x8, x3"), store.Judged(2, "refuted", "", "mov x8, x0")]})
     with_code.assign_splits()
     (example,) = with_code.examples("train", "aarch64")
     assert example["count"] == 2 and example["target_lines"] == "mov x8, x3"
-    assert with_code.unanswered("aarch64") == [] and with_code.unanswered("riscv64") == [1, 2]
+    assert with_code.unanswered(["aarch64"]) == [] and with_code.unanswered(["aarch64", "riscv64"]) == [1, 2]
 
 
 def test_a_form_of_the_test_split_is_in_no_other(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_a_form_of_the_test_split_is_in_no_other(tmp_path: Path) -> None:
     for name, split, held in (("a", "train", [shared, alone]), ("b", "test", [shared]), ("c", "valid", [shared])):
         kept.put_package(store.Package(name, "tool", split))
         kept.put_unit(unit(name, "x.c"), [result(*held)])
-    kept.put_pairs("riscv64", [store.Judged(n, "tested", "", "nop") for n in (1, 2)])
+    kept.put_pairs({"riscv64": [store.Judged(n, "tested", "", "nop") for n in (1, 2)]})
     kept.assign_splits()
     found = {split: list(kept.examples(split, "riscv64")) for split in store.SPLITS}
     assert [len(found[s]) for s in ("train", "valid", "test")] == [1, 0, 1]
