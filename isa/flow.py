@@ -27,6 +27,12 @@ class Unmodelled(Exception):
     """The instruction has no exact semantics here; ``run`` makes it opaque."""
 
 
+def require(allowed: object, what: str = "reserved or unmodelled encoding") -> None:
+    """Raise Unmodelled unless ``allowed``."""
+    if not allowed:
+        raise Unmodelled(what)
+
+
 @dataclass(frozen=True)
 class Path:
     """Where control may be: under the conjunction of ``conditions``, with ``cells`` changed so far."""
@@ -237,12 +243,11 @@ def _literal(condition: Term) -> tuple[Term, ...]:
     return () if condition is t.TRUE else (condition,)
 
 
-def run(machine: Machine, step: Callable[[Instruction], None], form: Callable[[Instruction], str]) -> Effect:
-    """Lift the machine's code: ``step`` gives one instruction's semantics, ``form`` its key for the gate."""
+def run(machine: Machine, step: Callable[[Instruction], None]) -> Effect:
+    """Lift the machine's code: ``step`` gives one instruction's semantics."""
     for index, instruction in enumerate(machine.code):
         if not machine.arrive(index):
             continue
-        machine.effect.forms.add(form(instruction))
         try:
             step(instruction)
             machine.settle()

@@ -126,7 +126,6 @@ class Effect:
     assumed: width 1 each, conditions that the user has asked to take for granted (``solver.assume``).
     approximations: what is not modelled exactly, e.g. ``NaN payload of fadd``.
     opaque: why parts of it have no semantics, e.g. ``CALLOTHER pshufb``; not empty means never provable.
-    forms: the instruction forms used (``isa.forms``), which the gate looks up.
     events: accesses and fences in order, as other threads may see them; of a slot of the global offset table there is none.
     traps: width 1 each, conditions under which the processor stops the program (a misaligned atomic access).
     retry: the round that a store-exclusive makes when it fails, None if there is none; ``cells`` then speak of the other paths.
@@ -142,7 +141,6 @@ class Effect:
     faults: list[Term] = field(default_factory=list)
     approximations: set[str] = field(default_factory=set)
     opaque: list[str] = field(default_factory=list)
-    forms: set[str] = field(default_factory=set)
     events: list[Event] = field(default_factory=list)
     traps: list[Term] = field(default_factory=list)
     retry: Retry | None = None

@@ -69,7 +69,6 @@ class Isa:
     layout: Layout
     overrides: Mapping[str, Override]
     key: Callable[[Instruction], str] = lambda instruction: instruction.mnemonic
-    form: Callable[[Instruction], str] | None = None
 
 
 @dataclass
@@ -130,7 +129,6 @@ class Lifter:
         self.faults: list[Term] = []
         self.approximations: set[str] = set()
         self.opaque: list[str] = []
-        self.forms: set[str] = set()
         self._temporaries: dict[tuple[str, int], Term] = {}
         self._patch: Mapping[int, Term] = {}
         self._patched: set[int] = set()
@@ -228,7 +226,7 @@ class Lifter:
         state = self.state or State({})
         cells = {n: v for n, v in state.cells.items() if v is not t.var(n, self.width(n))}
         return Effect(cells, self.memory, self.loads, self.stores, None, None, self.faults, self.approximations,
-                      self.opaque, self.forms, self.events, shared=self.shared)  # fmt: skip
+                      self.opaque, self.events, shared=self.shared)  # fmt: skip
 
     # Byte ranges of the register space.
 
@@ -316,8 +314,6 @@ class Lifter:
     def step(self, instruction: Instruction) -> list[Exit]:
         """Execute one instruction on ``state``; gives the control that leaves it other than by falling through."""
         self.begin(instruction)
-        if self.isa.form is not None:
-            self.forms.add(self.isa.form(instruction))
         override = self.isa.overrides.get(self.isa.key(instruction))
         if override is not None and override(self, instruction):
             return []

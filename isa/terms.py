@@ -12,7 +12,7 @@ extensions). They are part of the trusted base, so each rule is local, and ``tes
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 MEMORY: Final = 0  # the width of a memory term
@@ -400,9 +400,14 @@ def clz(a: Term) -> Term:
     return const(a.width - a.attr.bit_length(), a.width) if a.op == "const" else _make("clz", a.width, (a,))
 
 
-def held(a: Term, extended: str | None = None) -> Term:
-    """The value ``a``, but no simplification looks through it. extended: ``zext`` or ``sext``, how it lies in a register."""
-    return _make("held", a.width, (a,), extended)
+def lanes(value: Term, width: int) -> list[Term]:
+    """The elements of a vector, lowest first."""
+    return [extract(value, low, width) for low in range(0, value.width, width)]
+
+
+def vector(elements: Sequence[Term]) -> Term:
+    """The vector of ``elements``, lowest first."""
+    return concat(*reversed(elements))
 
 
 def float_op(op: str, width: int, *args: Term, rounding: str | None = None) -> Term:

@@ -7,7 +7,8 @@ unknown each time.
 from __future__ import annotations
 
 from isa import terms as t
-from isa.aarch64.state import A64, TABLE, require
+from isa.aarch64.state import A64, TABLE
+from isa.flow import require
 from isa.machine import EVERY_ORDER
 from isa.terms import Term
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from isa import ieee
 from isa import terms as t
 from isa.aarch64.integer import choose_flags
-from isa.aarch64.state import A64, TABLE, require
+from isa.aarch64.state import A64, TABLE
+from isa.flow import require
 from isa.terms import Term
 
 row = TABLE.row

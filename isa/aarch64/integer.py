@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from isa import terms as t
-from isa.aarch64.state import A64, TABLE, add_with_flags, lanes, logic_flags, pack, require, sign, sub_with_flags, zero
+from isa.aarch64.state import A64, TABLE, add_with_flags, logic_flags, sign, sub_with_flags, zero
+from isa.flow import require
 from isa.terms import Term, signed
 
 row = TABLE.row
@@ -254,7 +255,7 @@ def shift_variable(m: A64, sf: int, rm: int, kind: int, rn: int, rd: int) -> Non
 
 def reverse_bytes(value: Term, group: int) -> Term:
     """The bytes of each ``group`` bits of ``value`` in the other order."""
-    return pack([t.concat(*lanes(part, 8)) for part in lanes(value, group)])
+    return t.vector([t.concat(*t.lanes(part, 8)) for part in t.lanes(value, group)])
 
 
 def count_leading_signs(value: Term) -> Term:
@@ -268,7 +269,7 @@ def one_source(m: A64, sf: int, op: int, rn: int, rd: int) -> None:
     a = m.x(rn, 32 << sf)
     require(op < 6 and (op != 3 or sf))
     if op == 0:
-        m.set_x(rd, t.concat(*lanes(a, 1)))
+        m.set_x(rd, t.concat(*t.lanes(a, 1)))
     elif op <= 3:
         m.set_x(rd, reverse_bytes(a, 8 << op))
     else:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from isa.aarch64 import atomic, fp, integer, memory, vector, vector_fp, vector_move
 from isa.aarch64.state import A64, TABLE
 from isa.flow import Unmodelled, run
-from isa.forms import aarch64_form
 from isa.machine import Effect, Instruction
 
 SEMANTICS = (integer, memory, atomic, fp, vector, vector_fp, vector_move)  # importing them fills TABLE
@@ -28,4 +27,4 @@ def lift(code: Sequence[Instruction], size: int, shared: bool = False) -> Effect
         handler, fields = found
         handler(machine, **fields)
 
-    return run(machine, step, lambda instruction: aarch64_form(instruction.text))
+    return run(machine, step)

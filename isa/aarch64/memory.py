@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from isa import terms as t
 from isa.aarch64.integer import add_low, extended
-from isa.aarch64.state import A64, TABLE, lanes, pack, require
+from isa.aarch64.state import A64, TABLE
+from isa.flow import require
 from isa.machine import Relocation
 from isa.terms import Term, signed
 
@@ -143,7 +144,7 @@ def one_structure(m: A64, q: int, is_load: int, opcode: int, s: int, size: int, 
     if opcode == 6:
         require(is_load and not s)
         element = m.load(base, 1 << size)
-        m.set_v(rt, pack([element] * ((64 << q) // element.width)))
+        m.set_v(rt, t.vector([element] * ((64 << q) // element.width)))
         return 1 << size
     place = q << 3 | s << 2 | size
     require(opcode in (0, 2, 4))
@@ -155,10 +156,10 @@ def one_structure(m: A64, q: int, is_load: int, opcode: int, s: int, size: int, 
     else:
         require(size == 0 or (size == 1 and not s))
         log, lane = (2, place >> 2) if size == 0 else (3, q)
-    elements = lanes(m.v(rt), 8 << log)
+    elements = t.lanes(m.v(rt), 8 << log)
     if is_load:
         elements[lane] = m.load(base, 1 << log)
-        m.set_v(rt, pack(elements))
+        m.set_v(rt, t.vector(elements))
     else:
         m.store(base, elements[lane])
     return 1 << log

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from isa import terms as t
-from isa.flow import Machine, Unmodelled
+from isa.flow import Machine
 from isa.machine import Instruction
 from isa.patterns import Table
 from isa.pcode_ops import both, either, equal, exclusive
@@ -91,18 +91,3 @@ def sign(value: Term) -> Term:
 
 def zero(value: Term) -> Term:
     return t.eq(value, t.const(0, value.width))
-
-
-def lanes(value: Term, width: int) -> list[Term]:
-    """The elements of a vector, lowest first."""
-    return [t.extract(value, low, width) for low in range(0, value.width, width)]
-
-
-def pack(elements: Sequence[Term]) -> Term:
-    """The vector of ``elements``, lowest first."""
-    return t.concat(*reversed(elements))
-
-
-def require(allowed: object, what: str = "reserved or unmodelled encoding") -> None:
-    if not allowed:
-        raise Unmodelled(what)

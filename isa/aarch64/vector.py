@@ -11,7 +11,8 @@ from functools import reduce
 from isa import terms as t
 from isa.aarch64 import elements as e
 from isa.aarch64.integer import count_leading_signs
-from isa.aarch64.state import A64, TABLE, lanes, pack, require, zero
+from isa.aarch64.state import A64, TABLE, zero
+from isa.flow import require
 from isa.terms import Term
 
 row = TABLE.row
@@ -40,11 +41,11 @@ PAIRWISE: dict[int, Operation] = {0b10100: e.maximum, 0b10101: e.minimum, 0b1011
 
 
 def by_lane(operation: e.Binary, a: Term, b: Term, width: int) -> Term:
-    return pack([operation(x, y) for x, y in zip(lanes(a, width), lanes(b, width), strict=True)])
+    return t.vector([operation(x, y) for x, y in zip(t.lanes(a, width), t.lanes(b, width), strict=True)])
 
 
 def pairs(a: Term, width: int) -> list[tuple[Term, Term]]:
-    parts = lanes(a, width)
+    parts = t.lanes(a, width)
     return list(zip(parts[::2], parts[1::2], strict=True))
 
 
@@ -62,7 +63,7 @@ def three_same(m: A64, q: int, u: int, size: int, rm: int, rn: int, rd: int) -> 
         require(size < 3 or op == 0b10111)
         require(not u or op != 0b10111)
         combine = PAIRWISE[op]
-        m.set_v(rd, pack([combine(x, y, u) for x, y in pairs(t.concat(b, a), width)]))
+        m.set_v(rd, t.vector([combine(x, y, u) for x, y in pairs(t.concat(b, a), width)]))
     elif op == 0b01111:
         require(size < 3)
         change = by_lane(lambda x, y: e.difference(x, y, u), a, b, width)
@@ -108,17 +109,17 @@ def three_different(m: A64, q: int, u: int, size: int, rm: int, op: int, rn: int
     half = 64 * q
     if op in (0b0100, 0b0110):  # the high halves of sums and differences; U: rounded
         sums = []
-        for x, y in zip(lanes(m.v(rn), 2 * width), lanes(m.v(rm), 2 * width), strict=True):
+        for x, y in zip(t.lanes(m.v(rn), 2 * width), t.lanes(m.v(rm), 2 * width), strict=True):
             total = t.add(x, y) if op == 0b0100 else t.sub(x, y)
             sums.append(t.extract(t.add(total, t.const(u << (width - 1), 2 * width)), width, width))
-        set_half(m, rd, q, pack(sums))
+        set_half(m, rd, q, t.vector(sums))
         return
-    b = [e.extend(x, 2 * width, u) for x in lanes(t.extract(m.v(rm), half, 64), width)]
+    b = [e.extend(x, 2 * width, u) for x in t.lanes(t.extract(m.v(rm), half, 64), width)]
     if op in (0b0001, 0b0011):
-        a = lanes(m.v(rn), 2 * width)
+        a = t.lanes(m.v(rn), 2 * width)
     else:
-        a = [e.extend(x, 2 * width, u) for x in lanes(t.extract(m.v(rn), half, 64), width)]
-    old = lanes(m.v(rd), 2 * width)
+        a = [e.extend(x, 2 * width, u) for x in t.lanes(t.extract(m.v(rn), half, 64), width)]
+    old = t.lanes(m.v(rd), 2 * width)
     result = []
     for x, y, z in zip(a, b, old, strict=True):
         if op in (0b0000, 0b0001):
@@ -131,7 +132,7 @@ def three_different(m: A64, q: int, u: int, size: int, rm: int, op: int, rn: int
         else:
             require(op in (0b1000, 0b1010, 0b1100), "polynomial or doubling multiply")
             result.append((t.add(z, t.mul(x, y)), t.sub(z, t.mul(x, y)), t.mul(x, y))[(op - 0b1000) >> 1])
-    m.set_v(rd, pack(result))
+    m.set_v(rd, t.vector(result))
 
 
 def set_half(m: A64, rd: int, upper: int, value: Term) -> None:
@@ -148,23 +149,23 @@ def two_misc(m: A64, q: int, u: int, size: int, rn: int, rd: int) -> None:
     if op <= 1:
         group = (64, 16, 32)[op + 2 * u] if op + 2 * u < 3 else 0
         require(group > width)
-        m.set_v(rd, pack([t.concat(*lanes(part, width)) for part in lanes(a, group)]))
+        m.set_v(rd, t.vector([t.concat(*t.lanes(part, width)) for part in t.lanes(a, group)]))
     elif op in (2, 6):
         require(size < 3)
         sums = [t.add(e.extend(x, 2 * width, u), e.extend(y, 2 * width, u)) for x, y in pairs(a, width)]
-        m.set_v(rd, by_lane(t.add, m.v(rd, bits), pack(sums), 2 * width) if op == 6 else pack(sums))
+        m.set_v(rd, by_lane(t.add, m.v(rd, bits), t.vector(sums), 2 * width) if op == 6 else t.vector(sums))
     elif op == 4:
         require(size < 3)
-        m.set_v(rd, pack([t.clz(x) if u else count_leading_signs(x) for x in lanes(a, width)]))
+        m.set_v(rd, t.vector([t.clz(x) if u else count_leading_signs(x) for x in t.lanes(a, width)]))
     elif op == 5:
         require(size == 0 or (u and size == 1))
         if not u:
-            m.set_v(rd, pack([t.popcount(x) for x in lanes(a, 8)]))
+            m.set_v(rd, t.vector([t.popcount(x) for x in t.lanes(a, 8)]))
         else:
-            m.set_v(rd, pack([t.concat(*lanes(x, 1)) for x in lanes(a, 8)]) if size else t.not_(a))
+            m.set_v(rd, t.vector([t.concat(*t.lanes(x, 1)) for x in t.lanes(a, 8)]) if size else t.not_(a))
     else:
         require(q or size < 3)
-        m.set_v(rd, pack([against_zero(x, op, u) for x in lanes(a, width)]))
+        m.set_v(rd, t.vector([against_zero(x, op, u) for x in t.lanes(a, width)]))
 
 
 def against_zero(a: Term, op: int, u: int) -> Term:
@@ -193,7 +194,7 @@ def two_misc_scalar(m: A64, u: int, rn: int, rd: int) -> None:
 def narrow(m: A64, q: int, u: int, size: int, saturating: int, rn: int, rd: int) -> None:
     """XTN, SQXTUN; SQXTN, UQXTN; and their second halves."""
     require(size < 3)
-    set_half(m, rd, q, pack([narrowed(x, 8 << size, u, saturating) for x in lanes(m.v(rn), 16 << size)]))
+    set_half(m, rd, q, t.vector([narrowed(x, 8 << size, u, saturating) for x in t.lanes(m.v(rn), 16 << size)]))
 
 
 def narrowed(a: Term, width: int, u: int, saturating: int) -> Term:
@@ -207,8 +208,8 @@ def shift_left_long(m: A64, q: int, size: int, rn: int, rd: int) -> None:
     """SHLL: each element moved to the upper half of one of twice the width."""
     require(size < 3)
     width = 8 << size
-    parts = lanes(t.extract(m.v(rn), 64 * q, 64), width)
-    m.set_v(rd, pack([t.concat(x, t.const(0, width)) for x in parts]))
+    parts = t.lanes(t.extract(m.v(rn), 64 * q, 64), width)
+    m.set_v(rd, t.vector([t.concat(x, t.const(0, width)) for x in parts]))
 
 
 @row(*(f"0 q:1 u:1 01110 size:2 11000 {op:05b} 10 rn:5 rd:5" for op in (0b00011, 0b01010, 0b11010, 0b11011)))
@@ -217,7 +218,7 @@ def across(m: A64, q: int, u: int, size: int, rn: int, rd: int) -> None:
     op = m.word >> 12 & 31
     require(size < 2 or (size == 2 and q))
     width = 8 << size
-    parts = lanes(m.v(rn, 64 << q), width)
+    parts = t.lanes(m.v(rn, 64 << q), width)
     if op == 0b00011:
         m.set_v(rd, reduce(t.add, [e.extend(x, 2 * width, u) for x in parts]))
     elif op == 0b11011:
@@ -244,13 +245,13 @@ def by_element(m: A64, q: int, u: int, size: int, l: int, mm: int, rm: int, h: i
     y = t.extract(m.v(register), index * width, width)
     if op in (0, 4, 8):
         require(u == (op != 8))
-        parts, old = lanes(m.v(rn, 64 << q), width), lanes(m.v(rd, 64 << q), width)
+        parts, old = t.lanes(m.v(rn, 64 << q), width), t.lanes(m.v(rd, 64 << q), width)
     else:
-        parts = [e.extend(x, 2 * width, u) for x in lanes(t.extract(m.v(rn), 64 * q, 64), width)]
-        y, old = e.extend(y, 2 * width, u), lanes(m.v(rd), 2 * width)
+        parts = [e.extend(x, 2 * width, u) for x in t.lanes(t.extract(m.v(rn), 64 * q, 64), width)]
+        y, old = e.extend(y, 2 * width, u), t.lanes(m.v(rd), 2 * width)
     products = [t.mul(x, y) for x in parts]
     if op in (0, 2):
         products = [t.add(z, p) for z, p in zip(old, products, strict=True)]
     elif op in (4, 6):
         products = [t.sub(z, p) for z, p in zip(old, products, strict=True)]
-    m.set_v(rd, pack(products))
+    m.set_v(rd, t.vector(products))

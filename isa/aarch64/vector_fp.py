@@ -8,9 +8,10 @@ from isa import ieee
 from isa import terms as t
 from isa.aarch64 import elements as e
 from isa.aarch64.fp import arithmetic, change_format, choose_number, fixed_to_float, float_to_fixed, fused, round_to_integral
-from isa.aarch64.state import A64, TABLE, lanes, pack, require
+from isa.aarch64.state import A64, TABLE
 from isa.aarch64.vector import pairs, set_half
 from isa.aarch64.vector_move import shift_place
+from isa.flow import require
 from isa.terms import Term
 
 row = TABLE.row
@@ -52,10 +53,10 @@ def three_same(m: A64, q: int, u: int, high: int, double: int, rm: int, op: int,
     require(q or not double)
     a, b = m.v(rn, bits), m.v(rm, bits)
     if u and ((op == 0b11010 and not high) or op in (0b11000, 0b11110)):
-        m.set_v(rd, pack([pair_result(m, op, high, x, y) for x, y in pairs(t.concat(b, a), width)]))
+        m.set_v(rd, t.vector([pair_result(m, op, high, x, y) for x, y in pairs(t.concat(b, a), width)]))
         return
-    together = zip(lanes(a, width), lanes(b, width), lanes(m.v(rd, bits), width), strict=True)
-    m.set_v(rd, pack([lane_result(m, u, high, op, x, y, z) for x, y, z in together]))
+    together = zip(t.lanes(a, width), t.lanes(b, width), t.lanes(m.v(rd, bits), width), strict=True)
+    m.set_v(rd, t.vector([lane_result(m, u, high, op, x, y, z) for x, y, z in together]))
 
 
 def pair_result(m: A64, op: int, high: int, a: Term, b: Term) -> Term:
@@ -88,7 +89,7 @@ def pair_scalar(m: A64, high: int, double: int, op: int, rn: int, rd: int) -> No
 def across(m: A64, high: int, numbers: int, rn: int, rd: int) -> None:
     """FMAXV, FMINV, FMAXNMV, FMINNMV of four singles, by pairs."""
     kind = high + 2 * numbers
-    parts = lanes(m.v(rn), 32)
+    parts = t.lanes(m.v(rn), 32)
     halves = [choose_number(parts[i], parts[i + 1], kind) for i in (0, 2)]
     m.set_v(rd, reduce(lambda a, b: choose_number(a, b, kind), halves))
 
@@ -133,7 +134,7 @@ TWO = (0b01100, 0b01101, 0b01110, 0b01111, *range(0b11000, 0b100000))
 def two_misc(m: A64, q: int, u: int, high: int, double: int, rn: int, rd: int) -> None:
     require(q or not double)
     op = m.word >> 12 & 31
-    m.set_v(rd, pack([two_result(m, u, high, op, a) for a in lanes(m.v(rn, 64 << q), 32 << double)]))
+    m.set_v(rd, t.vector([two_result(m, u, high, op, a) for a in t.lanes(m.v(rn, 64 << q), 32 << double)]))
 
 
 @row(*(f"01 u:1 11110 high:1 double:1 10000 {op:05b} 10 rn:5 rd:5" for op in TWO))
@@ -144,13 +145,13 @@ def two_misc_scalar(m: A64, u: int, high: int, double: int, rn: int, rd: int) ->
 @row("0 q:1 0 01110 01 10000 10110 10 rn:5 rd:5")
 def narrow(m: A64, q: int, rn: int, rd: int) -> None:
     """FCVTN, FCVTN2: two doubles to singles."""
-    set_half(m, rd, q, pack([change_format(m, a, 32) for a in lanes(m.v(rn), 64)]))
+    set_half(m, rd, q, t.vector([change_format(m, a, 32) for a in t.lanes(m.v(rn), 64)]))
 
 
 @row("0 q:1 0 01110 01 10000 10111 10 rn:5 rd:5")
 def widen(m: A64, q: int, rn: int, rd: int) -> None:
     """FCVTL, FCVTL2: two singles to doubles."""
-    m.set_v(rd, pack([change_format(m, a, 64) for a in lanes(t.extract(m.v(rn), 64 * q, 64), 32)]))
+    m.set_v(rd, t.vector([change_format(m, a, 64) for a in t.lanes(t.extract(m.v(rn), 64 * q, 64), 32)]))
 
 
 @row(*(f"0 q:1 0 01111 1 double:1 l:1 mm:1 rm:4 {op:04b} h:1 0 rn:5 rd:5" for op in (1, 5, 9)))
@@ -160,8 +161,8 @@ def by_element(m: A64, q: int, double: int, l: int, mm: int, rm: int, h: int, rn
     op, bits, width = m.word >> 12 & 15, 64 << q, 32 << double
     index = h if double else h << 1 | l
     y = t.extract(m.v(mm << 4 | rm), index * width, width)
-    together = zip(lanes(m.v(rn, bits), width), lanes(m.v(rd, bits), width), strict=True)
-    m.set_v(rd, pack([element_result(m, op, x, y, z) for x, z in together]))
+    together = zip(t.lanes(m.v(rn, bits), width), t.lanes(m.v(rd, bits), width), strict=True)
+    m.set_v(rd, t.vector([element_result(m, op, x, y, z) for x, z in together]))
 
 
 @row(*(f"01 0 11111 1 double:1 l:1 mm:1 rm:4 {op:04b} h:1 0 rn:5 rd:5" for op in (1, 5, 9)))
@@ -193,7 +194,7 @@ def fixed_result(m: A64, u: int, a: Term) -> Term:
 def fixed(m: A64, q: int, u: int, place: int, rn: int, rd: int) -> None:
     width, _ = shift_place(m)
     require(q or width < 64)
-    m.set_v(rd, pack([fixed_result(m, u, a) for a in lanes(m.v(rn, 64 << q), width)]))
+    m.set_v(rd, t.vector([fixed_result(m, u, a) for a in t.lanes(m.v(rn, 64 << q), width)]))
 
 
 @row(*(f"01 u:1 111110 {tail}" for tail in FIXED))

@@ -7,8 +7,9 @@ from functools import reduce
 from isa import terms as t
 from isa.aarch64 import elements as e
 from isa.aarch64.fp import expand_immediate
-from isa.aarch64.state import A64, TABLE, lanes, pack, require
+from isa.aarch64.state import A64, TABLE
 from isa.aarch64.vector import narrowed, set_half
+from isa.flow import require
 from isa.terms import Term
 
 row = TABLE.row
@@ -26,7 +27,7 @@ def element_place(imm5: int, limit: int = 3) -> tuple[int, int]:
 def dup_element(m: A64, q: int, imm5: int, rn: int, rd: int) -> None:
     width, index = element_place(imm5)
     require(q or width < 64)
-    m.set_v(rd, pack([t.extract(m.v(rn), index * width, width)] * ((64 << q) // width)))
+    m.set_v(rd, t.vector([t.extract(m.v(rn), index * width, width)] * ((64 << q) // width)))
 
 
 @row("01 0 11110000 imm5:5 0 0000 1 rn:5 rd:5")
@@ -40,7 +41,7 @@ def dup_scalar(m: A64, imm5: int, rn: int, rd: int) -> None:
 def dup_general(m: A64, q: int, imm5: int, rn: int, rd: int) -> None:
     width, _ = element_place(imm5)
     require(q or width < 64)
-    m.set_v(rd, pack([m.x(rn, width)] * ((64 << q) // width)))
+    m.set_v(rd, t.vector([m.x(rn, width)] * ((64 << q) // width)))
 
 
 @row("0 q:1 0 01110000 imm5:5 0 0101 1 rn:5 rd:5", unsigned=0)
@@ -54,9 +55,9 @@ def move_to_general(m: A64, q: int, imm5: int, unsigned: int, rn: int, rd: int) 
 
 
 def insert(m: A64, rd: int, index: int, value: Term) -> None:
-    parts = lanes(m.v(rd), value.width)
+    parts = t.lanes(m.v(rd), value.width)
     parts[index] = value
-    m.set_v(rd, pack(parts))
+    m.set_v(rd, t.vector(parts))
 
 
 @row("01001110000 imm5:5 0 0011 1 rn:5 rd:5")
@@ -88,7 +89,7 @@ def immediate(m: A64, q: int, op: int, high: int, cmode: int, low: int, rd: int)
     else:
         width = 16 if cmode & 8 else 32
         value = imm << (8 * (cmode >> 1 & (1 if cmode & 8 else 3)))
-    constant = pack([t.const(value, width)] * (bits // width))
+    constant = t.vector([t.const(value, width)] * (bits // width))
     if cmode < 12 and cmode & 1:
         old = m.v(rd, bits)
         m.set_v(rd, t.and_(old, t.not_(constant)) if op else t.or_(old, constant))
@@ -108,7 +109,7 @@ def extract(m: A64, q: int, rm: int, index: int, rn: int, rd: int) -> None:
 def permute(m: A64, q: int, size: int, rm: int, second: int, kind: int, rn: int, rd: int) -> None:
     """UZP1/2 (kind 1), TRN1/2 (2), ZIP1/2 (3)."""
     require(kind and (q or size < 3))
-    a, b = lanes(m.v(rn, 64 << q), 8 << size), lanes(m.v(rm, 64 << q), 8 << size)
+    a, b = t.lanes(m.v(rn, 64 << q), 8 << size), t.lanes(m.v(rm, 64 << q), 8 << size)
     if kind == 1:
         result = (a + b)[second::2]
     else:
@@ -117,7 +118,7 @@ def permute(m: A64, q: int, size: int, rm: int, second: int, kind: int, rn: int,
         else:
             chosen = range(len(a) // 2 * second, len(a) // 2 * (second + 1))
         result = [part for i in chosen for part in (a[i], b[i])]
-    m.set_v(rd, pack(result))
+    m.set_v(rd, t.vector(result))
 
 
 @row("0 q:1 001110000 rm:5 0 count:2 keeps:1 00 rn:5 rd:5")
@@ -125,15 +126,15 @@ def table_lookup(m: A64, q: int, rm: int, count: int, keeps: int, rn: int, rd: i
     """TBL, TBX: bytes of one to four registers by index; beyond them 0, or the old byte."""
     table = t.concat(*(m.v((rn + i) % 32) for i in reversed(range(count + 1))))
     result = []
-    for index, old in zip(lanes(m.v(rm, 64 << q), 8), lanes(m.v(rd, 64 << q), 8), strict=True):
+    for index, old in zip(t.lanes(m.v(rm, 64 << q), 8), t.lanes(m.v(rd, 64 << q), 8), strict=True):
         other = old if keeps else t.const(0, 8)
         if index.op == "const":
             place = 8 * index.attr
             result.append(t.extract(table, place, 8) if place < table.width else other)
             continue
-        entries = enumerate(lanes(table, 8))
+        entries = enumerate(t.lanes(table, 8))
         result.append(reduce(lambda rest, e: t.ite(t.eq(index, t.const(e[0], 8)), e[1], rest), entries, other))
-    m.set_v(rd, pack(result))
+    m.set_v(rd, t.vector(result))
 
 
 def shift_rows(prefix: str, op: int, wide: bool) -> list[str]:
@@ -175,8 +176,8 @@ def shift_immediate(m: A64, q: int, u: int, place: int, rn: int, rd: int) -> Non
     width, amount = shift_place(m)
     require(q or width < 64)
     op, bits = m.word >> 11 & 31, 64 << q
-    both = zip(lanes(m.v(rn, bits), width), lanes(m.v(rd, bits), width), strict=True)
-    m.set_v(rd, pack([shifted_element(op, u, a, old, amount) for a, old in both]))
+    both = zip(t.lanes(m.v(rn, bits), width), t.lanes(m.v(rd, bits), width), strict=True)
+    m.set_v(rd, t.vector([shifted_element(op, u, a, old, amount) for a, old in both]))
 
 
 @row(*(f"01 u:1 111110 1 place:6 {op:05b} 1 rn:5 rd:5" for op in SHIFTS))
@@ -192,17 +193,17 @@ def shift_narrow(m: A64, q: int, u: int, place: int, rn: int, rd: int) -> None:
     saturating = op >> 1 & 1
     unsigned = u & saturating  # of the source: SHRN takes any, SQSHRUN a signed one
     result = []
-    for a in lanes(m.v(rn), 2 * width):
+    for a in t.lanes(m.v(rn), 2 * width):
         wide = e.extend(a, 2 * width + 1, unsigned)  # so that rounding loses no carry
         value = e.shift_right_rounding(wide, by, unsigned) if op & 1 else e.shift_right(wide, by, unsigned)
         result.append(narrowed(value, width, u, saturating))
-    set_half(m, rd, q, pack(result))
+    set_half(m, rd, q, t.vector(result))
 
 
 @row(*shift_rows("0 q:1 u:1 011110", 0b10100, wide=False))
 def shift_left_long(m: A64, q: int, u: int, place: int, rn: int, rd: int) -> None:
     """SSHLL, USHLL (SXTL, UXTL)."""
     width, amount = shift_place(m)
-    parts = lanes(t.extract(m.v(rn), 64 * q, 64), width)
+    parts = t.lanes(t.extract(m.v(rn), 64 * q, 64), width)
     by = t.const(amount - width, 2 * width)
-    m.set_v(rd, pack([t.shl(e.extend(x, 2 * width, u), by) for x in parts]))
+    m.set_v(rd, t.vector([t.shl(e.extend(x, 2 * width, u), by) for x in parts]))

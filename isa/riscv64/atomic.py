@@ -6,7 +6,8 @@ A misaligned atomic access traps. Whether a store-conditional fails is unknown e
 from __future__ import annotations
 
 from isa import terms as t
-from isa.riscv64.state import RV64, TABLE, require
+from isa.flow import require
+from isa.riscv64.state import RV64, TABLE
 from isa.terms import Term
 
 row = TABLE.row

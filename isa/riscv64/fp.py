@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from isa import ieee
 from isa import terms as t
+from isa.flow import require
 from isa.riscv64.integer import sum_of
-from isa.riscv64.state import CANONICAL_NAN, RV64, TABLE, require
+from isa.riscv64.state import CANONICAL_NAN, RV64, TABLE
 from isa.terms import Term
 
 row = TABLE.row

@@ -9,7 +9,8 @@ the auipc), since it depends on where the linker puts the code; for absolute and
 from __future__ import annotations
 
 from isa import terms as t
-from isa.riscv64.state import RV64, TABLE, require
+from isa.flow import require
+from isa.riscv64.state import RV64, TABLE
 from isa.terms import Term, signed
 
 row = TABLE.row

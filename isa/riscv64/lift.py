@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from isa.flow import Unmodelled, run
-from isa.forms import riscv64_form
 from isa.machine import Effect, Instruction
 from isa.riscv64 import atomic, fp, integer
 from isa.riscv64.compressed import expand
@@ -31,4 +30,4 @@ def lift(code: Sequence[Instruction], size: int, shared: bool = False) -> Effect
         handler, fields = found
         handler(machine, **fields)
 
-    return run(machine, step, lambda instruction: riscv64_form(instruction.text))
+    return run(machine, step)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from isa import terms as t
-from isa.flow import Machine, Unmodelled
+from isa.flow import Machine, require
 from isa.machine import Instruction
 from isa.patterns import Table
 from isa.terms import Term
@@ -54,8 +54,3 @@ class RV64(Machine):
 
     def set_f(self, n: int, value: Term) -> None:
         self.write(f"f{n}", value if value.width == 64 else t.concat(t.const(-1, 32), value))
-
-
-def require(allowed: object, what: str = "reserved or unmodelled encoding") -> None:
-    if not allowed:
-        raise Unmodelled(what)

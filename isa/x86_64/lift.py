@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from typing import Final, Literal
 
 from isa import terms as t
-from isa.forms import x86_form
 from isa.machine import Access, Effect, Instruction
 from isa.pcode import Isa
 from isa.terms import Term
@@ -21,7 +20,7 @@ from isa.x86_64.registers import LAYOUT
 
 Exit = Literal["fall", "branch", "indirect"]
 
-ISA: Final = Isa("x86_64", "x86:LE:64:default", LAYOUT, {}, form=x86_form)
+ISA: Final = Isa("x86_64", "x86:LE:64:default", LAYOUT, {})
 _OVERRIDES: Final = {**semantics.OVERRIDES, **corners.OVERRIDES, **atomics.OVERRIDES, **vectors.OVERRIDES, **sse4.OVERRIDES}
 _PREFIXES: Final = {"lock": atomics.locked, **strings.PREFIXES}
 
@@ -56,14 +55,12 @@ def _branch(lifter: X86Lifter, last: Instruction) -> Term:
     elif len(code) >= 6 and code[-6] == 0x0F and code[-5] & 0xF0 == 0x80:
         code = code[:-4] + b"\x20\0\0\0"
     elif (counted := corners.jump_by_count(lifter, last)) is not None:
-        lifter.forms.add(x86_form(last))
         return counted
     else:
         lifter.step(last)
         if lifter.condition is None:
             lifter.refuse(f"not a conditional branch: {last.text}")
         return lifter.condition or t.FALSE
-    lifter.forms.add(x86_form(last))
     exits = lifter.pcode(Instruction(last.offset, code, last.text))
     if not exits and lifter.state is not None:
         return t.FALSE  # the flags are constants, as unoptimised code has it
@@ -81,7 +78,6 @@ def _branch(lifter: X86Lifter, last: Instruction) -> Term:
 def _indirect(lifter: X86Lifter, last: Instruction) -> Term:
     """Where the indirect ``call`` or ``jmp`` goes. The return address is not pushed: stitching does that."""
     decoded = lifter.decoded(last)
-    lifter.forms.add(x86_form(last))
     indirect = len(decoded.operands) == 1 and decoded.operands[0].kind != "imm" and not short_address(decoded)
     if decoded.mnemonic not in ("call", "jmp") or not indirect:
         lifter.refuse(f"not an indirect transfer: {last.text}")

@@ -1,7 +1,8 @@
 """``X86Lifter``: the p-code walker with x86-64 operands, relocated fields and thread-local storage.
 
 Relocated fields. The value of the operand is the placeholder ``var(Sn)``: p-code is lifted from bytes in which the
-field holds a magic number, and the number is put out for the placeholder. A load from a slot of the global offset
+field holds a magic number, and the number, or it and something (the upper half of an operand), is put out for the placeholder.
+Two magic numbers are tried, so that no constant depends on a field in another way. A load from a slot of the global offset
 table (``got``, ``gottpoff``) is the placeholder itself, without an access to memory.
 
 Thread-local storage. ``fs:0`` holds the thread pointer itself (ELF TLS ABI for x86-64), so loading it gives
@@ -11,12 +12,14 @@ address of ``__stack_chk_guard`` for it. Any other constant offset from fs that 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
+
+import pypcode
 
 from isa import terms as t
 from isa.machine import Instruction, Relocation
-from isa.pcode import ADDRESS, Exit, Isa, Lifter
+from isa.pcode import ADDRESS, Exit, Isa, Lifter, Op, Place, translate
 from isa.terms import Term
 from isa.x86_64.decode import Decoded, Operand, decode
 from isa.x86_64.registers import OFFSETS
@@ -58,8 +61,6 @@ class X86Lifter(Lifter):
 
     def step(self, instruction: Instruction) -> list[Exit]:
         self.begin(instruction)
-        if self.isa.form is not None:
-            self.forms.add(self.isa.form(instruction))
         try:
             decoded = decode(instruction.code)
         except ValueError as error:
@@ -86,14 +87,20 @@ class X86Lifter(Lifter):
                 self.refuse(f"unrelocated address relative to rip: {instruction.text}")
             return super().pcode(instruction, code, patch)
         shift = len(instruction.code) - len(code)  # a prefix left out
-        magics = dict(patch or {})
+        magics: dict[int, Term] = {}
+        other, moves = code, []
         for number, relocation in enumerate(instruction.relocations):
             magic = _MAGIC + 0x10_1000 * number
-            while magic.to_bytes(4, "little") in instruction.code:
-                magic += 1
+            moves.append((magic, 0x2_0340 * (number + 1)))
             code = _fill(code, relocation.offset - shift, relocation, magic)
+            other = _fill(other, relocation.offset - shift, relocation, sum(moves[-1]))
             magics[magic] = _placeholder(relocation)
-        return super().pcode(instruction, code, magics)
+        found = _fields(self.isa.language, code, other, moves)
+        if found is None:
+            self.refuse(f"{instruction.text}: computes with a relocated field")
+            return []
+        near = {value: t.add(magics[magic], t.const(value - magic, 64)) for value, magic in found.items()}
+        return super().pcode(instruction, code, {**magics, **near, **(patch or {})})
 
     def load(self, address: Term, size: int) -> Term:
         if address.op == "var" and address.attr.startswith(_SLOT) and size == 8:
@@ -202,6 +209,37 @@ def _fill(code: bytes, offset: int, relocation: Relocation, magic: int) -> bytes
     relative = relocation.kind in ("pc", "got", "gottpoff")
     value = magic - (ADDRESS + len(code)) if relative else magic
     return code[:offset] + value.to_bytes(size, "little") + code[offset + size :]
+
+
+def _fields(language: str, code: bytes, other: bytes, moves: Sequence[tuple[int, int]]) -> dict[int, int] | None:
+    """The constants in the p-code of ``code`` that are a relocated field and something (SLEIGH adds 8 for an upper half), each with
+    the field's magic value.
+
+    moves: by field, the magic value that it has in ``code``, and by how much it is more in ``other``. None if a constant depends
+    on a field in another way, or could be mistaken for one.
+    """
+    try:
+        ops, others = translate(language, code), translate(language, other)
+    except (pypcode.LowlevelError, ValueError):
+        return {}  # lifting meets the same and says so
+    found: dict[int, int] = {}
+    fixed: set[int] = set()
+    if [op[0] for op in ops] != [op[0] for op in others]:
+        return None
+    for place, moved in zip(_places(ops), _places(others), strict=True):
+        by = moved[1] - place[1]
+        magic = next((magic for magic, move in moves if move == by), None)
+        if place[::2] != moved[::2] or (by and (magic is None or place[0] not in ("const", "ram"))):
+            return None
+        if magic is not None:
+            found[place[1]] = magic
+        elif place[0] in ("const", "ram"):
+            fixed.add(place[1])
+    return None if fixed & found.keys() else found
+
+
+def _places(ops: Sequence[Op]) -> list[Place]:
+    return [place for _, output, inputs in ops for place in (output, *inputs) if place is not None]
 
 
 def _fs_offset(address: Term) -> int | None:

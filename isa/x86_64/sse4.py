@@ -13,7 +13,7 @@ from isa import terms as t
 from isa.machine import Instruction
 from isa.terms import Term
 from isa.x86_64.lifter import X86Lifter, X86Override
-from isa.x86_64.vectors import Lanes, each, is_xmm, join, lanes, limits, may_be_nan, pack, packed, saturate
+from isa.x86_64.vectors import Lanes, each, is_xmm, limits, may_be_nan, pack, packed, saturate
 
 _ROUNDINGS: Final = ("rne", "rtn", "rtp", "rtz")
 _CASTAGNOLI: Final = 0x82F6_3B78  # the polynomial of crc32, bits reversed
@@ -42,7 +42,7 @@ def _with_immediate(choose: Choice) -> X86Override:
 
 def shuffled_byte(table: Term, index: Term) -> Term:
     """Byte ``index`` (8 bits, the low four count) of a table of 128 bits, 0 if the index is negative."""
-    low, high = lanes(table, 64)
+    low, high = t.lanes(table, 64)
     half = t.ite(t.extract(index, 3, 1), high, low)
     place = t.concat(t.extract(index, 0, 3), t.const(0, 3))
     byte = t.extract(t.lshr(half, t.zext(place, 64)), 0, 8)
@@ -50,15 +50,15 @@ def shuffled_byte(table: Term, index: Term) -> Term:
 
 
 def _shuffle_bytes(a: Term, b: Term) -> Term:
-    return join([shuffled_byte(a, index) for index in lanes(b, 8)])
+    return t.vector([shuffled_byte(a, index) for index in t.lanes(b, 8)])
 
 
 def _horizontal(width: int, combine: Lanes) -> Lanes:
     """Neighbouring lanes of the first operand, then of the second, combined."""
 
     def compute(a: Term, b: Term) -> Term:
-        parts = lanes(a, width) + lanes(b, width)
-        return join([combine(x, y) for x, y in zip(parts[::2], parts[1::2], strict=True)])
+        parts = t.lanes(a, width) + t.lanes(b, width)
+        return t.vector([combine(x, y) for x, y in zip(parts[::2], parts[1::2], strict=True)])
 
     return compute
 
@@ -69,9 +69,9 @@ def _saturated(op: str, a: Term, b: Term) -> Term:
 
 
 def _multiply_add_bytes(a: Term, b: Term) -> Term:
-    products = [t.mul(t.zext(x, 32), t.sext(y, 32)) for x, y in zip(lanes(a, 8), lanes(b, 8), strict=True)]
+    products = [t.mul(t.zext(x, 32), t.sext(y, 32)) for x, y in zip(t.lanes(a, 8), t.lanes(b, 8), strict=True)]
     sums = [t.add(x, y) for x, y in zip(products[::2], products[1::2], strict=True)]
-    return join([saturate(x, 16, *limits(16, True)) for x in sums])
+    return t.vector([saturate(x, 16, *limits(16, True)) for x in sums])
 
 
 def _multiply_round(a: Term, b: Term) -> Term:
@@ -89,25 +89,26 @@ def _magnitude(a: Term, b: Term) -> Term:
 
 
 def _even_products(a: Term, b: Term) -> Term:
-    return join([t.mul(*(t.sext(t.extract(x, 0, 32), 64) for x in pair)) for pair in zip(lanes(a, 64), lanes(b, 64), strict=True)])
+    factors = (t.lanes(x, 64) for x in (a, b))
+    return t.vector([t.mul(*(t.sext(t.extract(x, 0, 32), 64) for x in pair)) for pair in zip(*factors, strict=True)])
 
 
 def _differences(a: Term, b: Term, order: int) -> Term:
     """Sums of differences of four bytes of ``b`` and every four neighbours among eleven bytes of ``a``."""
-    first, block = 4 * (order >> 2 & 1), lanes(b, 8)[4 * (order & 3) :][:4]
-    source = lanes(a, 8)
+    first, block = 4 * (order >> 2 & 1), t.lanes(b, 8)[4 * (order & 3) :][:4]
+    source = t.lanes(a, 8)
     sums = []
     for n in range(8):
         total = t.const(0, 16)
         for x, y in zip(source[first + n : first + n + 4], block, strict=True):
             total = t.add(total, t.zext(t.ite(t.ult(x, y), t.sub(y, x), t.sub(x, y)), 16))
         sums.append(total)
-    return join(sums)
+    return t.vector(sums)
 
 
 def _smallest_word(a: Term, b: Term) -> Term:
     """The smallest word and, above it, the place of the first that is as small."""
-    words = lanes(b, 16)
+    words = t.lanes(b, 16)
     least, place = words[0], t.const(0, 3)
     for n, word in enumerate(words[1:], 1):
         less = t.ult(word, least)
@@ -120,8 +121,8 @@ def _smallest_word(a: Term, b: Term) -> Term:
 
 def _blend(width: int) -> Choice:
     def choose(a: Term, b: Term, order: int) -> Term:
-        pairs = zip(lanes(a, width), lanes(b, width), strict=True)
-        return join([y if order >> n & 1 else x for n, (x, y) in enumerate(pairs)])
+        pairs = zip(t.lanes(a, width), t.lanes(b, width), strict=True)
+        return t.vector([y if order >> n & 1 else x for n, (x, y) in enumerate(pairs)])
 
     return choose
 
@@ -132,8 +133,8 @@ def _blend_by_mask(width: int) -> X86Override:
     def override(lifter: X86Lifter, instruction: Instruction) -> bool:
         first, second = lifter.decoded(instruction).operands[:2]
         triples = (lifter.vector(first.register), lifter.get(instruction, second, 128), lifter.vector("xmm0"))
-        both = zip(*(lanes(x, width) for x in triples), strict=True)
-        value = join([t.ite(t.slt(m, t.const(0, width)), y, x) for x, y, m in both])
+        both = zip(*(t.lanes(x, width) for x in triples), strict=True)
+        value = t.vector([t.ite(t.slt(m, t.const(0, width)), y, x) for x, y, m in both])
         lifter.set_vector(first.register, value)
         return True
 
@@ -147,7 +148,7 @@ def _extended(width: int, to: int, is_signed: bool) -> X86Override:
     def override(lifter: X86Lifter, instruction: Instruction) -> bool:
         first, second = lifter.decoded(instruction).operands
         value = lifter.get(instruction, second, 128 * width // to)
-        lifter.set_vector(first.register, join([extend(x, to) for x in lanes(value, width)]))
+        lifter.set_vector(first.register, t.vector([extend(x, to) for x in t.lanes(value, width)]))
         return True
 
     return override
@@ -158,9 +159,9 @@ def _insert_single(lifter: X86Lifter, instruction: Instruction) -> bool:
     order = immediate.value & 0xFF
     lane = order >> 6 if second.kind == "reg" else 0
     source = lifter.vector(second.register) if second.kind == "reg" else lifter.get(instruction, second, 32)
-    parts = lanes(lifter.vector(first.register), 32)
+    parts = t.lanes(lifter.vector(first.register), 32)
     parts[order >> 4 & 3] = t.extract(source, 32 * lane, 32)
-    lifter.set_vector(first.register, join([t.const(0, 32) if order >> n & 1 else x for n, x in enumerate(parts)]))
+    lifter.set_vector(first.register, t.vector([t.const(0, 32) if order >> n & 1 else x for n, x in enumerate(parts)]))
     return True
 
 
@@ -186,7 +187,7 @@ def _rounding(order: int) -> str:
 
 def _round(width: int) -> X86Override:
     def choose(a: Term, b: Term, order: int) -> Term:
-        return join([t.float_op("fround", width, x, rounding=_rounding(order)) for x in lanes(b, width)])
+        return t.vector([t.float_op("fround", width, x, rounding=_rounding(order)) for x in t.lanes(b, width)])
 
     return may_be_nan(_with_immediate(choose))
 
@@ -208,11 +209,11 @@ def _dot_product(width: int) -> X86Override:
         zero = t.const(0, width)
         sums = [
             t.float_op("fmul", width, x, y) if order >> 4 + n & 1 else zero
-            for n, (x, y) in enumerate(zip(lanes(a, width), lanes(b, width), strict=True))
+            for n, (x, y) in enumerate(zip(t.lanes(a, width), t.lanes(b, width), strict=True))
         ]
         while len(sums) > 1:
             sums = [t.float_op("fadd", width, x, y) for x, y in zip(sums[::2], sums[1::2], strict=True)]
-        return join([sums[0] if order >> n & 1 else zero for n in range(128 // width)])
+        return t.vector([sums[0] if order >> n & 1 else zero for n in range(128 // width)])
 
     return may_be_nan(_with_immediate(choose))
 

@@ -22,15 +22,6 @@ Lanes = Callable[[Term, Term], Term]
 NAN_RESULT: Final = "sign and payload of a NaN result"
 
 
-def lanes(value: Term, width: int) -> list[Term]:
-    """The lanes of ``value``, lowest first."""
-    return [t.extract(value, low, width) for low in range(0, value.width, width)]
-
-
-def join(parts: list[Term]) -> Term:
-    return t.concat(*reversed(parts))
-
-
 def is_xmm(operand: Operand) -> bool:
     return operand.kind != "reg" or operand.register.startswith("xmm")
 
@@ -52,7 +43,7 @@ def packed(compute: Lanes) -> X86Override:
 
 def each(width: int, compute: Lanes) -> Lanes:
     """``compute`` on each pair of lanes."""
-    return lambda a, b: join([compute(x, y) for x, y in zip(lanes(a, width), lanes(b, width), strict=True)])
+    return lambda a, b: t.vector([compute(x, y) for x, y in zip(t.lanes(a, width), t.lanes(b, width), strict=True)])
 
 
 # Floats.
@@ -125,7 +116,7 @@ def _to_general(source: int, rounding: str) -> X86Override:
 
 def _to_words(source: int, rounding: str) -> Lanes:
     """Packed floats to 32-bit integers; two doubles leave the upper half zero."""
-    return lambda a, b: t.zext(join([to_signed(x, 32, rounding) for x in lanes(b, source)]), 128)
+    return lambda a, b: t.zext(t.vector([to_signed(x, 32, rounding) for x in t.lanes(b, source)]), 128)
 
 
 # Integers.
@@ -153,7 +144,7 @@ def pack(width: int, signed: bool) -> Lanes:
     """Lanes of ``2 * width`` signed bits of both operands, cut to ``width`` bits."""
 
     def compute(a: Term, b: Term) -> Term:
-        return join([saturate(x, width, *limits(width, signed)) for x in lanes(a, 2 * width) + lanes(b, 2 * width)])
+        return t.vector([saturate(x, width, *limits(width, signed)) for x in t.lanes(a, 2 * width) + t.lanes(b, 2 * width)])
 
     return compute
 
@@ -164,8 +155,8 @@ def _multiply_high(signed: bool) -> Lanes:
 
 
 def _multiply_add(a: Term, b: Term) -> Term:
-    products = [t.mul(t.sext(x, 32), t.sext(y, 32)) for x, y in zip(lanes(a, 16), lanes(b, 16), strict=True)]
-    return join([t.add(x, y) for x, y in zip(products[::2], products[1::2], strict=True)])
+    products = [t.mul(t.sext(x, 32), t.sext(y, 32)) for x, y in zip(t.lanes(a, 16), t.lanes(b, 16), strict=True)]
+    return t.vector([t.add(x, y) for x, y in zip(products[::2], products[1::2], strict=True)])
 
 
 def average(a: Term, b: Term) -> Term:
@@ -177,12 +168,12 @@ def average(a: Term, b: Term) -> Term:
 
 def _sum_of_differences(a: Term, b: Term) -> Term:
     sums = []
-    for x, y in zip(lanes(a, 64), lanes(b, 64), strict=True):
+    for x, y in zip(t.lanes(a, 64), t.lanes(b, 64), strict=True):
         total = t.const(0, 64)
-        for p, q in zip(lanes(x, 8), lanes(y, 8), strict=True):
+        for p, q in zip(t.lanes(x, 8), t.lanes(y, 8), strict=True):
             total = t.add(total, t.zext(t.ite(t.ult(p, q), t.sub(q, p), t.sub(p, q)), 64))
         sums.append(total)
-    return join(sums)
+    return t.vector(sums)
 
 
 def _shift(op: str, width: int) -> X86Override:
@@ -193,15 +184,11 @@ def _shift(op: str, width: int) -> X86Override:
         if not is_xmm(first):
             lifter.refuse(f"MMX: {instruction.text}")
             return True
-        count = (
-            t.const(second.value & 0xFF, 64)
-            if second.kind == "imm"
-            else t.extract(lifter.get(instruction, second, 128), 0, 64)
-        )
+        count = t.const(second.value & 0xFF, 64) if second.kind == "imm" else t.extract(lifter.get(instruction, second, 128), 0, 64)
         fits = t.ult(count, t.const(width, 64))
         value = lifter.vector(first.register)
         amount = t.ite(fits, t.extract(count, 0, width), t.const(width, width))
-        lifter.set_vector(first.register, join([t.binary(op, x, amount) for x in lanes(value, width)]))
+        lifter.set_vector(first.register, t.vector([t.binary(op, x, amount) for x in t.lanes(value, width)]))
         return True
 
     return override
@@ -210,9 +197,9 @@ def _shift(op: str, width: int) -> X86Override:
 def _shuffle_words(low: bool) -> X86Override:
     def override(lifter: X86Lifter, instruction: Instruction) -> bool:
         first, second, order = lifter.decoded(instruction).operands
-        bottom, top = lanes(lifter.get(instruction, second, 128), 64)
-        words = lanes(bottom if low else top, 16)
-        shuffled = join([words[order.value >> 2 * n & 3] for n in range(4)])
+        bottom, top = t.lanes(lifter.get(instruction, second, 128), 64)
+        words = t.lanes(bottom if low else top, 16)
+        shuffled = t.vector([words[order.value >> 2 * n & 3] for n in range(4)])
         lifter.set_vector(first.register, t.concat(top, shuffled) if low else t.concat(shuffled, bottom))
         return True
 
@@ -225,8 +212,8 @@ def _sign_mask(width: int) -> X86Override:
         if not is_xmm(second):
             lifter.refuse(f"MMX: {instruction.text}")
             return True
-        signs = [t.extract(x, width - 1, 1) for x in lanes(lifter.vector(second.register), width)]
-        lifter.set_general(first.register, t.zext(join(signs), 8 * first.size))
+        signs = [t.extract(x, width - 1, 1) for x in t.lanes(lifter.vector(second.register), width)]
+        lifter.set_general(first.register, t.zext(t.vector(signs), 8 * first.size))
         return True
 
     return override

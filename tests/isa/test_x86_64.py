@@ -67,6 +67,18 @@ def test_a_relocated_address_is_its_placeholder() -> None:
     assert indexed is t.add(S0, t.mul(RAX, t.const(8, 64)))
 
 
+def test_the_upper_half_of_a_relocated_operand_is_behind_its_lower_half() -> None:
+    effect = _relocated("660ff40500000000", (4, "pc", "S0"))  # pmuludq: SLEIGH adds 8 to the address, as to a constant
+    assert not effect.opaque and [a.address for a in effect.loads] == [S0, t.add(S0, t.const(8, 64))]
+
+
+@pytest.mark.parametrize("constant", ["d0a5c341", "d8a5c341"])
+def test_an_immediate_like_a_magic_number_is_itself_or_refused(constant: str) -> None:
+    effect = _relocated("48c70500000000" + constant, (3, "pc", "S0"))  # mov qword ptr [rip + S0], constant
+    stored = [event.value for event in effect.events if event.kind == "store"]
+    assert effect.opaque or stored == [t.const(int.from_bytes(bytes.fromhex(constant), "little"), 64)]
+
+
 def test_two_relocated_fields_keep_their_symbols() -> None:
     effect = _relocated("48c7050000000000000000", (3, "pc", "S0"), (7, "abs32s", "S1"))
     assert effect.memory is t.store(t.memory(), S0, t.var("S1", 64))
