@@ -172,6 +172,15 @@ class Results:
             os.replace(beside, self._path)
 
 
+def whole_lines(path: Path) -> list[dict[str, Any]]:
+    """What the lines of ``path`` say, after a last one that was cut short is taken away; the file is made if there is none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    whole = [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
+    path.write_text("".join(whole), encoding="utf-8")
+    return [json.loads(line) for line in whole]
+
+
 def plugin() -> Path:
     """The plugin for QEMU that counts what is run (``guesssketch/testing/coverage.c``), compiled."""
     source = ROOT / "guesssketch" / "testing" / "coverage.c"

@@ -36,7 +36,7 @@ from guesssketch.sketch.faults import FAULTS, plant  # noqa: E402
 from guesssketch.sketch.repair import repair  # noqa: E402
 from guesssketch.sketch.search import assembled  # noqa: E402
 from guesssketch.sketch.ways import ALL, Ways  # noqa: E402
-from harness import CACHE, TARGETS, print_table  # noqa: E402
+from harness import CACHE, TARGETS, print_table, whole_lines  # noqa: E402
 from solver.verdict import Proved, Refuted  # noqa: E402
 
 WAYS: Final[Mapping[str, Ways]] = {
@@ -168,11 +168,7 @@ def _row(name: str, entries: Sequence[Entry]) -> list[object]:
 
 def resumed(path: Path, more: Callable[[int], Iterable[Entry]]) -> list[Entry]:
     """The entries in ``path``, and those that ``more`` gives from there on, written as they come."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch()
-    whole = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
-    path.write_text("".join(whole))
-    entries = [json.loads(line) for line in whole]
+    entries = whole_lines(path)
     with path.open("a") as file:
         for entry in more(len(entries)):
             file.write(json.dumps(entry) + "\n")

@@ -167,6 +167,8 @@ def solve(sketch: Path, candidates: int, json_file: Path | None) -> None:
               help="Blocks of FILE to be covered, in percent.")  # fmt: skip
 @command.json_file()
 @click.option("--junit", type=a_path, help="Write a report for continuous integration (JUnit's XML).")
+@command.proposers
+@command.memory_order
 @command.prototypes
 @command.jobs
 @command.cache
@@ -174,10 +176,11 @@ def solve(sketch: Path, candidates: int, json_file: Path | None) -> None:
 def test(file: Path | None, target: str | None, against: Path | None, functions: tuple[str, ...], seconds: float,
          runs: str | None, program: Path | None, translated: Path | None, seed: int, guided: bool, solver: bool,
          corpus: Path | None, no_corpus: bool, replay: Path | None, min_coverage: float, json_file: Path | None,
-         junit: Path | None, prototypes: Sequence[Path], jobs: int | None, cache: Path | None, no_cache: bool) -> None:  # fmt: skip
+         junit: Path | None, proposers: str, memory_order: Any, prototypes: Sequence[Path], jobs: int | None, cache: Path | None,
+         no_cache: bool) -> None:  # fmt: skip
     """Run an object and its translation on the same inputs.
 
-    Every function of FILE is compared. With --program, --translated and --runs, two whole programs are run on the same command
+    Every function of FILE is compared. --proposers and --memory-order are of a translation that is made here. With --program, --translated and --runs, two whole programs are run on the same command
     lines instead.
     """
     from guesssketch import outputs
@@ -215,7 +218,8 @@ def test(file: Path | None, target: str | None, against: Path | None, functions:
         kept = None if no_corpus else corpus or run.default_corpus(place, file)
         with Progress() as progress:
             report = run.test(file, run.Options(target, against, functions, limits, jobs or command.cores(), kept, replay,
-                                                tuple(prototypes), None if no_cache else place, progress))  # fmt: skip
+                                                tuple(prototypes), None if no_cache else place, progress,
+                                                command.names(proposers), memory_order))  # fmt: skip
         covered = 100.0 if replay else report.coverage()
     deliver(report.print, report.to_json, json_file, [(junit, report.to_junit())] if junit else [], width=160)
     if report.different() or covered < min_coverage:

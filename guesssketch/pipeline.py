@@ -126,7 +126,7 @@ def translate(paths: Sequence[Path], options: Options) -> Translation:
         report.options["memory_order"] = options.memory_order
         report.warnings += _threads(program, problems) if options.memory_order == "relaxed" else []
         _enforce(report, options.require)
-        texts = {at: _texts(program, at, problems[at], answers) for at in problems}
+        texts = {at: block_texts(program, at, problems[at], answers) for at in problems}
         assembly = emit.program(program, resolver, boundary, texts, options.target)
     report.seconds = clock.seconds
     for text in report.warnings:
@@ -250,7 +250,8 @@ def _enforce(report: Report, require: str) -> None:
         raise NotProved("\n".join(lines))
 
 
-def _texts(program: Program, at: BlockId, asked: list[Problem], answers: dict[str, Answer]) -> tuple[emit.BlockText, ...]:
+def block_texts(program: Program, at: BlockId, asked: Sequence[Problem], answers: Mapping[str, Answer]
+                ) -> tuple[emit.BlockText, ...]:  # fmt: skip
     """The pieces of one block as the emitter wants them, with the source instructions as comments."""
     block = program.functions[at.object][at.function].blocks[at.offset]
     file = program.objects[at.object]

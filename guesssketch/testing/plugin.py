@@ -11,9 +11,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from guesssketch.problem import MemoryOrder
 
 _OPTION = "--guesssketch-target"
 
@@ -34,9 +37,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def guesssketch_test(guesssketch_target: str) -> Callable[..., Any]:
     """``guesssketch_test(path, against=None, ...)``: the report; the test fails if a function differs.
 
-    against: the translation; None: made on the spot. functions: names, all if empty. seconds, runs: for each function.
-    min_coverage: blocks of the original to be covered, in percent. jobs: worker processes.
+    against: the translation; None: made on the spot, by ``proposers`` and with ``memory_order``. functions: names, all if empty.
+    seconds, runs: for each function. min_coverage: blocks of the original to be covered, in percent. jobs: worker processes.
     """
+    from guesssketch import PROPOSERS
     from guesssketch.cache import default_directory
     from guesssketch.testing.explore import Limits
     from guesssketch.testing.report import details
@@ -45,12 +49,14 @@ def guesssketch_test(guesssketch_target: str) -> Callable[..., Any]:
 
     def run(path: str | os.PathLike[str], against: str | os.PathLike[str] | None = None, *, functions: Sequence[str] = (),
             seconds: float = 10.0, runs: int | None = None, seed: int = 0, min_coverage: float = 0.0,
-            prototypes: Sequence[str | os.PathLike[str]] = (), jobs: int = 1) -> Any:  # fmt: skip
+            prototypes: Sequence[str | os.PathLike[str]] = (), jobs: int = 1, proposers: Sequence[str] = PROPOSERS,
+            memory_order: MemoryOrder = "relaxed") -> Any:  # fmt: skip
         cache = default_directory()
         limits = Limits(seconds, runs or Limits.runs, seed)
         report = run_test(Path(path), Options(
             guesssketch_target, None if against is None else Path(against), tuple(functions), limits, jobs,
-            default_corpus(cache, Path(path)), prototypes=tuple(map(Path, prototypes)), cache=cache))  # fmt: skip
+            default_corpus(cache, Path(path)), prototypes=tuple(map(Path, prototypes)), cache=cache, proposers=tuple(proposers),
+            memory_order=memory_order))  # fmt: skip
         for function in report.different():
             assert function.difference is not None
             pytest.fail("\n".join([f"{report.translation}: {function.name}", *details(function.difference)]), pytrace=False)

@@ -13,8 +13,9 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from guesssketch import dwarf, emit, listing, objfile, pipeline
+from guesssketch import PROPOSERS, dwarf, emit, listing, objfile, pipeline
 from guesssketch.errors import InputError, UsageError
+from guesssketch.problem import MemoryOrder
 from guesssketch.program import ObjectFile
 from guesssketch.progress import Tell, quiet
 from guesssketch.testing import corpus
@@ -31,8 +32,8 @@ from guesssketch.workers import spread
 
 @dataclass(frozen=True)
 class Options:
-    """against: the translation; None: made here, as ``translate`` says. functions: names, all if empty. corpus: folder of
-    inputs, or None. replay: an input that was saved. progress: called with (stage, done, total)."""
+    """against: the translation; None: made here, as ``translate`` says, by ``proposers`` and with ``memory_order``. functions: names,
+    all if empty. corpus: folder of inputs, or None. replay: an input that was saved. progress: called with (stage, done, total)."""
 
     target: str
     against: Path | None = None
@@ -44,6 +45,8 @@ class Options:
     prototypes: tuple[Path, ...] = ()
     cache: Path | None = None
     progress: Tell = quiet
+    proposers: tuple[str, ...] = PROPOSERS
+    memory_order: MemoryOrder = "relaxed"
 
 
 def target_of(path: Path) -> str:
@@ -81,7 +84,7 @@ def test(path: Path, options: Options) -> Report:
         stored = Path(folder) / "prepared"
         stored.write_bytes(pickle.dumps(prepared))
         options.progress("test", 0, len(tasks))
-        with closing(spread(functools.partial(_explored, stored, options.limits), tasks, options.jobs)) as done:
+        with closing(spread(functools.partial(explored, stored, options.limits), tasks, options.jobs)) as done:
             for _, found in done:
                 results[found.name] = found
                 if saved:
@@ -95,7 +98,7 @@ def _translation(path: Path, options: Options) -> tuple[bytes, str]:
     if options.against is not None:
         return options.against.read_bytes(), str(options.against)
     settings = pipeline.Options(options.target, jobs=options.jobs, cache=options.cache, prototypes=options.prototypes,
-                                progress=options.progress)  # fmt: skip
+                                progress=options.progress, proposers=options.proposers, memory_order=options.memory_order)  # fmt: skip
     (text,) = pipeline.translate([path], settings).assembly
     return emit.assemble(text.replace(".Lgs_b", "gs_b"), options.target), f"{path} translated"
 
@@ -115,8 +118,8 @@ def _pair(stored: Path) -> tuple[Pair, Graph]:
     return Pair(prepared), Graph(prepared.program, prepared.bases)
 
 
-def _explored(stored: Path, limits: Limits, task: tuple[str, Sequence[Input]]) -> Found:
-    """In a worker: one function."""
+def explored(stored: Path, limits: Limits, task: tuple[str, Sequence[Input]]) -> Found:
+    """In a worker: one function, by name and with the inputs that are known. ``stored``: what is prepared, pickled."""
     pair, graph = _pair(stored)
     (tested,) = (t for t in pair.prepared.functions if t.name == task[0])
     return Explorer(pair, graph, tested, limits).run(task[1])
@@ -189,7 +192,10 @@ def _result(path: Path, prepared: Prepared, graph: Graph, tested: Tested, found:
 
 
 def _again(path: Path, options: Options, kept: Path) -> str:
-    against = ["--against", str(options.against)] if options.against else ["--target", options.target]
+    if options.against:
+        against = ["--against", str(options.against)]
+    else:
+        against = ["--target", options.target, "--proposers", ",".join(options.proposers), "--memory-order", options.memory_order]
     more = [word for header in options.prototypes for word in ("--prototypes", str(header))]
     return shlex.join(["guesssketch", "test", str(path), *against, *more, "--replay", str(kept)])
 
