@@ -22,6 +22,8 @@ from solver.memory import PAGE
 _POOL: Final = 0x1000_0000  # physical address of the first page
 _PAGES: Final = 4096  # in the pool: 16 MiB
 _BLOCK_HOOK: Final = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_void_p)
+_NOWHERE: Final = -1  # stands for the page number of what is run where no code is: instructions that trap
+_TRAPS: Final = {"x86_64": b"\xcc", "aarch64": b"\0", "riscv64": b"\0"}
 _FLUSH_TLB: Final = 11  # UC_CTL_TLB_FLUSH, which the Python binding has no method for
 
 Content = Callable[[int], bytes | None]
@@ -137,6 +139,8 @@ class Process:
         for place, (number, data) in enumerate(code.items()):
             self._code[number] = place
             self._pool[place * PAGE : place * PAGE + len(data)] = data
+        self._code[_NOWHERE] = place = len(code)
+        self._pool[place * PAGE : (place + 1) * PAGE] = _TRAPS[self.isa] * PAGE
         self._engine.ctl_set_exits(sorted(self._exits))
 
     def reset(self, content: Content, state: Mapping[str, int]) -> None:
@@ -167,7 +171,7 @@ class Process:
         at = self._registers.program_counter()
         self._engine.context_restore(self._clean)
         self._registers.write(state)
-        return Stop(self._refused or "trap", at, self._refused_at // PAGE)
+        return Stop(self._refused or ("trap" if at // PAGE in self._code else "fetch"), at, self._refused_at // PAGE)
 
     def get(self, cell: str) -> int:
         register, bit, width = PLACES[self.isa][cell]
@@ -218,13 +222,11 @@ class Process:
             self.dirty.add(at // PAGE)
             done += count
 
-    def _place(self, number: int, fetched: bool = False) -> int | None:
+    def _place(self, number: int) -> int | None:
         """Where in the pool a page is, put there if it was not."""
         place = self._where.get(number)
         if place is None:
             content = self._content(number)
-            if content is None and fetched:
-                content = bytes(PAGE)  # of an exit: nothing of it is run
             place = len(self._where)
             if content is None or place >= _PAGES:
                 return None
@@ -243,11 +245,15 @@ class Process:
         number = address // PAGE
         if access == unicorn.UC_MEM_FETCH and number not in self._doors:
             return self._refuse("fetch", address)
-        place = self._place(number, access == unicorn.UC_MEM_FETCH)
+        if access == unicorn.UC_MEM_FETCH and number not in self._code:  # an exit, or beside one; data that is there is not run
+            entry.paddr = _POOL + self._code[_NOWHERE] * PAGE + address % PAGE
+            entry.perms = unicorn.UC_PROT_EXEC
+            return True
+        place = self._place(number)
         if place is None:
             return self._refuse("memory" if len(self._where) >= _PAGES else "fault", address)
         entry.paddr = _POOL + place * PAGE + address % PAGE
-        entry.perms = unicorn.UC_PROT_EXEC if number in self._doors else 0
+        entry.perms = unicorn.UC_PROT_EXEC if number in self._code else 0
         entry.perms |= unicorn.UC_PROT_READ if number not in self._code or self._readable else 0
         if number in self._code and (access == unicorn.UC_MEM_WRITE or (access == unicorn.UC_MEM_READ and not self._readable)):
             return self._refuse("fault", address)

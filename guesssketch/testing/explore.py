@@ -19,8 +19,9 @@ from guesssketch.testing.convention import extended
 from guesssketch.testing.coverage import Covered, Edge, Graph, Spot
 from guesssketch.testing.inputs import Input, smaller, with_memory
 from guesssketch.testing.mending import Mender
-from guesssketch.testing.pair import Judged, Pair, Tested
+from guesssketch.testing.pair import LONGEST, Judged, Pair, Tested
 from guesssketch.testing.paths import Paths
+from guesssketch.testing.side import STEPS, TOO_MANY
 from guesssketch.testing.tracing import Tracer
 from guesssketch.testing.values import Values, constants
 
@@ -29,6 +30,8 @@ _ENOUGH: Final = 2000  # runs after which a function that is wholly covered is l
 _STUCK: Final = 40  # runs that reached nothing new, before the solver is asked
 _ASKED: Final = 3  # times that the solver is given one input
 _LONG: Final = 500  # pieces of code after which a run counts twice
+_CUT: Final = 8  # runs that were cut short for being long, before they may be longer, where hardly any is not
+_LONGER: Final = 16  # times as long
 _WORN: Final = 12  # changes of an input between two looks at which others there are
 
 
@@ -107,6 +110,7 @@ class Explorer:
         self._entries: list[_Entry] = []
         self._wanted_blocks = {s for s in graph.blocks if s.function in self.goals}
         self._wanted_edges = {e for e in graph.edges if e[0].function in self.goals}
+        self._cut = self._looked = 0  # runs cut short, of how many
         self._since = 0  # runs since something new was reached
         self._paths: Paths | None = None
 
@@ -137,10 +141,21 @@ class Explorer:
         if new:
             self._since = 0
             self._entries.append(_Entry(given, covered, sound, len(self.pair.source.process.blocks)))
+        if source.how == "steps" and source.detail in TOO_MANY and self._lengthened():
+            self._pending.append(given)
         bad = source.how in ("fault", "steps") and (new or self.source.random() < 0.2)
         if bad and len(self._pending) <= 200 and len(given.memory) <= 64 and (better := self._mender.mended(given, source)):
             self._pending.append(better)  # tried before anything else
         return judged
+
+    def _lengthened(self) -> bool:
+        """Whether runs may be longer from now on, as nearly all were cut short."""
+        self._cut += 1
+        if self._cut < _CUT or self._cut * 10 < (self.found.runs - self._looked) * 9 or self.pair.steps >= LONGEST:
+            return False
+        self.pair.steps *= _LONGER
+        self._cut, self._looked = 0, self.found.runs
+        return True
 
     def _proper(self, given: Input) -> Input:
         """``given`` with narrow arguments extended, as compilers take callers to do."""
@@ -153,6 +168,7 @@ class Explorer:
         """Go on until the limits are reached, everything is covered, or a difference is found."""
         started = time.monotonic()
         found = self.found
+        self.pair.steps = STEPS
         self._pending = [given for given in saved if len(given.arguments) == len(self.tested.signature.parameters)]
         while found.runs < self.limits.runs and time.monotonic() - started < self.limits.seconds:
             given = self._pending.pop() if self._pending else self._next()
@@ -216,6 +232,8 @@ class Explorer:
             if old is None:
                 old = self._tracer.held(given, address, size)
             new = self._copied(given, entry, size) if self.source.random() < 0.1 else self.values.patch(old)
+            if size == 8 and layout.is_code(int.from_bytes(new, "little")):
+                return given  # a function of another type, or the middle of one: no program would call that
             return with_memory(given, address, new)
         if kind < 0.85 and given.arguments:
             index = self.source.randrange(len(given.arguments))

@@ -45,6 +45,11 @@ def is_loaded(address: int) -> bool:
     return SOURCE_CODE <= address < LOADED_END
 
 
+def is_code(address: int) -> bool:
+    """Whether ``address`` is in the code of either side."""
+    return SOURCE_CODE <= address < SOURCE_SLOTS or TARGET_CODE <= address < TARGET_SLOTS
+
+
 def is_given(address: int) -> bool:
     """Whether ``address`` is in memory that a program was handed: behind an argument, a pointer in memory, an allocation."""
     return RESULT <= address < GROWN + (PAGE << GROWN_BITS)

@@ -19,13 +19,15 @@ from guesssketch.testing.convention import UNKNOWN
 from guesssketch.testing.image import Image
 from guesssketch.testing.inputs import Input
 from guesssketch.testing.instructions import marked
-from guesssketch.testing.side import OVERRUN, Environment, Outcome, Side
+from guesssketch.testing.side import CALLS, OVERRUN, STEPS, TOO_MANY, Environment, Outcome, Side
 from guesssketch.wall import Boundary
 from guesssketch.wall.calls import signature_of
 from guesssketch.wall.places import TARGET_PLACES, Unsupported, x86_places
 
-STEPS: Final = 20_000  # instructions of the original, in one run between calls out
+LONGEST: Final = 256 * STEPS  # instructions of the original between two calls out, at most
 _SLACK: Final = 64  # times as many for the translation
+_MORE_CALLS: Final = 8  # times as many calls out of the translation: code may be a call elsewhere
+_RELRO: Final = (".data.rel.ro", ".init_array", ".fini_array", ".ctors", ".dtors")
 _RAX: Final = {"aarch64": 8, "riscv64": 0}
 # The stack elsewhere and holding something, and other junk: what then comes out otherwise depends on no input.
 _OTHERS: Final = (Environment(shift=1, fill=0x5A, junk=1, vectors=9), Environment(shift=6, fill=0xFF, junk=2, vectors=11))
@@ -61,7 +63,8 @@ class Prepared:
     functions: list[Tested]
     left_out: dict[str, str]
     writable: frozenset[int]
-    """Pages of the original's data that it may write, so that an input may choose what they hold."""
+    """Pages of the original's data that it may write, so that an input may choose what they hold; none of those that are
+    read-only once they are relocated, such as tables of functions."""
     places: loaded.Places
     """What (function, block, placeholder) stands for."""
 
@@ -91,7 +94,8 @@ def prepare(file: ObjectFile, content: bytes, name: str, target: str, prototypes
     source, bases, places = loaded.load(file, program.functions[0], layout, addresses | ours)
     externals = _signatures(layout.externals, file, prototypes)
     functions, left_out = _functions(program, boundary, source, translation, target)
-    writable = frozenset(number for s in file.sections if s.index in layout.source and s.flags & 0x1 and s.size
+    changing = [s for s in file.sections if s.index in layout.source and s.flags & 0x1 and s.size and not s.name.startswith(_RELRO)]
+    writable = frozenset(number for s in changing
                          for number in range(bases[s.index] // 4096, (bases[s.index] + s.size - 1) // 4096 + 1))  # fmt: skip
     return Prepared(target, program, source, translation, bases, externals, functions, left_out, writable, places)
 
@@ -141,7 +145,7 @@ def _is_own(image: Image, address: int, target: str) -> bool:
 
 
 class Pair:
-    """Both sides, and what they show on an input."""
+    """Both sides, and what they show on an input. steps: instructions that the original may take between two calls out."""
 
     def __init__(self, prepared: Prepared) -> None:
         self.prepared = prepared
@@ -151,19 +155,23 @@ class Pair:
         self._comparer = Comparer(self.source, self.translation)
         self._own = Comparer(self.source, self.source)
         self.environment = Environment(vectors=_RAX[prepared.target])
+        self.steps = STEPS
 
     def original(self, tested: Tested, given: Input) -> Outcome:
         """What the original does. One that loses its caller's registers wrote over where it had saved them: past an array."""
-        outcome = self.source.run(tested.source, tested.signature, given, self.environment, STEPS)
+        outcome = self.source.run(tested.source, tested.signature, given, self.environment, self.steps, self._calls())
         if outcome.lost:
             outcome.how, outcome.detail = "fault", OVERRUN
         return outcome
+
+    def _calls(self) -> int:
+        return CALLS * (self.steps // STEPS)
 
     def pieces(self, tested: Tested, given: Input) -> list[tuple[int, int]]:
         """Address and size of the pieces of the translation that are run."""
         if self._listed is None:
             self._listed = Side(self.prepared.translation, self.prepared.externals)
-        self._listed.run(tested.target, tested.signature, given, self.environment, STEPS * _SLACK)
+        self._listed.run(tested.target, tested.signature, given, self.environment, self.steps * _SLACK, self._calls() * _MORE_CALLS)
         return self._listed.process.blocks
 
     def judge(self, tested: Tested, given: Input, source: Outcome | None = None) -> Judged:
@@ -173,8 +181,9 @@ class Pair:
             return Judged("faults" if source.how == "fault" else "undecided", source, (), source.detail)
         if self._stops(tested, source):
             return Judged("undecided", source, (), "a function of unknown type with a result of 32 bits or 64")
-        target = self.translation.run(tested.target, tested.signature, given, self.environment, STEPS * _SLACK)
-        if target.how == "steps" and target.detail != "too many instructions":
+        target = self.translation.run(tested.target, tested.signature, given, self.environment, self.steps * _SLACK,
+                                      CALLS + source.calls * _MORE_CALLS)  # fmt: skip
+        if target.how == "steps" and target.detail not in TOO_MANY:
             return Judged("undecided", source, (), f"the translation: {target.detail}")
         if not tested.compared:
             source, target = replace(source, result=[]), replace(target, result=[])
@@ -198,7 +207,7 @@ class Pair:
         """What the original does otherwise in other environments; the original is left as it was."""
         found: set[str] = set()
         for environment in _OTHERS:
-            other = self.source.run(tested.source, tested.signature, given, environment, STEPS)
+            other = self.source.run(tested.source, tested.signature, given, environment, self.steps, self._calls())
             other = other if tested.compared else replace(other, result=[])
             found |= {d.what for d in self._own.differences(source, other)}
         return found

@@ -13,8 +13,8 @@ from guesssketch.testing import layout
 from guesssketch.testing.compare import Comparer
 from guesssketch.testing.coverage import Graph, Spot
 from guesssketch.testing.inputs import Input
-from guesssketch.testing.pair import STEPS, Pair, Tested
-from guesssketch.testing.side import Side
+from guesssketch.testing.pair import Pair, Tested
+from guesssketch.testing.side import STEPS, Side
 from guesssketch.wall import Boundary
 from isa.statemap import CALLEE_SAVED, CONDITIONS, FLAGS, MAPS
 from solver.process import Reached

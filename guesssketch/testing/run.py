@@ -23,7 +23,7 @@ from guesssketch.testing.coverage import Covered, Graph, Spot
 from guesssketch.testing.explore import Explorer, Found, Limits
 from guesssketch.testing.inputs import Input
 from guesssketch.testing.instructions import placed
-from guesssketch.testing.pair import Pair, Prepared, Tested, prepare
+from guesssketch.testing.pair import LONGEST, Pair, Prepared, Tested, prepare
 from guesssketch.testing.parting import parting
 from guesssketch.testing.plan import MACHINES
 from guesssketch.testing.report import FunctionResult, Report, Shown, Uncovered
@@ -133,6 +133,7 @@ def _replayed(path: Path, prepared: Prepared, options: Options) -> Report:
     if len(given.arguments) != len(tested.signature.parameters):
         raise InputError(f"{options.replay}: saved under another signature of {name}")
     pair, graph = Pair(prepared), Graph(prepared.program, prepared.bases)
+    pair.steps = LONGEST
     judged = pair.judge(tested, given)
     found = Found(name, 1)
     found.statuses[judged.status] += 1

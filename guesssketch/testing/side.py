@@ -21,7 +21,9 @@ from isa.statemap import FLAGS, MAPS
 from solver.machine import PLACES
 from solver.process import Process, Stop
 
-_CALLS: Final = 3000  # to functions outside, in one run
+STEPS: Final = 20_000  # instructions between two calls out, if nothing else is said
+CALLS: Final = 3000  # to functions outside, in one run, likewise
+TOO_MANY: Final = ("too many instructions", "too many calls out")
 _LARGEST: Final = 1 << 20  # allocation that succeeds
 OVERRUN: Final = "a write above its frame"
 _M64: Final = (1 << 64) - 1
@@ -46,7 +48,7 @@ class Outcome:
     how: ``return``, ``no-return`` (a call that does not come back; the last event), ``trap``, ``fault``, or ``steps`` (it went
     on for too long, or needs what is not modelled). where: the program counter at the end.
     wild: the page that an access faulted on. result: as the signature says.
-    events: calls out, in order. memory: bytes of the pages written, stacks apart. lost: callee-saved registers changed.
+    events: calls out, in order, that are compared. calls: how many there were. memory: bytes of the pages written, stacks apart. lost: callee-saved registers changed.
     """
 
     how: str
@@ -56,6 +58,7 @@ class Outcome:
     result: list[Value] = field(default_factory=list)
     hidden: bool = False
     events: list[Event] = field(default_factory=list)
+    calls: int = 0
     memory: dict[int, bytes] = field(default_factory=dict)
     lost: tuple[str, ...] = ()
 
@@ -92,9 +95,10 @@ class Side:
         self.blocks: dict[int, int] = {}
         self.state: dict[str, int] = {}
 
-    def run(self, address: int, signature: Signature, given: Input, environment: Environment, steps: int) -> Outcome:
-        """Call the function at ``address``. ``steps``: instructions between two calls out, at most."""
-        self._steps = steps
+    def run(self, address: int, signature: Signature, given: Input, environment: Environment, steps: int = STEPS,
+            calls: int = CALLS) -> Outcome:  # fmt: skip
+        """Call the function at ``address``. ``steps``: instructions between two calls out, at most; ``calls``: calls out, at most."""
+        self._steps, self._most = steps, calls
         self._choose(given, environment)
         self._heap, self._allocations, self._calls, self._depth = layout.HEAP, 0, 0, 0
         self._counts: dict[str, int] = {}
@@ -119,7 +123,7 @@ class Side:
         except MemoryError as error:
             outcome.how, outcome.detail = "fault", f"in a call, at {error}"
             self._wild = int(str(error), 16) // layout.PAGE
-        outcome.where, outcome.wild = self._where, self._wild
+        outcome.where, outcome.wild, outcome.calls = self._where, self._wild, self._calls
         for number in process.dirty:
             if layout.STACK <= number * layout.PAGE < layout.STACK + layout.STACK_SIZE:
                 outcome.how, outcome.detail = "fault", OVERRUN  # of its caller's frame: past a local array's end
@@ -177,8 +181,8 @@ class Side:
             if stop.pc == until:
                 return
             self._calls += 1
-            if self._calls > _CALLS:
-                raise Ended("steps", f"{_CALLS} calls out")
+            if self._calls > self._most:
+                raise Ended("steps", TOO_MANY[1])
             if stop.pc in self.image.redirected:
                 pc = self.image.redirected[stop.pc]
             elif stop.pc in self.image.externals:
@@ -190,7 +194,7 @@ class Side:
 
     def _ending(self, stop: Stop) -> tuple[str, str]:
         if stop.kind in ("steps", "memory"):
-            return "steps", "too many instructions" if stop.kind == "steps" else "too much memory"
+            return "steps", TOO_MANY[0] if stop.kind == "steps" else "too much memory"
         if stop.kind == "trap" and self.image.isa == "x86_64":
             code = self.process.read(stop.pc, 2)
             if code != b"\x0f\x0b" and code[:1] not in (b"\xcc", b"\xf4"):

@@ -15,7 +15,7 @@ from guesssketch.program import Branch, Call, IndirectJump
 from guesssketch.testing import layout
 from guesssketch.testing.coverage import Graph, Spot
 from guesssketch.testing.inputs import Input
-from guesssketch.testing.pair import STEPS, Pair, Tested
+from guesssketch.testing.pair import Pair, Tested
 from guesssketch.testing.side import Side
 from guesssketch.wall.places import Register, x86_places
 from isa import terms as t
@@ -77,7 +77,7 @@ class Follower:
         self._lifted: dict[Spot, _Lifted | None] = {}
 
     def follow(self, given: Input) -> Followed:
-        self._side.run(self.tested.source, self.tested.signature, given, self.pair.environment, STEPS)
+        self._side.run(self.tested.source, self.tested.signature, given, self.pair.environment)
         history = list(self._side.process.history)
         walk = _Walk(self, given, self._side)
         blocks = 0

@@ -6,7 +6,7 @@ from typing import Final
 
 from guesssketch.testing import layout
 from guesssketch.testing.inputs import Input
-from guesssketch.testing.pair import STEPS, Pair, Tested
+from guesssketch.testing.pair import Pair, Tested
 from guesssketch.testing.side import Side
 
 _TRACED: Final = 8000  # accesses of a run that are looked at
@@ -23,7 +23,7 @@ class Tracer:
     def read_first(self, given: Input) -> list[tuple[int, int]]:
         """Address and size of the places outside stacks that the run reads before it writes them, in order."""
         side = self._side()
-        side.run(self.tested.source, self.tested.signature, given, self.pair.environment, STEPS)
+        side.run(self.tested.source, self.tested.signature, given, self.pair.environment)
         written: set[int] = set()
         found: dict[tuple[int, int], None] = {}
         for address, size, store in side.process.accesses[:_TRACED]:

@@ -7,9 +7,9 @@ put such calls out for each other and for code of their own.
 
 from __future__ import annotations
 
-from guesssketch.testing.library import memory, numbers, order, streams, strings
+from guesssketch.testing.library import memory, numbers, order, scanning, streams, strings
 from guesssketch.testing.library.models import MODELS, SIGNATURES
 
-_FILES = (memory, numbers, order, streams, strings)  # importing them fills MODELS
+_FILES = (memory, numbers, order, scanning, streams, strings)  # importing them fills MODELS
 
 __all__ = ["MODELS", "SIGNATURES"]
