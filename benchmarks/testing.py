@@ -113,7 +113,8 @@ def functions_table(entries: Sequence[Entry]) -> list[list[object]]:
         all_blocks, all_edges = (sum(e[what] for e in objects) for what in ("all_blocks", "all_edges"))
         statuses = sum((Counter(e["statuses"]) for e in tested), Counter[str]())
         rows.append([group, len(tested), sum(len(e["left_out"]) for e in objects), f"{statuses.total():,}",
-                     f"{statuses['equal'] + statuses['different']:,}", _percent(len(blocks), all_blocks), _percent(len(edges), all_edges),
+                     f"{statuses['equal'] + statuses['different']:,}",
+                     _percent(len(blocks), all_blocks), _percent(len(edges), all_edges),
                      sum(not e["statuses"].get("equal") and not e["difference"] for e in tested),
                      sum(e["difference"] is not None for e in tested), f"{sum(e['seconds'] for e in tested):,.0f}"])  # fmt: skip
     return rows

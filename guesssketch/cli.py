@@ -180,8 +180,8 @@ def test(file: Path | None, target: str | None, against: Path | None, functions:
          no_cache: bool) -> None:  # fmt: skip
     """Run an object and its translation on the same inputs.
 
-    Every function of FILE is compared. --proposers and --memory-order are of a translation that is made here. With --program, --translated and --runs, two whole programs are run on the same command
-    lines instead.
+    Every function of FILE is compared. --proposers and --memory-order are of a translation that is made here. With --program,
+    --translated and --runs, two whole programs are run on the same command lines instead.
     """
     from guesssketch import outputs
 

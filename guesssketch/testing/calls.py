@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from guesssketch.prototypes import Signature
@@ -15,10 +15,13 @@ Item = Value | bytes | str
 
 @dataclass(frozen=True)
 class Event:
-    """A call as the outside sees it. ``what``: name, or address of an unknown function; ``items``: what it was given."""
+    """A call as the outside sees it. ``what``: name, or address of an unknown function; ``items``: what it was given.
+
+    frame: what the caller's frame held, where frames are alike (``Side.framed``)."""
 
     what: str
     items: tuple[Item, ...]
+    frame: bytes = field(default=b"", compare=False)
 
 
 class Ended(Exception):

@@ -25,7 +25,8 @@ _SHOWN: Final = 64  # differing words of memory that are looked at
 
 @dataclass(frozen=True)
 class Difference:
-    """``what``: ``end``, ``call N``, ``result N``, ``register NAME`` or ``memory ADDRESS``; both values, as text."""
+    """``what``: ``end``, ``call N``, ``frame N OFFSET`` (of the caller in call N), ``result N``, ``register NAME`` or ``memory
+    ADDRESS``; both values, as text."""
 
     what: str
     original: str
@@ -80,6 +81,8 @@ class Comparer:
         for number, (x, y) in enumerate(zip(a, b, strict=False)):
             if x.what != y.what or len(x.items) != len(y.items) or not all(map(self._same_item, x.items, y.items)):
                 yield Difference(f"call {number}", _event(x), _event(y))
+            elif x.frame and y.frame:
+                yield from self._words(f"frame {number}", 0, x.frame, y.frame[: len(x.frame)])
         if len(a) != len(b):
             number = min(len(a), len(b))
             yield Difference(f"call {number}", *(_event(e[number]) if number < len(e) else "none" for e in (a, b)))
@@ -95,21 +98,21 @@ class Comparer:
                 continue
             x, y = a.memory.get(number) or self.one.initial(number), b.memory.get(number) or self.other.initial(number)
             if x is not None and y is not None and x != y:
-                yield from self._words(number * PAGE, x, y)
+                yield from self._words("memory", number * PAGE, x, y)
         for theirs, size, ours in self._moved:
             if not (_written(a, ours, size) or _written(b, theirs, size)):
                 continue
             x, y = _slice(self.one, a, ours, size), _slice(self.other, b, theirs, size)
             if x != y:
-                yield from self._words(ours, x, y)
+                yield from self._words("memory", ours, x, y)
 
-    def _words(self, base: int, x: bytes, y: bytes) -> Iterator[Difference]:
+    def _words(self, what: str, base: int, x: bytes, y: bytes) -> Iterator[Difference]:
         shown = 0
         for at in range(0, len(x), 8):
             p, q = x[at : at + 8], y[at : at + 8]
             if p == q or self._same_bytes(x, y, at):
                 continue
-            yield Difference(f"memory {base + at:#x}", *(f"{int.from_bytes(w, 'little'):#0{2 + 2 * len(w)}x}" for w in (p, q)))
+            yield Difference(f"{what} {base + at:#x}", *(f"{int.from_bytes(w, 'little'):#0{2 + 2 * len(w)}x}" for w in (p, q)))
             shown += 1
             if shown == _SHOWN:
                 return

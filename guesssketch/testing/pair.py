@@ -23,6 +23,7 @@ from guesssketch.testing.side import CALLS, OVERRUN, STEPS, TOO_MANY, Environmen
 from guesssketch.wall import Boundary
 from guesssketch.wall.calls import signature_of
 from guesssketch.wall.places import TARGET_PLACES, Unsupported, x86_places
+from isa.statemap import MAPS
 
 LONGEST: Final = 256 * STEPS  # instructions of the original between two calls out, at most
 _SLACK: Final = 64  # times as many for the translation
@@ -149,8 +150,11 @@ class Pair:
 
     def __init__(self, prepared: Prepared) -> None:
         self.prepared = prepared
-        self.source = Side(prepared.source, prepared.externals)
-        self.translation = Side(prepared.translation, prepared.externals, listed=False)
+        own = bool(prepared.functions) and all(
+            _is_own(prepared.translation, tested.target, prepared.target) for tested in prepared.functions)  # fmt: skip
+        home = MAPS[prepared.target].homes["rsp"]  # what guesssketch translates has the original's frames
+        self.source = Side(prepared.source, prepared.externals, framed="rsp" if own else "")
+        self.translation = Side(prepared.translation, prepared.externals, listed=False, framed=home if own else "")
         self._listed: Side | None = None
         self._comparer = Comparer(self.source, self.translation)
         self._own = Comparer(self.source, self.source)

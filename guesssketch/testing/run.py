@@ -32,8 +32,9 @@ from guesssketch.workers import spread
 
 @dataclass(frozen=True)
 class Options:
-    """against: the translation; None: made here, as ``translate`` says, by ``proposers`` and with ``memory_order``. functions: names,
-    all if empty. corpus: folder of inputs, or None. replay: an input that was saved. progress: called with (stage, done, total)."""
+    """against: the translation; None: made here, as ``translate`` says, by ``proposers`` and with ``memory_order``. functions:
+    names, all if empty. corpus: folder of inputs, or None. replay: an input that was saved. progress: called with (stage, done,
+    total)."""
 
     target: str
     against: Path | None = None
@@ -98,7 +99,8 @@ def _translation(path: Path, options: Options) -> tuple[bytes, str]:
     if options.against is not None:
         return options.against.read_bytes(), str(options.against)
     settings = pipeline.Options(options.target, jobs=options.jobs, cache=options.cache, prototypes=options.prototypes,
-                                progress=options.progress, proposers=options.proposers, memory_order=options.memory_order)  # fmt: skip
+                                progress=options.progress, proposers=options.proposers,
+                                memory_order=options.memory_order)  # fmt: skip
     (text,) = pipeline.translate([path], settings).assembly
     return emit.assemble(text.replace(".Lgs_b", "gs_b"), options.target), f"{path} translated"
 

@@ -13,6 +13,7 @@ from guesssketch.prototypes import VOID, Signature, Type, scalar
 from guesssketch.testing import content, layout
 from guesssketch.testing.calls import Call, Ended, Event, Item
 from guesssketch.testing.convention import UNKNOWN, Convention, Value
+from guesssketch.testing.frames import clobber, frame
 from guesssketch.testing.image import Image
 from guesssketch.testing.inputs import Input
 from guesssketch.testing.library import MODELS
@@ -23,6 +24,7 @@ from solver.process import Process, Stop
 
 STEPS: Final = 20_000  # instructions between two calls out, if nothing else is said
 CALLS: Final = 3000  # to functions outside, in one run, likewise
+_FRAMES: Final = 100  # calls of one run with which the caller's frame is kept
 TOO_MANY: Final = ("too many instructions", "too many calls out")
 _LARGEST: Final = 1 << 20  # allocation that succeeds
 OVERRUN: Final = "a write above its frame"
@@ -48,7 +50,8 @@ class Outcome:
     how: ``return``, ``no-return`` (a call that does not come back; the last event), ``trap``, ``fault``, or ``steps`` (it went
     on for too long, or needs what is not modelled). where: the program counter at the end.
     wild: the page that an access faulted on. result: as the signature says.
-    events: calls out, in order, that are compared. calls: how many there were. memory: bytes of the pages written, stacks apart. lost: callee-saved registers changed.
+    events: calls out, in order, that are compared. calls: how many there were. memory: bytes of the pages written, stacks apart.
+    lost: callee-saved registers changed.
     """
 
     how: str
@@ -83,11 +86,14 @@ def _may_be_called(address: int) -> bool:
 
 
 class Side:
-    """An image in a process (listed, traced, watched: ``Process``). ``signatures``: of the functions outside, where known."""
+    """An image in a process (listed, traced, watched: ``Process``). ``signatures``: of the functions outside, where known.
+
+    framed: the cell that points to the frame of code that calls out, if the frames of both sides are alike; what they hold is
+    kept with the calls."""
 
     def __init__(self, image: Image, signatures: Mapping[str, Signature], listed: bool = True, traced: bool = False,
-                 watched: Collection[int] = ()) -> None:  # fmt: skip
-        self.image, self.signatures = image, signatures
+                 watched: Collection[int] = (), framed: str = "") -> None:  # fmt: skip
+        self.image, self.signatures, self.framed = image, signatures, framed
         self.process = Process(image.isa, listed, traced, watched)
         self.convention = Convention(self.process)
         self.process.load(image.code, [*image.externals, *image.redirected, layout.RETURN, layout.CALLBACK],
@@ -97,7 +103,7 @@ class Side:
 
     def run(self, address: int, signature: Signature, given: Input, environment: Environment, steps: int = STEPS,
             calls: int = CALLS) -> Outcome:  # fmt: skip
-        """Call the function at ``address``. ``steps``: instructions between two calls out, at most; ``calls``: calls out, at most."""
+        """Call the function at ``address``. ``steps``: instructions between two calls out, at most. ``calls``: out, at most."""
         self._steps, self._most = steps, calls
         self._choose(given, environment)
         self._heap, self._allocations, self._calls, self._depth = layout.HEAP, 0, 0, 0
@@ -268,6 +274,11 @@ class Side:
                 self.process.set("rax", hidden)
         elif value is not None:
             self.convention.give(kind, value & (1 << 128) - 1)
+        junk = self._environment.junk
+        if junk and self.image.isa == "x86_64":
+            clobber(self.process, 0x33 + junk)
+            if kind.is_integer and kind.size <= 4:  # of a narrow result's upper half the psABI (3.2.3) says nothing
+                self.process.set("rax", self.process.get("rax") & 0xFFFF_FFFF | _junk("x86_64", junk)["r11"] & ~0xFFFF_FFFF)
 
     # --- what the library asks for ---
 
@@ -287,7 +298,8 @@ class Side:
             assert isinstance(text, bytes) and isinstance(more, bytes)
             self._events[-1] = Event(what, (items[0], text + more))  # however it is cut into calls
         else:
-            self._events.append(Event(what, tuple(items)))
+            looked = self.framed and len(self._events) < _FRAMES
+            self._events.append(Event(what, tuple(items), frame(self.process, self.image, self.framed) if looked else b""))
 
     def answer(self, name: str, code: str) -> int:
         """An arbitrary value of type ``code``: the same for the same name, number of times asked, and input."""

@@ -13,9 +13,11 @@ from guesssketch.testing.library.models import MINUS, MODELS
 _SPACE: Final = b" \t\n\v\f\r"
 _PIECE: Final = re.compile(rb"\s+|%(\*?)(\d*)(hh|h|ll|l|L|q|j|z|t)?(\[\^?\]?[^\]]*\]|[a-zA-Z%])|[^%\s]", re.DOTALL)
 _SIZES: Final = {b"hh": 1, b"h": 2, b"l": 8, b"ll": 8, b"q": 8, b"j": 8, b"z": 8, b"t": 8}
+_HEXADECIMAL: Final = rb"0[xX][0-9a-fA-F]+\.?[0-9a-fA-F]*(?:[pP][-+]?\d+)?"
+_DECIMAL: Final = rb"(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _NUMBERS: Final = {
     b"d": rb"[-+]?\d+", b"u": rb"[-+]?\d+", b"i": rb"[-+]?(?:0[xX][0-9a-fA-F]+|0[0-7]*|[1-9]\d*)", b"o": rb"[-+]?[0-7]+",
-    b"x": rb"[-+]?(?:0[xX])?[0-9a-fA-F]+", b"f": rb"[-+]?(?:0[xX][0-9a-fA-F]+\.?[0-9a-fA-F]*(?:[pP][-+]?\d+)?|(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)",
+    b"x": rb"[-+]?(?:0[xX])?[0-9a-fA-F]+", b"f": rb"[-+]?(?:" + _HEXADECIMAL + b"|" + _DECIMAL + b")",
 }  # fmt: skip
 _BASES: Final = {b"d": 10, b"u": 10, b"i": 0, b"o": 8, b"x": 16}
 
@@ -96,4 +98,4 @@ def _value(found: bytes, kind: bytes, length: bytes, name: str) -> bytes:
     return ((-value if found[:1] == b"-" else value) & (1 << 8 * size) - 1).to_bytes(size, "little")
 
 
-MODELS |= dict.fromkeys((prefix + name for prefix in ("", "__isoc99_", "__isoc23_") for name in ("sscanf", "vsscanf")), _scanf)
+MODELS.update({prefix + name: _scanf for prefix in ("", "__isoc99_", "__isoc23_") for name in ("sscanf", "vsscanf")})
