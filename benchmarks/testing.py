@@ -50,8 +50,8 @@ def kept(path: Path, tasks: Sequence[Any], work: Callable[[Any], Entry], jobs: i
         for number, (_, entry) in enumerate(done, 1):
             file.write(json.dumps(entry) + "\n")
             file.flush()
-            print(f"\r{path.stem}: {number} of {len(tasks)}", end="", file=sys.stderr, flush=True)
-    print(file=sys.stderr)
+            if number % 10 == 0 or number == len(tasks):
+                print(f"{path.stem}: {number} of {len(tasks)}", file=sys.stderr, flush=True)
 
 
 # --- functions --------------------------------------------------------------------------------------------------------

@@ -167,10 +167,11 @@ class Explorer:
     def run(self, saved: Sequence[Input] = ()) -> Found:
         """Go on until the limits are reached, everything is covered, or a difference is found."""
         started = time.monotonic()
+        self._deadline = started + self.limits.seconds
         found = self.found
         self.pair.steps = STEPS
         self._pending = [given for given in saved if len(given.arguments) == len(self.tested.signature.parameters)]
-        while found.runs < self.limits.runs and time.monotonic() - started < self.limits.seconds:
+        while found.runs < self.limits.runs and time.monotonic() < self._deadline:
             given = self._pending.pop() if self._pending else self._next()
             judged = self.attempt(given)
             if judged.status == "different":
@@ -214,7 +215,11 @@ class Explorer:
             self._paths = Paths(self.pair, self.graph, self.tested)
         entry = min(entries, key=lambda e: (e.asked, not e.sound))
         entry.asked += 1
-        found = list(self._paths.turned(entry.given, wanted, self._wanted_blocks - self._sound_blocks))
+        found: list[Input] = []
+        for given in self._paths.turned(entry.given, wanted, self._wanted_blocks - self._sound_blocks):
+            found.append(given)
+            if time.monotonic() > self._deadline:
+                break
         self.found.solved += len(found)
         return found[::-1]
 
@@ -278,15 +283,18 @@ class Explorer:
         return kept
 
     def _smallest(self, given: Input, judged: Judged) -> tuple[Input, Judged]:
-        """The input made as small as it can be and still show a difference of the same kind."""
+        """The input made as small as it can be in the time that was given for all, and still show a difference of the same kind."""
         kind = judged.differences[0].what.split()[0]
         best = given, judged
+        deadline = time.monotonic() + self.limits.seconds
         for _ in range(3):
             before = best[0]
             for simpler in smaller(best[0]):
                 found = self.pair.judge(self.tested, simpler)
                 if found.status == "different" and found.differences[0].what.split()[0] == kind:
                     best = simpler, found
+                if time.monotonic() > deadline:
+                    return best
             if best[0] == before:
                 break
         return best

@@ -22,12 +22,13 @@ int weight(const unsigned char *text, unsigned length, int start)
 """
 
 
-@pytest.mark.parametrize("target", ["aarch64", "riscv64"])
-def test_an_own_translation_agrees(target: str, compile_c: Compile, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("target", "order"), [("aarch64", "relaxed"), ("riscv64", "tso")])
+def test_an_own_translation_agrees(target: str, order: str, compile_c: Compile, tmp_path: Path) -> None:
     source = compile_c(TEXT, "x86_64", "-Os")
     report, junit = tmp_path / "report.json", tmp_path / "junit.xml"
     command = ["test", str(source), "--target", target, "--runs", "2000", "--seconds", "20", "-j", "1", "--json", str(report),
-               "--junit", str(junit), "--corpus", str(tmp_path / "corpus"), "--min-coverage", "100"]  # fmt: skip
+               "--junit", str(junit), "--corpus", str(tmp_path / "corpus"), "--min-coverage", "100",
+               "--proposers", "lowering", "--memory-order", order]  # fmt: skip
     assert run(command) == 0
     found = json.loads(report.read_text())
     (function,) = found["functions"]
