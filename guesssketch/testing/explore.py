@@ -30,7 +30,7 @@ _ENOUGH: Final = 2000  # runs after which a function that is wholly covered is l
 _STUCK: Final = 40  # runs that reached nothing new, before the solver is asked
 _ASKED: Final = 3  # times that the solver is given one input
 _LONG: Final = 500  # pieces of code after which a run counts twice
-_CUT: Final = 8  # runs that were cut short for being long, before they may be longer, where hardly any is not
+_CUT: Final = 16  # runs that were cut short for being long, before they may be longer, where hardly any is not
 _LONGER: Final = 16  # times as long
 _WORN: Final = 12  # changes of an input between two looks at which others there are
 
@@ -110,7 +110,8 @@ class Explorer:
         self._entries: list[_Entry] = []
         self._wanted_blocks = {s for s in graph.blocks if s.function in self.goals}
         self._wanted_edges = {e for e in graph.edges if e[0].function in self.goals}
-        self._cut = self._looked = 0  # runs cut short, of how many
+        self._cut = self._looked = 0  # runs cut short, since how many
+        self._longer = True  # whether runs may be made longer
         self._since = 0  # runs since something new was reached
         self._paths: Paths | None = None
 
@@ -149,13 +150,14 @@ class Explorer:
         return judged
 
     def _lengthened(self) -> bool:
-        """Whether runs may be longer from now on, as nearly all were cut short."""
+        """Whether runs may be longer from now on, as nearly all were cut short. If the longest are, too, short ones have to do."""
         self._cut += 1
-        if self._cut < _CUT or self._cut * 10 < (self.found.runs - self._looked) * 9 or self.pair.steps >= LONGEST:
+        if not self._longer or self._cut < _CUT or self._cut * 10 < (self.found.runs - self._looked) * 9:
             return False
-        self.pair.steps *= _LONGER
         self._cut, self._looked = 0, self.found.runs
-        return True
+        self._longer = self.pair.steps < LONGEST
+        self.pair.steps = self.pair.steps * _LONGER if self._longer else STEPS
+        return self._longer
 
     def _proper(self, given: Input) -> Input:
         """``given`` with narrow arguments extended, as compilers take callers to do."""

@@ -26,6 +26,7 @@ from guesssketch.wall.places import TARGET_PLACES, Unsupported, x86_places
 from isa.statemap import MAPS
 
 LONGEST: Final = 256 * STEPS  # instructions of the original between two calls out, at most
+_CALLS_LONGER: Final = 8  # times as many calls out, at most, in the longest runs: each takes as long as 500 instructions
 _SLACK: Final = 64  # times as many for the translation
 _MORE_CALLS: Final = 8  # times as many calls out of the translation: code may be a call elsewhere
 _RELRO: Final = (".data.rel.ro", ".init_array", ".fini_array", ".ctors", ".dtors")
@@ -169,7 +170,7 @@ class Pair:
         return outcome
 
     def _calls(self) -> int:
-        return CALLS * (self.steps // STEPS)
+        return CALLS * min(self.steps // STEPS, _CALLS_LONGER)
 
     def pieces(self, tested: Tested, given: Input) -> list[tuple[int, int]]:
         """Address and size of the pieces of the translation that are run."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Final
 
@@ -25,8 +25,8 @@ from solver.process import Process, Stop
 STEPS: Final = 20_000  # instructions between two calls out, if nothing else is said
 CALLS: Final = 3000  # to functions outside, in one run, likewise
 _FRAMES: Final = 100  # calls of one run with which the caller's frame is kept
-TOO_MANY: Final = ("too many instructions", "too many calls out")
-_LARGEST: Final = 1 << 20  # allocation that succeeds
+TOO_MANY: Final = ("too many instructions", "too many calls out", "too much output")
+_LARGEST: Final = 1 << 20  # allocation that succeeds; bytes of output in one run
 OVERRUN: Final = "a write above its frame"
 _M64: Final = (1 << 64) - 1
 
@@ -109,6 +109,8 @@ class Side:
         self._heap, self._allocations, self._calls, self._depth = layout.HEAP, 0, 0, 0
         self._counts: dict[str, int] = {}
         self._events: list[Event] = []
+        self._text: list[bytes] = []  # output that belongs to the last event
+        self._told = 0  # bytes of output
         self.blocks.clear()
         process = self.process
         process.reset(self._content, {})
@@ -129,6 +131,7 @@ class Side:
         except MemoryError as error:
             outcome.how, outcome.detail = "fault", f"in a call, at {error}"
             self._wild = int(str(error), 16) // layout.PAGE
+        self._join()
         outcome.where, outcome.wild, outcome.calls = self._where, self._wild, self._calls
         for number in process.dirty:
             if layout.STACK <= number * layout.PAGE < layout.STACK + layout.STACK_SIZE:
@@ -293,13 +296,27 @@ class Side:
 
     def record(self, what: str, items: Sequence[Item]) -> None:
         last = self._events[-1] if self._events else None
-        if what == "output" and last is not None and last.what == what and last.items[0] == items[0]:
-            text, more = last.items[1], items[1]
-            assert isinstance(text, bytes) and isinstance(more, bytes)
-            self._events[-1] = Event(what, (items[0], text + more))  # however it is cut into calls
-        else:
-            looked = self.framed and len(self._events) < _FRAMES
-            self._events.append(Event(what, tuple(items), frame(self.process, self.image, self.framed) if looked else b""))
+        if what == "output":
+            text = items[1]
+            assert isinstance(text, bytes)
+            self._told += len(text)
+            if self._told > _LARGEST:
+                raise Ended("steps", TOO_MANY[2])
+            if last is not None and last.what == what and last.items[0] == items[0]:
+                self._text.append(text)  # however it is cut into calls
+                return
+        self._join()
+        looked = self.framed and len(self._events) < _FRAMES
+        self._events.append(Event(what, tuple(items), frame(self.process, self.image, self.framed) if looked else b""))
+
+    def _join(self) -> None:
+        """Put what was said since with the last event, which is output."""
+        if self._text:
+            last = self._events[-1]
+            first = last.items[1]
+            assert isinstance(first, bytes)
+            self._events[-1] = replace(last, items=(last.items[0], b"".join([first, *self._text])))
+            self._text.clear()
 
     def answer(self, name: str, code: str) -> int:
         """An arbitrary value of type ``code``: the same for the same name, number of times asked, and input."""
