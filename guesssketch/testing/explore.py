@@ -218,7 +218,8 @@ class Explorer:
         entry = min(entries, key=lambda e: (e.asked, not e.sound))
         entry.asked += 1
         found: list[Input] = []
-        for given in self._paths.turned(entry.given, wanted, self._wanted_blocks - self._sound_blocks):
+        others = self.graph.edges - self._wanted_edges - self._sound_edges
+        for given in self._paths.turned(entry.given, wanted, self._wanted_blocks - self._sound_blocks, others):
             found.append(given)
             if time.monotonic() > self._deadline:
                 break

@@ -28,22 +28,29 @@ class Paths:
             self._follower = Follower(pair, graph, tested)
         self.tried: dict[Edge, int] = {}
 
-    def turned(self, given: Input, wanted: set[Edge], blocks: set[Spot]) -> Iterator[Input]:
-        """Inputs like ``given`` that should go along one of the ``wanted`` edges, those to new ``blocks`` first."""
+    def turned(self, given: Input, wanted: set[Edge], blocks: set[Spot], others: set[Edge]) -> Iterator[Input]:
+        """Inputs like ``given`` that should go along one of the ``wanted`` edges, those to new ``blocks`` first, or else along one
+        of ``others``: what a function called gives back hangs on where it goes."""
         with separate(self._table):
             followed = self._follower.follow(given)
-            goals: list[tuple[bool, int, Edge, Term]] = []
+            goals: list[tuple[int, int, Edge, Term]] = []
+
+            def rank(edge: Edge) -> int:
+                return 2 if edge in others else int(edge[1] not in blocks)
+
             for number, condition in enumerate(followed.conditions):
                 if condition.at is not None:
                     spot, _, other = condition.at
-                    goals.append((other not in blocks, number, (spot, other), not_(condition.term)))
+                    goals.append((rank((spot, other)), number, (spot, other), not_(condition.term)))
             for number, choice in followed.choices:
-                goals += [(other not in blocks, number, (choice.spot, other), term) for other, term in choice.others]
+                goals += [(rank((choice.spot, other)), number, (choice.spot, other), term) for other, term in choice.others]
+            either = wanted | others
             seen: dict[Edge, int] = {}
             for _, number, edge, term in sorted(goals, key=lambda goal: goal[:2]):
-                if edge not in wanted or self.tried.get(edge, 0) >= _TRIES * (1 + seen.get(edge, 0)) or seen.get(edge, 0) >= 2:
+                count = seen.get(edge, 0)
+                if edge not in either or count >= 2 or self.tried.get(edge, 0) >= _TRIES * (1 + count):
                     continue
-                seen[edge] = seen.get(edge, 0) + 1
+                seen[edge] = count + 1
                 self.tried[edge] = self.tried.get(edge, 0) + 1
                 found = self._solved(followed.conditions[:number], term)
                 if found is not None:

@@ -74,7 +74,7 @@ def _bytes(call: Call, count: int) -> bytes:
 @model("read", "fread")
 def _read(call: Call) -> int:
     asked = call.given[2] if call.name == "read" else call.given[1] * call.given[2]
-    count = min(asked, call.side.answer("file", "u8"))
+    count = min(asked, call.side.answer("file", "u8") & 255)
     call.write(call.given[1] if call.name == "read" else call.given[0], _bytes(call, count))
     return count if call.name == "read" else count // call.given[1] if call.given[1] else 0
 
@@ -82,7 +82,7 @@ def _read(call: Call) -> int:
 @model("fgets")
 def _fgets(call: Call) -> int:
     size = call.signed(1)
-    text = _bytes(call, min(max(size - 1, 0), call.side.answer("file", "u8"))).replace(b"\0", b" ")
+    text = _bytes(call, min(max(size - 1, 0), call.side.answer("file", "u8") & 255)).replace(b"\0", b" ")
     if not text:
         return 0
     call.write(call.given[0], text + b"\0")
