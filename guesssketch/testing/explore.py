@@ -32,6 +32,7 @@ _ASKED: Final = 3  # times that the solver is given one input
 _LONG: Final = 500  # pieces of code after which a run counts twice
 _CUT: Final = 16  # runs that were cut short for being long, before they may be longer, where hardly any is not
 _LONGER: Final = 16  # times as long
+_MENDED: Final = 12  # times in a row that an input is mended
 _WORN: Final = 12  # changes of an input between two looks at which others there are
 
 
@@ -117,8 +118,8 @@ class Explorer:
 
     # --- one input ---
 
-    def attempt(self, given: Input) -> Judged:
-        """Run ``given`` on both sides, and keep it if it reached something new."""
+    def attempt(self, given: Input, mended: int = 0) -> Judged:
+        """Run ``given`` on both sides, and keep it if it reached something new. ``mended``: how often it was, since it was made."""
         given = self._proper(given)
         found = self.found
         found.runs += 1
@@ -143,10 +144,10 @@ class Explorer:
             self._since = 0
             self._entries.append(_Entry(given, covered, sound, len(self.pair.source.process.blocks)))
         if source.how == "steps" and source.detail in TOO_MANY and self._lengthened():
-            self._pending.append(given)
-        bad = source.how in ("fault", "steps") and (new or self.source.random() < 0.2)
+            self._pending.append((given, mended))
+        bad = source.how in ("fault", "steps") and (new or 0 < mended < _MENDED or self.source.random() < 0.2)
         if bad and len(self._pending) <= 200 and len(given.memory) <= 64 and (better := self._mender.mended(given, source)):
-            self._pending.append(better)  # tried before anything else
+            self._pending.append((better, mended + 1))  # tried before anything else
         return judged
 
     def _lengthened(self) -> bool:
@@ -172,10 +173,10 @@ class Explorer:
         self._deadline = started + self.limits.seconds
         found = self.found
         self.pair.steps = STEPS
-        self._pending = [given for given in saved if len(given.arguments) == len(self.tested.signature.parameters)]
+        self._pending = [(given, 0) for given in saved if len(given.arguments) == len(self.tested.signature.parameters)]
         while found.runs < self.limits.runs and time.monotonic() < self._deadline:
-            given = self._pending.pop() if self._pending else self._next()
-            judged = self.attempt(given)
+            given, mended = self._pending.pop() if self._pending else (self._next(), 0)
+            judged = self.attempt(given, mended)
             if judged.status == "different":
                 found.difference = self._smallest(given, judged)
                 break
@@ -195,9 +196,9 @@ class Explorer:
     def _next(self) -> Input:
         if self.limits.solver and self._since >= _STUCK:
             self._since = 0
-            self._pending += self._turned()
-            if self._pending:
-                return self._pending.pop()
+            if solved := self._turned():
+                self._pending += [(given, 0) for given in solved[:-1]]
+                return solved[-1]
         if self.found.runs < _FIRST or not self.limits.guided or not self._entries or self.source.random() < 0.1:
             return self.fresh()
         entry = self._chosen()

@@ -19,6 +19,7 @@ from guesssketch.testing.values import Values
 
 _REACH: Final = 1 << 16  # bytes between a wild pointer and what is accessed through it
 _TAMED: Final = 1024  # bytes of an input that are made small numbers at once
+_INDICES: Final = 12  # accesses before a fault among which a wild index is looked for
 _RECENT: Final = 400  # accesses before a fault in which the wild pointer is looked for
 
 
@@ -46,8 +47,14 @@ class Mender:
                 return with_memory(given, address, self._values.pointer().to_bytes(8, "little"))
         if not places:
             return None
-        address, size = places[-1 - self._source.randrange(min(len(places), 4))]
+        large = [(at, size) for at, size in places[-_INDICES:] if self._is_index(given, at, size)]
+        address, size = self._source.choice(large or places[-4:])
         return with_memory(given, address, self._source.choice((0, 1, 2, 8)).to_bytes(size, "little"))
+
+    def _is_index(self, given: Input, address: int, size: int) -> bool:
+        """Whether a large number is there, which is no pointer: something may have been reached through it."""
+        value = int.from_bytes(self._tracer.held(given, address, size), "little")
+        return size > 2 and value > _REACH and not layout.is_given(value)
 
     def _tamed(self, given: Input) -> Input:
         """``given`` with small numbers in the memory that was read in pieces of up to 4 bytes, and for arguments that are numbers:
