@@ -37,6 +37,7 @@ class Runner(Protocol):
 
     process: Process
     convention: Convention
+    framed: str
     blocks: dict[int, int]
     state: dict[str, int]
 

@@ -20,7 +20,6 @@ from solver.emulate import same_but_nan
 
 _OURS: Final = range(layout.SOURCE_DATA, layout.TARGET_DATA)
 _THEIRS: Final = range(layout.TARGET_DATA, layout.COMMON)
-_SHOWN: Final = 64  # differing words of memory that are looked at
 
 
 @dataclass(frozen=True)
@@ -107,15 +106,11 @@ class Comparer:
                 yield from self._words("memory", ours, x, y)
 
     def _words(self, what: str, base: int, x: bytes, y: bytes) -> Iterator[Difference]:
-        shown = 0
         for at in range(0, len(x), 8):
             p, q = x[at : at + 8], y[at : at + 8]
             if p == q or self._same_bytes(x, y, at):
                 continue
             yield Difference(f"{what} {base + at:#x}", *(f"{int.from_bytes(w, 'little'):#0{2 + 2 * len(w)}x}" for w in (p, q)))
-            shown += 1
-            if shown == _SHOWN:
-                return
 
     def _same_bytes(self, x: bytes, y: bytes, at: int) -> bool:
         """Whether every differing byte of the word at ``at`` belongs to a word, however aligned, that is the same."""

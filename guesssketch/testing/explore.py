@@ -32,6 +32,7 @@ _ASKED: Final = 3  # times that the solver is given one input
 _LONG: Final = 500  # pieces of code after which a run counts twice
 _CUT: Final = 16  # runs that were cut short for being long, before they may be longer, where hardly any is not
 _LONGER: Final = 16  # times as long
+_LITTERED: Final = 32  # places of an input that are littered at once
 _MENDED: Final = 12  # times in a row that an input is mended
 _WORN: Final = 12  # changes of an input between two looks at which others there are
 
@@ -73,7 +74,7 @@ class _Entry:
     length: int  # pieces of code that it ran
     tries: int = 0
     asked: int = 0
-    accesses: list[tuple[int, int]] | None = None
+    accesses: tuple[list[tuple[int, int]], list[tuple[int, int]]] | None = None
 
 
 def goals(pair: Pair, graph: Graph, tested: Tested) -> set[int]:
@@ -204,6 +205,8 @@ class Explorer:
         entry = self._chosen()
         entry.tries += 1
         given = entry.given
+        if self.source.random() < 0.15:
+            return self._littered(given, entry)
         for _ in range(self.source.choice((1, 1, 1, 2, 2, 3, 5))):
             given = self._changed(given, entry)
         return given
@@ -269,8 +272,17 @@ class Explorer:
     def _accesses(self, entry: _Entry) -> list[tuple[int, int]]:
         """Places outside the stack that a run reads before it writes them."""
         if entry.accesses is None:
-            entry.accesses = self._tracer.read_first(entry.given)
-        return entry.accesses
+            entry.accesses = self._tracer.looked(entry.given)
+        return entry.accesses[0]
+
+    def _littered(self, given: Input, entry: _Entry) -> Input:
+        """``given`` with noise where its run writes without having read: a store that is left out, or is too narrow, shows."""
+        self._accesses(entry)
+        assert entry.accesses
+        places = [(at, size) for at, size in entry.accesses[1] if layout.is_given(at) and size <= 8]
+        for address, size in self.source.sample(places, min(len(places), _LITTERED)):
+            given = with_memory(given, address, self.source.randbytes(size))
+        return given
 
     # --- the end ---
 

@@ -31,6 +31,7 @@ _SLACK: Final = 64  # times as many for the translation
 _MORE_CALLS: Final = 8  # times as many calls out of the translation: code may be a call elsewhere
 _RELRO: Final = (".data.rel.ro", ".init_array", ".fini_array", ".ctors", ".dtors")
 _RAX: Final = {"aarch64": 8, "riscv64": 0}
+_FILL: Final = 0xA7  # of the stack: a zero that is not stored shows
 # The stack elsewhere and holding something, and other junk: what then comes out otherwise depends on no input.
 _OTHERS: Final = (Environment(shift=1, fill=0x5A, junk=1, vectors=9), Environment(shift=6, fill=0xFF, junk=2, vectors=11))
 
@@ -159,7 +160,7 @@ class Pair:
         self._listed: Side | None = None
         self._comparer = Comparer(self.source, self.translation)
         self._own = Comparer(self.source, self.source)
-        self.environment = Environment(vectors=_RAX[prepared.target])
+        self.environment = Environment(fill=_FILL, vectors=_RAX[prepared.target])
         self.steps = STEPS
 
     def original(self, tested: Tested, given: Input) -> Outcome:

@@ -22,6 +22,7 @@ GUARD: Final = "__stack_chk_guard"
 ALLOC: Final = 0x2
 EXEC: Final = 0x4
 TLS: Final = 0x400
+_SKEW: Final = 0x5C0
 _GUARD_VALUE: Final = 0x5CA1_AB1E_0DDB_A100
 
 
@@ -119,15 +120,15 @@ def make(file: ObjectFile, target: TargetObject) -> Plan:
             b = _named([(s.name, s.value, s.size) for s in target.symbols if s.section == section.name and s.type == "STT_OBJECT"])
             alike = a == b
         if alike:
-            plan.source[index] = plan.target[section.name] = shared
-            shared = _after(shared, section.size)
+            plan.source[index] = plan.target[section.name] = _start(shared, section.align)
+            shared = _after(plan.source[index], section.size)
         else:
-            plan.source[index] = source
-            source = _after(source, section.size)
+            plan.source[index] = _start(source, section.align)
+            source = _after(plan.source[index], section.size)
     for name, other in theirs.items():
         if name not in plan.target and not other.flags & TLS:
-            plan.target[name] = apart
-            apart = _after(apart, other.size)
+            plan.target[name] = _start(apart, other.align)
+            apart = _after(plan.target[name], other.size)
     _thread_data(plan, file, target)
     undefined = {s.name for s in file.symbols if s.name and not s.is_defined and s.binding != "weak"} | set(target.undefined)
     for number, name in enumerate(sorted(undefined - {GUARD})):
@@ -138,8 +139,13 @@ def make(file: ObjectFile, target: TargetObject) -> Plan:
     return plan
 
 
+def _start(page: int, align: int) -> int:
+    """Where on ``page`` a section starts: not at its beginning, where an address lacks nothing without its low bits."""
+    return page + _SKEW // max(align, 1) * max(align, 1)
+
+
 def _after(address: int, size: int) -> int:
-    """The next section's address: a page is left between, so that what runs past one does not meet another."""
+    """The next section's page: one is left between, so that what runs past one does not meet another."""
     return -(-(address + size) // layout.PAGE) * layout.PAGE + layout.PAGE
 
 

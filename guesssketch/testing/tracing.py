@@ -22,18 +22,25 @@ class Tracer:
 
     def read_first(self, given: Input) -> list[tuple[int, int]]:
         """Address and size of the places outside stacks that the run reads before it writes them, in order."""
+        return self.looked(given)[0]
+
+    def looked(self, given: Input) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+        """As ``read_first``; and the places that the run only writes, or writes first: what they held shows if it does not."""
         side = self._side()
         side.run(self.tested.source, self.tested.signature, given, self.pair.environment)
         written: set[int] = set()
         found: dict[tuple[int, int], None] = {}
+        only: dict[tuple[int, int], None] = {}
         for address, size, store in side.process.accesses[:_TRACED]:
             if layout.on_stack(address) or not layout.NULL <= address < layout.LIMIT or self._constant(address):
                 continue
             if store:
+                if address not in written and (address, size) not in found:
+                    only[address, size] = None
                 written.update(range(address, address + size))
             elif address not in written:
                 found[address, size] = None
-        return list(found)[:_KEPT]
+        return list(found)[:_KEPT], list(only)[:_KEPT]
 
     def held(self, given: Input, address: int, size: int) -> bytes:
         """What memory holds at first."""
