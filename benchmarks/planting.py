@@ -25,13 +25,15 @@ TRIES = 60  # places and kinds that are tried before a function counts as one th
 
 @dataclass(frozen=True)
 class Planted:
-    """kind: of ``sketch.faults.FAULTS``. before, after: the lines of the block, or of the piece of it that was changed."""
+    """kind: of ``sketch.faults.FAULTS``. before, after: the lines of the block, or of the piece of it that was changed. upper:
+    whether the state that shows it shows it in upper halves of registers only, which may hold nothing that anybody looks at."""
 
     at: BlockId
     piece: int
     kind: str
     before: tuple[str, ...]
     after: tuple[str, ...]
+    upper: bool
 
     @property
     def change(self) -> str:
@@ -58,8 +60,11 @@ def planted(subject: Subject, function: str, pick: random.Random) -> Planted | N
         lines, kind = done.answers[problem.key].pieces[0].lines, pick.choice(list(FAULTS))
         changed = plant(problem, lines, kind, pick)
         code = assembled(problem, changed) if changed else None
-        if code is not None and isinstance(verify(problem, code), Refuted):
-            return Planted(at, number, kind, lines, tuple(changed or ()))
+        verdict = verify(problem, code) if code is not None else None
+        if isinstance(verdict, Refuted):
+            differences = verdict.counterexample.differences
+            upper = all(d.place is None and (d.source ^ d.code) & 0xFFFF_FFFF == 0 for d in differences)
+            return Planted(at, number, kind, lines, tuple(changed or ()), upper and bool(differences))
     return None
 
 
@@ -90,6 +95,6 @@ def judged(seconds: float, task: tuple[int, Subject, str]) -> dict[str, Any]:
     found = Explorer(Pair(made), graph, tested, Limits(seconds, seed=number)).run()
     shown: Sequence[str] = () if found.difference is None else [str(d) for d in found.difference[1].differences[:2]]
     reached = Spot(fault.at.function, fault.at.offset) in found.covered.blocks
-    return entry | {"kind": fault.kind, "block": fault.at.offset, "change": fault.change, "found": found.difference is not None,
-                    "reached": reached or bool(shown), "runs": found.runs, "seconds": round(time.monotonic() - started, 2),
-                    "shown": shown}  # fmt: skip
+    return entry | {"kind": fault.kind, "block": fault.at.offset, "upper": fault.upper, "change": fault.change,
+                    "found": found.difference is not None, "reached": reached or bool(shown), "runs": found.runs,
+                    "seconds": round(time.monotonic() - started, 2), "shown": shown}  # fmt: skip

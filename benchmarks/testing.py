@@ -146,7 +146,7 @@ def faults(options: argparse.Namespace) -> list[Entry]:
 def faults_table(entries: Sequence[Entry]) -> list[list[object]]:
     """Rows: kind, found of how many, percent with Wilson's interval, median seconds; of the escaped, how many were never run."""
     rows: list[list[object]] = []
-    groups = [("all", entries)]
+    groups = [("all", entries), ("not in upper halves alone", [e for e in entries if not e["upper"]])]
     groups += [(kind, [e for e in entries if e["kind"] == kind]) for kind in FAULTS]
     groups += [(name, [e for e in entries if e["key"].startswith(f"{name}/")]) for name in (*PACKAGES, EXAMPLES)]
     groups += [(target, [e for e in entries if f"/{target}/" in e["key"]]) for target in TARGETS]
