@@ -35,6 +35,8 @@ _FILL: Final = 0xA7  # of the stack: a zero that is not stored shows
 # The stack elsewhere and holding something, and other junk: what then comes out otherwise depends on no input.
 _OTHERS: Final = (Environment(shift=1, fill=0x5A, junk=1, vectors=9), Environment(shift=6, fill=0xFF, junk=2, vectors=11))
 
+_DEPENDS: Final = "the original depends on its stack's place or first content"
+
 Status = Literal["equal", "different", "undecided", "faults"]
 
 
@@ -197,8 +199,14 @@ class Pair:
         if not differences:
             return Judged("equal", source)
         unstable = self._unstable(tested, given, source)
-        if "end" in unstable or any(name.startswith("call") for name in unstable):
-            return Judged("undecided", source, (), "the original depends on its stack's place or first content")
+        if "end" in unstable:
+            return Judged("undecided", source, (), _DEPENDS)
+        first = min((_number(what) for what in unstable if what.startswith("call")), default=None)
+        if first is not None:  # what comes behind may hang on it; that callee-saved registers are kept does not
+            differences = [d for d in differences if d.what.startswith("register")
+                           or (d.what.startswith(("call", "frame")) and _number(d.what) < first)]  # fmt: skip
+            if not differences:
+                return Judged("undecided", source, (), _DEPENDS)
         differences = [d for d in differences if d.what not in unstable]
         if not differences:
             return Judged("undecided", source, (), "differs only in what is no input of the original")
@@ -217,6 +225,12 @@ class Pair:
             other = other if tested.compared else replace(other, result=[])
             found |= {d.what for d in self._own.differences(source, other)}
         return found
+
+
+def _number(what: str) -> int:
+    """Of which call a difference is (``compare.Difference``)."""
+    found = what.split()[1]
+    return int(found) if found.isdigit() else 0
 
 
 __all__ = ["Judged", "Pair", "Prepared", "Tested", "Untranslatable", "prepare"]
