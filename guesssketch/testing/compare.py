@@ -81,7 +81,7 @@ class Comparer:
             if x.what != y.what or len(x.items) != len(y.items) or not all(map(self._same_item, x.items, y.items)):
                 yield Difference(f"call {number}", _event(x), _event(y))
             elif x.frame and y.frame:
-                yield from self._words(f"frame {number}", 0, x.frame, y.frame[: len(x.frame)])
+                yield from self._frame(number, x.frame, y.frame[: len(x.frame)])
         if len(a) != len(b):
             number = min(len(a), len(b))
             yield Difference(f"call {number}", *(_event(e[number]) if number < len(e) else "none" for e in (a, b)))
@@ -97,20 +97,28 @@ class Comparer:
                 continue
             x, y = a.memory.get(number) or self.one.initial(number), b.memory.get(number) or self.other.initial(number)
             if x is not None and y is not None and x != y:
-                yield from self._words("memory", number * PAGE, x, y)
+                yield from self._words(number * PAGE, x, y)
         for theirs, size, ours in self._moved:
             if not (_written(a, ours, size) or _written(b, theirs, size)):
                 continue
             x, y = _slice(self.one, a, ours, size), _slice(self.other, b, theirs, size)
             if x != y:
-                yield from self._words("memory", ours, x, y)
+                yield from self._words(ours, x, y)
 
-    def _words(self, what: str, base: int, x: bytes, y: bytes) -> Iterator[Difference]:
+    def _words(self, base: int, x: bytes, y: bytes) -> Iterator[Difference]:
         for at in range(0, len(x), 8):
             p, q = x[at : at + 8], y[at : at + 8]
             if p == q or self._same_bytes(x, y, at):
                 continue
-            yield Difference(f"{what} {base + at:#x}", *(f"{int.from_bytes(w, 'little'):#0{2 + 2 * len(w)}x}" for w in (p, q)))
+            yield Difference(f"memory {base + at:#x}", *(f"{int.from_bytes(w, 'little'):#0{2 + 2 * len(w)}x}" for w in (p, q)))
+
+    def _frame(self, number: int, x: bytes, y: bytes) -> Iterator[Difference]:
+        """Byte by byte: beside what was stored lies what never was."""
+        for at in range(0, min(len(x), len(y)), 8):
+            if x[at : at + 8] != y[at : at + 8] and not self._same_bytes(x, y, at):
+                for k in range(at, min(at + 8, len(x))):
+                    if x[k] != y[k]:
+                        yield Difference(f"frame {number} {k:#x}", f"{x[k]:#04x}", f"{y[k]:#04x}")
 
     def _same_bytes(self, x: bytes, y: bytes, at: int) -> bool:
         """Whether every differing byte of the word at ``at`` belongs to a word, however aligned, that is the same."""

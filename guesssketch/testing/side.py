@@ -319,7 +319,8 @@ class Side:
             self._text.clear()
 
     def answer(self, name: str, code: str) -> int:
-        """An arbitrary value of type ``code``: the same for the same name, number of times asked, and input."""
+        """An arbitrary value of type ``code``: the same for the same name, number of times asked, and input. One seed in four has
+        0 for all integers, as functions give back that succeed, and one mostly that."""
         count = self._counts[name] = self._counts.get(name, 0) + 1
         source = random.Random(f"{self._given.seed}.{name}.{count}")
         if code in ("f32", "f64"):
@@ -329,6 +330,9 @@ class Side:
             if source.random() < 0.15:
                 return 0
             return layout.GROWN + source.getrandbits(layout.GROWN_BITS - 1) * layout.PAGE
+        calm = (0.0, 0.0, 0.8, 1.0)[self._given.seed // 5 % 4]
+        if name != "file" and source.random() < calm:
+            return 0
         kind = source.random()
         if kind < 0.4 or code == "unknown":
             return source.choice((0, 0, 0, 1, 1, 2, 3, 8, 64))
