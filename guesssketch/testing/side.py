@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import Final
 
 from guesssketch.noreturn import NO_RETURN
 from guesssketch.prototypes import VOID, Signature, Type, scalar
-from guesssketch.testing import content, layout
+from guesssketch.testing import answers, content, layout
 from guesssketch.testing.calls import Call, Ended, Event, Item
 from guesssketch.testing.convention import UNKNOWN, Convention, Value
 from guesssketch.testing.frames import clobber, frame
@@ -18,8 +16,6 @@ from guesssketch.testing.image import Image
 from guesssketch.testing.inputs import Input
 from guesssketch.testing.library import MODELS
 from guesssketch.wall.places import Unsupported
-from isa.statemap import FLAGS, MAPS
-from solver.machine import PLACES
 from solver.process import Process, Stop
 
 STEPS: Final = 20_000  # instructions between two calls out, if nothing else is said
@@ -28,7 +24,6 @@ _FRAMES: Final = 100  # calls of one run with which the caller's frame is kept
 TOO_MANY: Final = ("too many instructions", "too many calls out", "too much output")
 _LARGEST: Final = 1 << 20  # allocation that succeeds; bytes of output in one run
 OVERRUN: Final = "a write above its frame"
-_M64: Final = (1 << 64) - 1
 
 
 @dataclass(frozen=True)
@@ -64,19 +59,6 @@ class Outcome:
     calls: int = 0
     memory: dict[int, bytes] = field(default_factory=dict)
     lost: tuple[str, ...] = ()
-
-
-@lru_cache(maxsize=64)
-def _junk(isa: str, seed: int) -> Mapping[str, int]:
-    """Related by the state map, so that what passes through a function unchanged is not taken for a difference."""
-    source = random.Random(f"{isa}.{seed}")
-    cells = {name: source.getrandbits(width) for name, (_, _, width) in PLACES[isa].items()}
-    if isa == "riscv64":
-        del cells["tp"]  # another name of x4
-    if isa in MAPS:
-        homes, related = MAPS[isa].homes, _junk("x86_64", seed)
-        cells |= {homes[name]: related[name] for name in related if name in homes and name not in FLAGS}
-    return cells
 
 
 def _may_be_called(address: int) -> bool:
@@ -116,7 +98,7 @@ class Side:
         process.reset(self._content, {})
         top = layout.STACK - 64 * environment.shift
         cells, _ = self.convention.arguments(signature, given.arguments, top, layout.RETURN)
-        state = {**_junk(self.image.isa, environment.junk), **self.convention.thread(self.image.thread), **cells}
+        state = {**answers.junk(self.image.isa, environment.junk), **self.convention.thread(self.image.thread), **cells}
         if self.image.isa == "x86_64":  # al is the number of float arguments; entries made by guesssketch say 8, or 0
             state["rax"] = environment.vectors
         process.restore(state)
@@ -270,7 +252,7 @@ class Side:
         """The end of a call out: what a callee may change holds junk, and the result is in its place."""
         self.convention.leave()
         kept = self.process.state(self.convention.kept)
-        self.process.restore({**_junk(self.image.isa, self._environment.junk), **kept})
+        self.process.restore({**answers.junk(self.image.isa, self._environment.junk), **kept})
         if hidden is not None and value is not None:
             self.process.write(hidden, value.to_bytes(-(-kind.size // 8) * 8, "little")[: kind.size])
             if self.image.isa == "x86_64":
@@ -281,7 +263,7 @@ class Side:
         if junk and self.image.isa == "x86_64":
             clobber(self.process, 0x33 + junk)
             if kind.is_integer and kind.size <= 4:  # of a narrow result's upper half the psABI (3.2.3) says nothing
-                self.process.set("rax", self.process.get("rax") & 0xFFFF_FFFF | _junk("x86_64", junk)["r11"] & ~0xFFFF_FFFF)
+                self.process.set("rax", self.process.get("rax") & 0xFFFF_FFFF | answers.junk("x86_64", junk)["r11"] & ~0xFFFF_FFFF)
 
     # --- what the library asks for ---
 
@@ -319,26 +301,9 @@ class Side:
             self._text.clear()
 
     def answer(self, name: str, code: str) -> int:
-        """An arbitrary value of type ``code``: the same for the same name, number of times asked, and input. One seed in four has
-        0 for all integers, as functions give back that succeed, and one mostly that."""
+        """An arbitrary value of type ``code``: the same for the same name, number of times asked, and input."""
         count = self._counts[name] = self._counts.get(name, 0) + 1
-        source = random.Random(f"{self._given.seed}.{name}.{count}")
-        if code in ("f32", "f64"):
-            number = source.choice((0.0, 1.0, -1.0, 0.5, 100.0, source.uniform(-1000, 1000)))
-            return content.bits("<f" if code == "f32" else "<d", number)
-        if code == "ptr" or (code == "unknown" and source.random() < 0.4):
-            if source.random() < 0.15:
-                return 0
-            return layout.GROWN + source.getrandbits(layout.GROWN_BITS - 1) * layout.PAGE
-        calm = (0.0, 0.0, 0.8, 1.0)[self._given.seed // 5 % 4]
-        if name != "file" and source.random() < calm:
-            return 0
-        kind = source.random()
-        if kind < 0.4 or code == "unknown":
-            return source.choice((0, 0, 0, 1, 1, 2, 3, 8, 64))
-        if kind < 0.55:
-            return _M64
-        return source.getrandbits(7 if kind < 0.8 else 64)
+        return answers.answer(self._given.seed, name, count, code)
 
 
 __all__ = ["UNKNOWN", "Environment", "Outcome", "Side"]
