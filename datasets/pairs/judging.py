@@ -28,7 +28,7 @@ from solver.verdict import Proved, Refuted
 
 STATES = 64  # compared for an atom without a proof
 RLIMIT = 200_000  # for each query to Z3: some 50 ms
-_SECONDS = 20  # for one problem's states and proof
+SECONDS = 20  # for one problem's states and proof
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def _atom_verdict(problem: Problem, code: Assembled | AssemblyError) -> tuple[st
     if isinstance(code, AssemblyError):
         return "failed", f"does not assemble: {code.message}"[:200]
     try:
-        with workpool.limit(_SECONDS):
+        with workpool.limit(SECONDS):
             verdict = verify(problem, code, rlimit=RLIMIT)
             if isinstance(verdict, Proved):
                 return "proved", "; ".join(verdict.assumptions)[:200]
@@ -157,7 +157,7 @@ def _verdict(problem: Problem, code: Assembled | AssemblyError, atoms: Sequence[
         return "failed", f"does not assemble: {code.message}"
     worst = max(atoms, key=lambda one: ("proved", "tested", "failed", "refuted").index(one.verdict))
     try:
-        with workpool.limit(_SECONDS):
+        with workpool.limit(SECONDS):
             if agree(problem, code, states=FILTER_STATES) is not None:
                 return "refuted", "differs on a state"
             if whole and isinstance(verify(problem, code, rlimit=RLIMIT), Refuted):
