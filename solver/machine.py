@@ -20,6 +20,7 @@ from isa.statemap import GENERAL
 from solver.memory import CODE, LIMIT, PAGE, page
 
 _MAX_PAGES: Final = 512
+_WIDEST: Final = 64  # bytes in an access, at most
 _MAX_INSTRUCTIONS: Final = 20_000
 
 # Cell -> (register, bit position, width).
@@ -90,6 +91,7 @@ class Machine:
         self._pages: set[int] = set()
         self._memory: Mapping[int, int] = {}  # what is in memory besides the pages' own content
         self._log: list[tuple[int, int]] = []
+        self._strayed = False
         self._code = b""
         self._exits: tuple[int, ...] = ()
         self._engine.mem_map(CODE, 2 * PAGE)
@@ -97,6 +99,8 @@ class Machine:
         self._engine.hook_add(unicorn.UC_HOOK_TLB_FILL, self._translate)
         self._engine.hook_add(unicorn.UC_HOOK_MEM_READ_UNMAPPED | unicorn.UC_HOOK_MEM_WRITE_UNMAPPED, self._map)
         self._engine.hook_add(unicorn.UC_HOOK_MEM_WRITE, self._write)
+        stray = unicorn.UC_HOOK_MEM_READ | unicorn.UC_HOOK_MEM_WRITE
+        self._engine.hook_add(stray, self._stray, begin=CODE - _WIDEST, end=CODE + 2 * PAGE - 1)
         self._engine.ctl_exits_enabled(True)
         self._clean = self._engine.context_save()
 
@@ -112,7 +116,7 @@ class Machine:
         self._install({} if memory is None else memory)
         engine.context_restore(self._clean)
         self._registers.write(state)
-        self._log = []
+        self._log, self._strayed = [], False
         outcome = self._start(read)
         for address, size in self._log:
             self._reset(address, size)
@@ -125,6 +129,8 @@ class Machine:
         except unicorn.UcError as error:
             return Outcome(None, why=str(error))
         values = self._registers.read(read)
+        if self._strayed:
+            return Outcome(None, why="reads or writes where the code is")  # which is another's on the other side
         final = self._registers.program_counter() - CODE
         if final not in self._exits:
             return Outcome(None, why=f"stopped at {final:#x}")
@@ -192,6 +198,9 @@ class Machine:
 
     def _map(self, engine: Any, access: int, address: int, size: int, value: int, data: object) -> bool:
         return self._touch(address) and self._touch(address + size - 1)
+
+    def _stray(self, engine: Any, access: int, address: int, size: int, value: int, data: object) -> None:
+        self._strayed |= address + size > CODE
 
     def _write(self, engine: Any, access: int, address: int, size: int, value: int, data: object) -> None:
         self._log.append((address, size))

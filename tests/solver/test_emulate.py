@@ -15,7 +15,7 @@ from isa.machine import Instruction, Relocation
 from solver import gate, trials
 from solver.emulate import Agreement, compare
 from solver.machine import machine
-from solver.memory import ARENA
+from solver.memory import ARENA, CODE
 
 
 @dataclass(frozen=True)
@@ -118,6 +118,14 @@ def test_memory_is_as_before_after_a_run() -> None:
     before = machine("x86_64").run(load, {"rdi": ARENA}, ["rax"]).state["rax"]
     assert machine("x86_64").run(store, {"rdi": ARENA, "rax": ~before & 0xFF}, []).writes[ARENA] == ~before & 0xFF
     assert machine("x86_64").run(load, {"rdi": ARENA}, ["rax"]).state["rax"] == before
+
+
+@pytest.mark.parametrize("text", ["mov rax, qword ptr [rdi]", "mov byte ptr [rdi], al", "add dword ptr [rdi], 1"])
+def test_a_state_in_which_code_is_data_does_not_count(text: str) -> None:
+    code = b"".join(i.code for i in _assemble("x86_64", text).instructions)
+    for address, exit in ((CODE - 16, len(code)), (CODE - 1, None), (CODE, None), (CODE + 0x1000, None), (CODE + 0x2000, len(code))):
+        if (address, text[:8]) != (CODE - 1, "mov byte"):
+            assert machine("x86_64").run(code, {"rdi": address}, ["rax"]).exit == exit
 
 
 @pytest.mark.parametrize("isa", ["x86_64", "aarch64", "riscv64"])
