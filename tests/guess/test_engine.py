@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import random
+import signal
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -150,6 +152,24 @@ def test_text_is_told_only_where_there_is_one(model: Model, sources: list[list[i
 
 def test_too_long_a_source_has_no_guess(model: Model, sources: list[list[int]]) -> None:
     assert guess(model, [sources[0] * 20, sources[0], []]) [0::2] == [[], []]
+
+
+def test_an_interrupt_does_not_wait_for_what_is_being_written(sources: list[list[int]]) -> None:
+    model = Model(network("mbart"), VOCABULARY, {"longest_source": 60, "longest_target": LONGEST})
+    untouched = guess(model, sources)
+    slow = model.network.get_decoder().register_forward_pre_hook(lambda *_: time.sleep(0.4))  # in all ten seconds
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    started = time.monotonic()
+    signal.setitimer(signal.ITIMER_REAL, 0.3)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            guess(model, sources, method="beam", count=3)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert time.monotonic() - started < 4
+    slow.remove()
+    assert guess(model, sources) == untouched
 
 
 def test_a_model_that_learnt_one_pair_says_it() -> None:
