@@ -97,10 +97,10 @@ def run_batch(batch: Batch) -> dict[str, list[Judged]]:
 
 
 def _judged(batch: Batch, target: str, problems: Sequence[Problem], blocks: Sequence[Sequence[Atom]]) -> list[Judged]:
-    atoms = {atom.key: atom for block in blocks for atom in block}
+    atoms = [atom for block in blocks for atom in block]
     with closing(Memory(batch.memory / "atoms.sqlite")) as memory:
-        known = memory.get(target, atoms)
-        new = _learn({key: atom for key, atom in atoms.items() if key not in known}, target)
+        known = memory.get(target, {atom.key for atom in atoms})
+        new = _learn([atom for atom in atoms if atom.key not in known], target)
         memory.put(target, new)
     known |= new
     texts = {key: one.text for key, one in known.items()}
@@ -117,17 +117,17 @@ def _judged(batch: Batch, target: str, problems: Sequence[Problem], blocks: Sequ
     return results
 
 
-def _learn(atoms: Mapping[bytes, Atom], target: str) -> dict[bytes, Known]:
-    asked = {key: question for key, atom in atoms.items() if (question := atom.question) is not None}
-    lines = dict(zip(asked, teacher.lower(list(asked.values()), target), strict=True))
-    codes = iter(assemble(target, [x for x in lines.values() if x is not None]))
+def _learn(atoms: Iterable[Atom], target: str) -> dict[bytes, Known]:
+    lessons = teacher.lessons(atoms, target)
+    codes = iter(assemble(target, [lesson.lines for lesson in lessons.values() if lesson.lines is not None]))
     found: dict[bytes, Known] = {}
-    for key in atoms:
-        text = lines.get(key)
-        if text is None:
-            found[key] = Known("none", "no lowering inside the rules" if key in asked else "its form cannot be encoded", "")
+    for key, lesson in lessons.items():
+        if lesson.question is None:
+            found[key] = Known("none", "its form cannot be encoded", "")
+        elif lesson.lines is None:
+            found[key] = Known("none", "no lowering inside the rules", "")
         else:
-            found[key] = Known(*_atom_verdict(asked[key], next(codes)), "\n".join(text))
+            found[key] = Known(*_atom_verdict(lesson.question, next(codes)), "\n".join(lesson.lines))
     return found
 
 
