@@ -33,16 +33,18 @@ class Judgement:
     seconds: float
 
 
-def judge(problems: Sequence[Problem], candidates: Sequence[Candidate], *, final: bool = False,
-          explain: bool = False) -> list[Judgement]:  # fmt: skip
+def judge(problems: Sequence[Problem], candidates: Sequence[Candidate], *, final: bool = False, explain: bool = False,
+          assembled: Sequence[Assembled | AssemblyError] | None = None) -> list[Judgement]:  # fmt: skip
     """Judge ``candidates[i]`` for ``problems[i]`` (all for one target). ``final``, ``explain``: see ``verify``.
 
-    What is accepted has one encoding, whichever assembler is asked. Raises ToolError if an assembler fails.
+    assembled: what ``assemble`` makes of the candidates, if that is known. What is accepted has one encoding, whichever assembler
+    is asked. Raises ToolError if an assembler fails.
     """
     if not problems:
         return []
     target = problems[0].target
-    assembled = assemble(target, [c.lines for c in candidates])
+    if assembled is None:
+        assembled = assemble(target, [c.lines for c in candidates])
     found = [_judge(p, c, code, final, explain) for p, c, code in zip(problems, candidates, assembled, strict=True)]
     accepted = [n for n, j in enumerate(found) if isinstance(j.verdict, Proved | Tested)]
     codes = [(candidates[n].lines, code) for n in accepted if (code := found[n].code)]
