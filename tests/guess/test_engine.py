@@ -6,7 +6,6 @@ import math
 import random
 import signal
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,6 +16,7 @@ from guesssketch.guess.engine import Guess, guess
 from guesssketch.guess.model import Model, create
 from guesssketch.guess.tokens import Vocabulary, source_tokens, target_tokens
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 LONGEST = 24
 LINES = ["ldr w20, [x21, #24]", "add w20, w20, #5", "1:", "sub x21, x21, x22, lsl #2", "cbz w20, 1b"]
 SOURCE = ["mov eax, dword ptr [rbx + 0x18]", "add eax, 5", "lea rbx, [rbx + rcx*4]"]
@@ -45,14 +45,6 @@ def _sharp(made: Any) -> Any:
         if hasattr(made, "final_logits_bias"):
             made.final_logits_bias[0, VOCABULARY.EOS] += 2.0
     return made.eval()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module", params=["mbart", "bart", "t5"])

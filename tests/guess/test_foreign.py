@@ -16,6 +16,7 @@ from guesssketch.guess.foreign import TEMPLATE, Foreign, answer_lines
 from guesssketch.guess.form import Form
 from guesssketch.guess.proposer import open_engine
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 FORM = Form(("mov eax, ebx", "add eax, 1"), "fall", (("rax", 32),), (), (), (), {}, {})
 OTHER = Form(("sub rax, rbx",), "fall", (("rax", 64),), (), (), (), {}, {})
 ANSWER = "```\nmov w0, w1\nadd w0, w0, #1\n```"
@@ -62,7 +63,6 @@ def teach(made: Any, prompt: list[int], answer: list[int]) -> None:
 @pytest.fixture(scope="module", params=["causal", "encoder-decoder"])
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Holds a model that has learnt to say ANSWER to FORM, and ``prompt``."""
-    torch.set_num_threads(1)
     path = tmp_path_factory.mktemp("model")
     words = tokenizer()
     made = network(request.param, len(words))
