@@ -128,7 +128,7 @@ def run(main: click.Group, arguments: Sequence[str] | None = None) -> int:
     unsupported, or a tool that failed; 70 a fault of guesssketch itself; 130 interrupted; 141 the reader of the output went away.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("always", GuessSketchWarning)
+        warnings.simplefilter("default", GuessSketchWarning)  # each once
         warnings.showwarning = _show_warning
         return _run(main, arguments)
 
