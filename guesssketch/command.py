@@ -35,7 +35,7 @@ memory_order: Final = click.option(
 proposers: Final = click.option("--proposers", metavar="NAMES", default=",".join(PROPOSERS), show_default=True,
                                 help="Who is asked, in order, separated by commas.")  # fmt: skip
 model: Final = click.option("--model", metavar="MODEL",
-                            help="Folder of a model, or its name on the hub.  [default: the one that is shipped]")  # fmt: skip
+                            help="Folder of a model, or OWNER/NAME on the hub.  [default: the one that is shipped]")  # fmt: skip
 targets: Final = click.option("--target", "targets", multiple=True, type=target_choice, help="May be repeated.  [default: both]")
 jobs: Final = click.option("-j", "--jobs", metavar="N", type=click.IntRange(min=1), help="Worker processes.  [default: one a core]")
 cache: Final = click.option("--cache", metavar="FOLDER", type=a_path,

@@ -26,7 +26,6 @@ ROWS: Final = 16  # texts written at once
 LONGEST: Final = 512  # tokens of an answer
 CUT: Final = 16  # instructions in one question
 _FIELD: Final = re.compile(r"\{(source|live_out|exit|target)\}")
-_HUB: Final = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?", re.ASCII)
 _FENCE: Final = re.compile(r"^[ \t]*```[^\n]*$", re.MULTILINE)
 _COMMENT: Final = re.compile(r"\s*(//.*|/\*.*?\*/|;.*|(^|\s)#\s.*)$")
 _TARGETS: Final = {"aarch64": "AArch64", "riscv64": "RISC-V (RV64GC)"}
@@ -57,25 +56,27 @@ class Foreign:
     def open(name: Path | str, template: Path = TEMPLATE) -> Foreign:
         """``name``: a folder, or a model on the hub. Raises UsageError, one line, if either file or model cannot be had."""
         from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
-        from transformers.utils import logging
+        from transformers.utils import has_file, logging
 
-        local = Path(name).exists()
-        if not local and not (isinstance(name, str) and _HUB.fullmatch(name)):
-            raise UsageError(f"{name}: no such model folder")
         try:
             text = template.read_text()
         except (OSError, ValueError) as error:
             raise UsageError(f"{template}: cannot be read: {error}") from error
         if not {"source", "target"} <= set(_FIELD.findall(text)):
             raise UsageError(f"{template}: a prompt needs {{source}} and {{target}}")
-        logging.set_verbosity_error()
+        logging.set_verbosity(logging.CRITICAL)
         logging.disable_progress_bar()
+        local = Path(name).exists()
         options = {"local_files_only": local, "trust_remote_code": False}
         try:
+            if not local and not has_file(name, "config.json"):  # asks once, where loading asks five times
+                raise UsageError(f"{name}: no such folder, and no such model on the hub, or the hub cannot be reached")
             config = AutoConfig.from_pretrained(name, **options)
             kind = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
             network = kind.from_pretrained(name, dtype="auto", **options).eval()
             tokenizer = AutoTokenizer.from_pretrained(name, **options)
+        except UsageError:
+            raise
         except Exception as error:  # whatever a stranger's files or the hub raise
             reason = " ".join(str(error).split())[:200]
             raise UsageError(f"{name}: no model that can be used: {type(error).__name__}: {reason}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -123,8 +124,19 @@ def test_a_prompt_that_asks_nothing_is_an_error(folder: Path, tmp_path: Path) ->
             open_engine(folder, template)
 
 
-def test_an_unknown_hub_name_is_one_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(UsageError, match="no-such-owner/no-such-model") as error:
+def test_the_hub_is_asked_once_and_for_nothing_but_names_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def unreachable(host: object, *_: object, **__: object) -> None:
+        asked.append(str(host))
+        raise socket.gaierror("no network")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unreachable)
+    with pytest.raises(UsageError, match=r"^no-such-owner/no-such-model: no such folder, and no such model on the hub") as error:
         open_engine("no-such-owner/no-such-model")
-    assert "\n" not in str(error.value)
+    assert "\n" not in str(error.value) and 1 <= len(asked) <= 2
+    asked.clear()
+    for name in ("nowhere", "./nowhere", "/no/such/folder", "no/such/folder", ""):
+        with pytest.raises(UsageError, match="no such model folder"):
+            open_engine(name)
+    assert not asked

@@ -206,6 +206,12 @@ def test_an_unknown_proposer_is_usage(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "unknown proposer 'oracle'" in capsys.readouterr().err
 
 
+def test_an_unknown_model_is_usage_before_anything_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "in.o").touch()
+    assert translate(tmp_path / "in.o", "-o", tmp_path / "out.o", "--model", "nowhere") == 2
+    assert capsys.readouterr().err.startswith("guesssketch: nowhere: no such model folder\nguesssketch: next: --model names one")
+
+
 def test_an_archive_becomes_an_archive(make_object: MakeObject, tmp_path: Path) -> None:
     one, two = make_object("one.o", f=SMALL), make_object("a_member_with_a_long_name.o", g="jmp f")
     library, output = tmp_path / "library", tmp_path / "out.a"
