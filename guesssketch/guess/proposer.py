@@ -185,7 +185,7 @@ def open_engine(name: Path | str, template: Path | None = None) -> Engine:
     check(name)
     from guesssketch.guess.foreign import TEMPLATE, Foreign
 
-    return Foreign.open(name, template or TEMPLATE)
+    return Foreign.open(name, template or TEMPLATE, identity(name))
 
 
 @lru_cache(maxsize=1)  # several translations in one process load it once
