@@ -55,8 +55,8 @@ class Foreign:
 
     @staticmethod
     def open(name: Path | str, template: Path = TEMPLATE, identity: str = "") -> Foreign:
-        """``name``: a folder, or a model on the hub. identity: tells its states apart, since what is loaded is kept for the next time.
-        Raises UsageError, one line, if either file or model cannot be had."""
+        """``name``: a folder, or a model on the hub. identity: tells its states apart, since what is loaded is kept. Raises
+        UsageError, one line, if either file or model cannot be had."""
         try:
             text = template.read_text()
         except (OSError, ValueError) as error:
