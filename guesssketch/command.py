@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 import traceback
 import warnings
 from collections.abc import Callable, Sequence
@@ -127,10 +129,24 @@ def run(main: click.Group, arguments: Sequence[str] | None = None) -> int:
     0 all as required; 1 something was not proved or tested as required; 2 wrong usage; 3 an input that is corrupt or
     unsupported, or a tool that failed; 70 a fault of guesssketch itself; 130 interrupted; 141 the reader of the output went away.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("default", GuessSketchWarning)  # each once
-        warnings.showwarning = _show_warning
-        return _run(main, arguments)
+    before = sys.unraisablehook
+    sys.unraisablehook = _ignored
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("default", GuessSketchWarning)  # each once
+            warnings.showwarning = _show_warning
+            return _run(main, arguments)
+    finally:
+        sys.unraisablehook = before
+
+
+def _ignored(what: sys.UnraisableHookArgs) -> None:
+    """An interrupt that comes while Unicorn calls Python back is lost there: let it come again, until it is heard."""
+    if what.exc_type is KeyboardInterrupt:
+        main = threading.main_thread().ident or 0
+        threading.Timer(0.01, signal.pthread_kill, (main, signal.SIGINT)).start()
+    else:
+        sys.__unraisablehook__(what)
 
 
 def _show_warning(message: Warning | str, category: type[Warning], filename: str, lineno: int, file: TextIO | None = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import io
 import json
 import os
@@ -14,10 +15,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import pytest
 from rich.console import Console
 
-from guesssketch import archive
+from guesssketch import archive, command
 from guesssketch.cli import run
 from guesssketch.progress import Progress
 
@@ -277,6 +279,23 @@ def test_an_interrupt_leaves_nothing(tmp_path: Path) -> None:
     while any(_runs(child) for child in children):
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_an_interrupt_in_a_library_that_calls_back_is_heard(capsys: pytest.CaptureFixture[str]) -> None:
+    called_back = ctypes.CFUNCTYPE(None)(lambda: signal.raise_signal(signal.SIGINT))
+
+    @click.command()
+    def work() -> None:
+        called_back()
+        time.sleep(20)
+        click.echo("not heard", err=True)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert command.run(command.Group(commands={"work": work}), ["work"]) == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert capsys.readouterr().err.split() == ["interrupted"]
 
 
 def _runs(process: str) -> bool:
