@@ -27,6 +27,7 @@ _SPELLINGS: Final = {
 _RESPELLED: Final = re.compile(r"typedef (.* )?(float|double) ;")  # glibc's own typedef of a name in _SPELLINGS
 _MARKER: Final = re.compile(r'# (\d+) "(.*)"((?: \d)*)')
 _PACK: Final = re.compile(r"#\s*pragma\s+pack\s*\((.*)\)\s*")
+_TYPEDEF: Final = re.compile(r"typedef (?!struct _left_out_).*\b(\w+) ;")
 _STRANGE: Final = "@"  # what changes how something is laid out or called; of system headers nothing such is passed by value
 _CHANGES: Final = frozenset(("packed", "aligned", "vector_size", "mode", "ms_struct", "scalar_storage_order", "ms_abi", "regcall",
                              "vectorcall", "preserve_all", "preserve_most"))  # fmt: skip
@@ -80,8 +81,14 @@ def parse(text: str) -> Parsed:
             number = int(found[0]) if found else -1
             if number < 0 or not lines[number]:
                 raise
-            lines[number] = ""
+            lines[number] = _instead(lines[number])
             left_out.append(places[number])
+
+
+def _instead(line: str) -> str:
+    """For a typedef that is left out a struct that nobody defines, so that pointers to it are known; else nothing."""
+    found = _TYPEDEF.fullmatch(line)
+    return f"typedef struct _left_out_{found[1]} {found[1]} ;" if found else ""
 
 
 def _words(text: str) -> tuple[list[str], list[Place]]:
@@ -180,9 +187,10 @@ def _clean(text: str) -> tuple[list[str], list[Place], list[Place]]:
         line = " ".join(declared)
         if _STRANGE in declared or re.search(r"__typeof__|_ZGV", line):
             left_out.append(starts[start])
+            lines.append(_instead(line))
         elif not _RESPELLED.fullmatch(line):
             lines += [line, *_relabelled(declared, label)]
-            places += [starts[start]] * (len(lines) - len(places))
+        places += [starts[start]] * (len(lines) - len(places))
     return lines, places, left_out
 
 

@@ -87,6 +87,14 @@ def test_learnt_answer_becomes_a_guess(folder: Path) -> None:
     assert alone.tokens == other.tokens and alone.score == pytest.approx(other.score, abs=1e-2)
 
 
+def test_a_model_is_loaded_once_and_anew_when_it_changes(folder: Path) -> None:
+    first, again = (open_engine(folder, folder / "prompt") for _ in range(2))
+    assert isinstance(first, Foreign) and isinstance(again, Foreign) and first.network is again.network
+    (folder / "new").write_text("")
+    changed = open_engine(folder, folder / "prompt")
+    assert isinstance(changed, Foreign) and changed.network is not first.network
+
+
 def test_beam_and_samples_are_distinct(folder: Path) -> None:
     engine = open_engine(folder, folder / "prompt")
     for how in (How("beam", 2), How("sample", 2, seed=1, temperature=1.5)):

@@ -70,18 +70,21 @@ int sixth(int (*compare)(), char);
 int seventh(_Alignas(16) int);
 __attribute__((ms_abi)) int eighth(int);
 enum __attribute__((packed)) small { A };
+typedef struct { int i; } __attribute__((aligned(64))) line; typedef _Decimal64 money;
+void ninth(line *, money *); money tenth(line);
 """
 
 
 def test_what_is_not_understood_in_a_header_is_told(tmp_path: Path) -> None:
     header = tmp_path / "mine.h"
     header.write_text(LEFT_OUT)
-    with pytest.warns(GuessSketchWarning, match=rf"^{header}:4: this declaration and 6 more are not understood, and left out$"):
+    with pytest.warns(GuessSketchWarning, match=rf"^{header}:4: this declaration and 8 more are not understood, and left out$"):
         table = from_headers([header])
-    known = {name: str(table.get(name)) for name in ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth")}
+    known = {name: str(table.get(name)) for name in ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth",
+                                                       "ninth", "tenth")}  # fmt: skip
     assert known == {"first": "void(other,i32)", "second": "i32(other)", "fourth": "i32({5:0=char,1=i32})", "sixth": "i32(ptr,char)",
-                     "third": "None", "fifth": "None", "seventh": "None", "eighth": "None"}  # fmt: skip
-    for name in ("first", "second"):
+                     "ninth": "void(ptr,ptr)", "tenth": "other(other)", "third": "None", "fifth": "None", "seventh": "None", "eighth": "None"}  # fmt: skip
+    for name in ("first", "second", "tenth"):
         with pytest.raises(Unsupported, match="not known"):
             x86_places(table.signatures[name])
 
