@@ -8,7 +8,8 @@ import sys
 import threading
 import traceback
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
@@ -129,24 +130,33 @@ def run(main: click.Group, arguments: Sequence[str] | None = None) -> int:
     0 all as required; 1 something was not proved or tested as required; 2 wrong usage; 3 an input that is corrupt or
     unsupported, or a tool that failed; 70 a fault of guesssketch itself; 130 interrupted; 141 the reader of the output went away.
     """
-    before = sys.unraisablehook
-    sys.unraisablehook = _ignored
+    with _heard(), warnings.catch_warnings():
+        warnings.simplefilter("default", GuessSketchWarning)  # each once
+        warnings.showwarning = _show_warning
+        return _run(main, arguments)
+
+
+@contextmanager
+def _heard() -> Iterator[None]:
+    """Within, an interrupt that comes while Unicorn calls Python back, and is lost there, comes again until it is heard."""
+    over = threading.Event()
+
+    def again() -> None:
+        if not over.is_set():
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    def ignored(what: sys.UnraisableHookArgs) -> None:
+        if what.exc_type is KeyboardInterrupt:
+            threading.Timer(0.01, again).start()
+        else:
+            before(what)
+
+    before, sys.unraisablehook = sys.unraisablehook, ignored
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("default", GuessSketchWarning)  # each once
-            warnings.showwarning = _show_warning
-            return _run(main, arguments)
+        yield
     finally:
+        over.set()
         sys.unraisablehook = before
-
-
-def _ignored(what: sys.UnraisableHookArgs) -> None:
-    """An interrupt that comes while Unicorn calls Python back is lost there: let it come again, until it is heard."""
-    if what.exc_type is KeyboardInterrupt:
-        main = threading.main_thread().ident or 0
-        threading.Timer(0.01, signal.pthread_kill, (main, signal.SIGINT)).start()
-    else:
-        sys.__unraisablehook__(what)
 
 
 def _show_warning(message: Warning | str, category: type[Warning], filename: str, lineno: int, file: TextIO | None = None,
@@ -164,6 +174,7 @@ def _run(main: click.Group, arguments: Sequence[str] | None) -> int:
         return stop.exit_code
     except click.Abort:
         click.echo("interrupted", err=True)
+        exec("")  # Python remembers an interrupt in the last text that it executed (a dataclass's, say), and would end by SIGINT
         return 130
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(bool(stop.code))

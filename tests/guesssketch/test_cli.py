@@ -298,6 +298,16 @@ def test_an_interrupt_in_a_library_that_calls_back_is_heard(capsys: pytest.Captu
     assert capsys.readouterr().err.split() == ["interrupted"]
 
 
+def test_an_interrupt_while_a_text_is_run_has_its_exit_code(tmp_path: Path) -> None:
+    program = ("import click, sys\nfrom guesssketch import command\n"
+               "work = click.Command('work', callback=lambda: exec('import signal; signal.raise_signal(signal.SIGINT)'))\n"
+               "sys.exit(command.run(command.Group(commands={'work': work}), ['work']))")  # fmt: skip
+    (tmp_path / "program.py").write_text(program)
+    done = subprocess.run([sys.executable, "-m", "program"], cwd=tmp_path, capture_output=True, text=True,
+                          env=os.environ | {"PYTHONPATH": str(ROOT)})  # fmt: skip
+    assert (done.returncode, done.stderr.split()) == (130, ["interrupted"])
+
+
 def _runs(process: str) -> bool:
     try:
         return "\nState:\tZ" not in Path(f"/proc/{process}/status").read_text()
