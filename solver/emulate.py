@@ -29,6 +29,7 @@ __all__ = ["Agreement", "Machine", "Outcome", "agree", "compare"]
 _CELLS: Final = (*GENERAL, *VECTORS, *FLAGS)
 _WORD: Final = (1 << 64) - 1
 _KEPT_OUTCOMES: Final = 16  # of the runs of one source
+_KEPT_STATES: Final = 2048  # some 4 KB each
 _ATTEMPTS: Final = 20  # states tried for each one wanted, before giving up on a source that keeps faulting
 
 
@@ -101,7 +102,7 @@ def _assumed(instructions: tuple[Instruction, ...], exit: str, assume: tuple[str
     return Program(found) if found else None
 
 
-@functools.lru_cache(maxsize=128)
+@functools.lru_cache(maxsize=_KEPT_STATES)
 def _state(seed: int, number: int) -> Mapping[str, int]:
     """State ``number`` of the source, the same for all problems."""
     return random_state(random.Random(f"{seed}.{number}"), _CELLS) | {"fs_base": THREAD}
