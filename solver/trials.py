@@ -188,16 +188,17 @@ class _Bench:
         memory = self._byte
         early = self.early.run(env, memory)
         faults, accesses = early[: len(self.effect.faults)], early[len(self.effect.faults) :]
-        for access, address, guard in zip(self.accesses, accesses[::2], accesses[1::2], strict=True):
-            if guard and (address + access.size > LIMIT or CODE - 16 <= address < CODE + 2 * PAGE):
-                return False
+        places = list(zip(self.accesses, accesses[::2], accesses[1::2], strict=True))
+        if any(guard and CODE - 16 <= address < CODE + 2 * PAGE for _, address, guard in places):
+            return False
+        beyond = any(guard and address + access.size > LIMIT for access, address, guard in places)
         read = list(self.machine.cells) if thorough else list(self.effect.cells)
         if self.code.pushes_target:
             state["rsp"] = pointer(source)
             env["rsp"] = state["rsp"]
             read = [*read, "rsp"]
         got = self.machine.run(self.code.code, state, read, self.memory, self.exits)
-        if any(faults):
+        if any(faults) or beyond:
             return False if got.exit is None else f"should fault on {_show(state, self.inputs)}"
         if got.exit is None:
             if any(address % access.size for access, address in zip(self.accesses, accesses[::2], strict=True)):

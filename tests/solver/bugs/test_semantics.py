@@ -31,6 +31,10 @@ def _fields_alone(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(lifter, "_fields", lambda language, code, other, moves: {magic: magic for magic, _ in moves})
 
 
+def _signed_addresses(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(lifter, "short_address", lambda decoded: False)
+
+
 def _by_pcode(mnemonic: str) -> Bug:
     return lambda patch: patch.delitem(lift._OVERRIDES, mnemonic)
 
@@ -59,6 +63,7 @@ def _rounded_twice(patch: pytest.MonkeyPatch) -> None:
 BUGS: dict[str, tuple[str, str, str, Bug]] = {
     "the upper half of a relocated operand is at a number": ("x86_64", "660ff40500000000", "pmuludq xmm0, [rip]", _fields_alone),
     "p-code's xadd leaves the upper half of a 32-bit source": ("x86_64", "0fc10f", "xadd [rdi], ecx", _by_pcode("xadd")),
+    "p-code extends an address of 32 bits by its sign": ("x86_64", "678b07", "mov eax, [edi]", _signed_addresses),
     "p-code's cmpxchg8b": ("x86_64", "0fc70f", "cmpxchg8b [rdi]", _by_pcode("cmpxchg8b")),
     "p-code defines a flag that a shift by more than one does not": ("x86_64", "d3e2", "shl edx, cl", _by_pcode("shl")),
     "p-code's conversion of what does not fit": ("x86_64", "f20f2cc0", "cvttsd2si eax, xmm0", _by_pcode("cvttsd2si")),
@@ -72,10 +77,11 @@ BUGS: dict[str, tuple[str, str, str, Bug]] = {
 @pytest.mark.parametrize(("isa", "code", "text", "bug"), BUGS.values(), ids=BUGS)
 def test_states_refuse_it(isa: str, code: str, text: str, bug: Bug, monkeypatch: pytest.MonkeyPatch) -> None:
     instruction = Instruction(0, bytes.fromhex(code), text)
-    assert trials.run(isa, instruction, _STATES) == trials.Trials(_STATES)
+    right = trials.run(isa, instruction, _STATES)
+    assert right == trials.Trials(_STATES) or "32-bit address" in right.mismatch, "which is refused, not modelled"
     bug(monkeypatch)
     found = trials.run(isa, instruction, _STATES)
-    assert "by the emulator" in found.mismatch, found
+    assert "by the emulator" in found.mismatch or "should fault" in found.mismatch, found
 
 
 def test_a_processor_refuses_what_the_emulator_has_wrong_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,13 +8,13 @@ from dataclasses import replace
 
 import pytest
 
-from guesssketch import allowed, assembler, lifted, pairs
+from guesssketch import allowed, assembler, pairs
 from guesssketch.assembler import Assembled, assemble, assemble_x86
 from guesssketch.judge import judge, prove
 from guesssketch.problem import Candidate, Problem
 from isa.machine import TAKEN
-from isa.x86_64 import lift, lifter
-from solver import equivalence, gate
+from isa.x86_64.lift import lift
+from solver import equivalence
 from solver.assume import IN_RANGE, applicable
 from solver.emulate import compare
 from solver.verdict import Proved, Verdict
@@ -58,20 +58,7 @@ def test_conversions_whose_answers_are_dropped_assumed_in_range() -> None:
         "fcvtzs x3, d0", "fsub d6, d0, d1", "asr x2, x3, #63", "fcvtzs x8, d6", "and x8, x8, x2", "orr x8, x8, x3"])  # fmt: skip
     assert isinstance(prove(replace(exact, assume=(IN_RANGE,)), code), Proved)
     assert not isinstance(prove(exact, code), Proved) and compare(exact, code, 1000).difference
-    assert applicable(lift.lift(assemble_x86(TO_UNSIGNED), "fall"), (IN_RANGE,)) == ()
-
-
-def test_addresses_of_32_bits_extended_by_their_sign(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
-    request.addfinalizer(lifted._lifted.cache_clear)
-    asked, code = (
-        problem("aarch64", "mov eax, [edi]", "live-in: rdi:32", "live-out: rax"),
-        code_of("aarch64", ["sxtw x6, w0", "ldr w8, [x6]"]),
-    )
-    assert "32-bit address" in str(prove(asked, code))
-    monkeypatch.setattr(lifter, "short_address", lambda decoded: False)
-    monkeypatch.setattr(gate, "_met", {})
-    lifted._lifted.cache_clear()
-    assert isinstance(prove(asked, code), Proved) and compare(asked, code, 1000).difference
+    assert applicable(lift(assemble_x86(TO_UNSIGNED), "fall"), (IN_RANGE,)) == ()
 
 
 @pytest.mark.parametrize(("target", "source", "lines", "why"), [
