@@ -4,11 +4,14 @@ agreed.
     python -m solver.campaign -j 8 --states 100000 --write
     python -m solver.campaign --isa x86_64 --states 5000 --write build/*.o
     python -m solver.campaign --isa riscv64 --only fcvt forms.txt
+    python -m solver.campaign --qemu --states 100000
 
 Input: ELF objects of the instruction set (their code is swept from the start of each section), or text files with one
 encoding in hexadecimal a line (``#`` starts a comment); if none are given, ``solver/validated/<isa>.txt``, which holds the
 encodings behind the table, of every instruction set. Prints each form that disagrees or cannot be tried; the exit status is 1 if
 one disagrees.
+
+With ``--qemu`` RISC-V's floating point is tried against qemu-riscv64 instead (``solver.qemu``), which knows some of it better.
 
 With ``--write`` what is found is written into ``solver/validated/<isa>.json`` form by form: those that agree with the number of
 states, those that do not with 0, which keeps them out of proofs. A form is not tried again if the table, of these semantics
@@ -36,7 +39,7 @@ from elftools.elf.elffile import ELFFile
 
 from isa.forms import form
 from isa.machine import Instruction
-from solver import gate, trials
+from solver import gate, qemu, trials
 
 _MODES: Final = {
     "x86_64": (capstone.CS_ARCH_X86, capstone.CS_MODE_64),
@@ -57,6 +60,7 @@ class Task:
     key: str
     samples: Sequence[Instruction]
     states: int
+    by_qemu: bool = False
 
 
 def instructions(isa: str, paths: Iterable[Path]) -> Iterator[Instruction]:
@@ -105,12 +109,13 @@ def sample(isa: str, found: Iterable[Instruction], only: str = "") -> dict[str, 
     return {key: value for key, value in forms.items() if only in key and key not in _ELSEWHERE}
 
 
-def try_form(isa: str, samples: Sequence[Instruction], states: int) -> trials.Trials:
-    """All samples of a form, ``states`` states together. A mismatch of one is the form's."""
+def try_form(task: Task) -> trials.Trials:
+    """All samples of a form, ``task.states`` states together. A mismatch of one is the form's."""
+    run = qemu.run if task.by_qemu else trials.run
     done = 0
     reason = ""
-    for number, instruction in enumerate(samples):
-        outcome = trials.run(isa, instruction, -(-states // len(samples)), seed=number)
+    for number, instruction in enumerate(task.samples):
+        outcome = run(task.isa, instruction, -(-task.states // len(task.samples)), seed=number)
         if outcome.mismatch and not outcome.mismatch.startswith("opaque"):
             return trials.Trials(done + outcome.states, outcome.mismatch)
         reason = outcome.mismatch or reason
@@ -140,7 +145,7 @@ def try_all(tasks: Sequence[Task], jobs: int) -> Generator[tuple[Task, trials.Tr
 
 
 def _try(task: Task) -> tuple[str, trials.Trials]:
-    return gate.version(task.isa), try_form(task.isa, task.samples, task.states)
+    return gate.version(task.isa), try_form(task)
 
 
 def _start() -> None:
@@ -195,12 +200,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("-j", "--jobs", type=int, default=os.cpu_count(), help="processes (default: one a core)")
     parser.add_argument("--samples", type=Path, help="write the encodings tried of forms that agreed to this .txt file")
     parser.add_argument("--write", action="store_true", help="write what is found into the table, and try nothing that it has")
+    parser.add_argument("--qemu", action="store_true", help="RISC-V's floating point against qemu-riscv64")
     options = parser.parse_args(arguments)
-    isas = [options.isa] if options.isa else ["x86_64"] if options.files else sorted(_MODES)
+    if options.qemu and (options.write or options.isa not in (None, "riscv64")):
+        parser.error("--qemu is of riscv64, and the table is Unicorn's: no --isa, no --write")
+    if options.qemu and (lacking := qemu.missing()):
+        parser.error(f"not installed: {', '.join(lacking)}")
+    isas = [options.isa] if options.isa else ["riscv64"] if options.qemu else ["x86_64"] if options.files else sorted(_MODES)
     tables = {isa: gate.table(isa) if options.write else {} for isa in isas}
-    tasks = [Task(isa, key, samples, options.states) for isa in isas
+    tasks = [Task(isa, key, samples, options.states, options.qemu) for isa in isas
              for key, samples in sorted(sample(isa, instructions(isa, options.files or [gate.encodings_path(isa)]),
-                                               options.only).items())]  # fmt: skip
+                                               options.only).items())
+             if not options.qemu or qemu.can_try(samples[0])]  # fmt: skip
     try:
         bad = _run(tasks, tables, options.jobs, options.write)
     except KeyboardInterrupt:

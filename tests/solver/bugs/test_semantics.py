@@ -102,3 +102,17 @@ def test_a_processor_refuses_what_the_emulator_has_wrong_too(monkeypatch: pytest
     assert rbx() == before["rbx"] and trials.run("x86_64", instruction, _STATES).mismatch, "so it is kept out of proofs"
     monkeypatch.setitem(lift._OVERRIDES, "cmpxchg", wrong)
     assert rbx() == 3
+
+
+SINGLES = {"fadd.s": ("53f5c500", "53f5c508"), "fcvt.s.d": ("53f51540", "53751640"), "fcvt.d.s": ("53850542", "53050642")}
+
+
+@pytest.mark.parametrize(("mnemonic", "codes"), SINGLES.items())
+def test_the_trials_are_not_blind_to_singles(mnemonic: str, codes: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A boxed single is a NaN as a double, and a NaN stood for any other: no wrong ``fadd.s`` was seen. ``fcvt.s.d`` was given
+    nothing but boxed singles, and of what ``fcvt.d.s`` gives the low half was compared, which is mostly 0. Here each has the
+    semantics of ``fsub.s``, or of another register."""
+    right, (instruction, wrong) = trials.lift, [Instruction(0, bytes.fromhex(code), mnemonic) for code in codes]
+    assert trials.run("riscv64", instruction, _STATES) == trials.Trials(_STATES)
+    monkeypatch.setattr(trials, "lift", lambda isa, code: right(isa, [wrong]))
+    assert "by the emulator" in trials.run("riscv64", instruction, _STATES).mismatch
