@@ -73,6 +73,7 @@ RIGHT = [
          "lwu a6, %tprel_lo(S0)(a6)", "", "rax", "fall", (TLS,), (Symbol("S0", "tls"),)),
 ]  # fmt: skip
 WRONG = [
+    Pair("aarch64", "pcmpeqd xmm0, xmm0", "mov x6, #-2; fmov d0, x6", "xmm0.lo", "xmm0.lo"),
     Pair("aarch64", "mov qword ptr [rdi], -2", "mov x6, #-1; str x6, [x0]", "rdi", ""),  # both are NaNs, if they were doubles
     Pair("aarch64", "add rax, rbx", "sub x8, x8, x19", "rax rbx", "rax"),
     Pair("aarch64", "add eax, ebx", "add x8, x8, x19", "rax rbx", "rax"),
