@@ -14,13 +14,14 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache" / "benchmarks"
+Entry = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -170,6 +171,21 @@ class Results:
             beside = self._path.with_suffix(".new")
             beside.write_text(json.dumps(self.entries, indent=1, sort_keys=True) + "\n", encoding="utf-8")
             os.replace(beside, self._path)
+
+
+def resumed(path: Path, more: Callable[[int], Iterable[Entry]]) -> list[Entry]:
+    """The entries in ``path``, a line each, and those that ``more`` gives from there on, written as they come."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    whole = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
+    path.write_text("".join(whole))
+    entries = [json.loads(line) for line in whole]
+    with path.open("a") as file:
+        for entry in more(len(entries)):
+            file.write(json.dumps(entry) + "\n")
+            file.flush()
+            entries.append(entry)
+    return entries
 
 
 def plugin() -> Path:

@@ -73,7 +73,7 @@ def verify(problem: Problem, code: Assembled, final: bool = False, explain: bool
     difference = None if problem.is_atomic else agree(problem, code, states=FILTER_STATES)  # it may stop where misaligned
     if difference is not None and not explain:
         return Refuted(difference)
-    verdict = _prove(problem, code, rlimit)
+    verdict = prove(problem, code, rlimit)
     if difference is not None:
         return verdict if isinstance(verdict, Refuted) else Refuted(difference)
     if isinstance(verdict, Proved | Refuted) or not final:
@@ -86,7 +86,8 @@ def verify(problem: Problem, code: Assembled, final: bool = False, explain: bool
     return Tested(agreement.states, verdict.reason) if agreement.states else Unknown(f"{verdict.reason}; {agreement.why}")
 
 
-def _prove(problem: Problem, code: Assembled, rlimit: int) -> Proved | Refuted | Unknown:
+def prove(problem: Problem, code: Assembled, rlimit: int = RLIMIT) -> Proved | Refuted | Unknown:
+    """What the semantics say, though states may tell already."""
     missing = gate.unvalidated("x86_64", problem.instructions) + gate.unvalidated(problem.target, code.instructions)
     if missing:
         return Unknown(f"semantics not validated: {'; '.join(missing)}")

@@ -20,7 +20,6 @@ from isa.statemap import GENERAL
 from solver.memory import CODE, LIMIT, PAGE, page
 
 _MAX_PAGES: Final = 512
-_WIDEST: Final = 64  # bytes in an access, at most
 _MAX_INSTRUCTIONS: Final = 20_000
 
 # Cell -> (register, bit position, width).
@@ -91,7 +90,6 @@ class Machine:
         self._pages: set[int] = set()
         self._memory: Mapping[int, int] = {}  # what is in memory besides the pages' own content
         self._log: list[tuple[int, int]] = []
-        self._strayed = False
         self._code = b""
         self._exits: tuple[int, ...] = ()
         self._engine.mem_map(CODE, 2 * PAGE)
@@ -99,8 +97,6 @@ class Machine:
         self._engine.hook_add(unicorn.UC_HOOK_TLB_FILL, self._translate)
         self._engine.hook_add(unicorn.UC_HOOK_MEM_READ_UNMAPPED | unicorn.UC_HOOK_MEM_WRITE_UNMAPPED, self._map)
         self._engine.hook_add(unicorn.UC_HOOK_MEM_WRITE, self._write)
-        stray = unicorn.UC_HOOK_MEM_READ | unicorn.UC_HOOK_MEM_WRITE
-        self._engine.hook_add(stray, self._stray, begin=CODE - _WIDEST, end=CODE + 2 * PAGE - 1)
         self._engine.ctl_exits_enabled(True)
         self._clean = self._engine.context_save()
 
@@ -116,7 +112,7 @@ class Machine:
         self._install({} if memory is None else memory)
         engine.context_restore(self._clean)
         self._registers.write(state)
-        self._log, self._strayed = [], False
+        self._log = []
         outcome = self._start(read)
         for address, size in self._log:
             self._reset(address, size)
@@ -129,8 +125,6 @@ class Machine:
         except unicorn.UcError as error:
             return Outcome(None, why=str(error))
         values = self._registers.read(read)
-        if self._strayed:
-            return Outcome(None, why="reads or writes where the code is")  # which is another's on the other side
         final = self._registers.program_counter() - CODE
         if final not in self._exits:
             return Outcome(None, why=f"stopped at {final:#x}")
@@ -168,8 +162,6 @@ class Machine:
 
     def _reset(self, address: int, size: int) -> None:
         """Put back what memory held before a run in ``size`` bytes at ``address``, as far as it is mapped."""
-        if CODE - size < address < CODE + 2 * PAGE:
-            self._code = b""  # it may have been written over
         content, whole = self._memory, page(address)
         offset = address % PAGE
         if offset + size <= PAGE and address // PAGE in self._pages:
@@ -192,15 +184,14 @@ class Machine:
         return True
 
     def _translate(self, engine: Any, address: int, access: int, entry: Any, data: object) -> bool:
-        """Virtual to physical: the same, up to ``LIMIT``. (Without this, Unicorn drops the upper bits.)"""
-        entry.paddr, entry.perms = address & -self._granule, unicorn.UC_PROT_ALL
-        return address < LIMIT
+        """Virtual to physical: the same, up to ``LIMIT``. (Without this, Unicorn drops the upper bits.) Code is not data: it is
+        another on each side, so who reads or writes it faults."""
+        code = CODE <= address < CODE + 2 * PAGE
+        entry.paddr, entry.perms = address & -self._granule, unicorn.UC_PROT_EXEC if code else unicorn.UC_PROT_ALL
+        return address < LIMIT and (not code or access == unicorn.UC_MEM_FETCH)
 
     def _map(self, engine: Any, access: int, address: int, size: int, value: int, data: object) -> bool:
         return self._touch(address) and self._touch(address + size - 1)
-
-    def _stray(self, engine: Any, access: int, address: int, size: int, value: int, data: object) -> None:
-        self._strayed |= address + size > CODE
 
     def _write(self, engine: Any, access: int, address: int, size: int, value: int, data: object) -> None:
         self._log.append((address, size))

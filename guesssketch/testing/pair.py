@@ -148,8 +148,10 @@ class Pair:
         self.source = Side(prepared.source, prepared.externals)
         self.translation = Side(prepared.translation, prepared.externals, listed=False)
         self._listed: Side | None = None
-        self._comparer = Comparer(self.source, self.translation)
-        self._own = Comparer(self.source, self.source)
+        blocks = (block for function in prepared.program.functions[0] for block in function.blocks.values())
+        self.floats = any("xmm" in i.text for block in blocks for i in block.instructions)
+        self._comparer = Comparer(self.source, self.translation, self.floats)
+        self._own = Comparer(self.source, self.source, self.floats)
         self.environment = Environment(vectors=_RAX[prepared.target])
 
     def original(self, tested: Tested, given: Input) -> Outcome:
