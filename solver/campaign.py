@@ -208,15 +208,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"not installed: {', '.join(lacking)}")
     isas = [options.isa] if options.isa else ["riscv64"] if options.qemu else ["x86_64"] if options.files else sorted(_MODES)
     tables = {isa: gate.table(isa) if options.write else {} for isa in isas}
-    tasks = [Task(isa, key, samples, options.states, options.qemu) for isa in isas
-             for key, samples in sorted(sample(isa, instructions(isa, options.files or [gate.encodings_path(isa)]),
-                                               options.only).items())
-             if not options.qemu or qemu.can_try(samples[0])]  # fmt: skip
+    try:
+        tasks = [Task(isa, key, samples, options.states, options.qemu) for isa in isas
+                 for key, samples in sorted(sample(isa, instructions(isa, options.files or [gate.encodings_path(isa)]),
+                                                   options.only).items())
+                 if not options.qemu or qemu.can_try(samples[0])]  # fmt: skip
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
     try:
         bad = _run(tasks, tables, options.jobs, options.write)
-    except KeyboardInterrupt:
-        print("\nstopped" + (": what was found is in the tables, and the same command goes on" if options.write else ""))
-        return 130
+    except (KeyboardInterrupt, RuntimeError) as error:  # a worker that died is a RuntimeError
+        print(f"\n{error}" if str(error) else "\nstopped", file=sys.stderr)
+        if options.write:
+            print("what was found is in the tables, and the same command goes on", file=sys.stderr)
+        return 130 if isinstance(error, KeyboardInterrupt) else 1
     if options.samples:
         agreed = [task for task in tasks if tables[task.isa].get(task.key)]
         options.samples.write_text("".join(f"{i.code.hex()}  # {i.text}\n" for task in agreed for i in task.samples))
