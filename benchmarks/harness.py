@@ -14,13 +14,14 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache" / "benchmarks"
+Entry = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -172,13 +173,24 @@ class Results:
             os.replace(beside, self._path)
 
 
-def whole_lines(path: Path) -> list[dict[str, Any]]:
+def whole_lines(path: Path) -> list[Entry]:
     """What the lines of ``path`` say, after a last one that was cut short is taken away; the file is made if there is none."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
     whole = [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
     path.write_text("".join(whole), encoding="utf-8")
     return [json.loads(line) for line in whole]
+
+
+def resumed(path: Path, more: Callable[[int], Iterable[Entry]]) -> list[Entry]:
+    """The entries in ``path``, a line each, and those that ``more`` gives from there on, written as they come."""
+    entries = whole_lines(path)
+    with path.open("a") as file:
+        for entry in more(len(entries)):
+            file.write(json.dumps(entry) + "\n")
+            file.flush()
+            entries.append(entry)
+    return entries
 
 
 def plugin() -> Path:

@@ -58,7 +58,7 @@ def planted(subject: Subject, function: str, pick: random.Random) -> Planted | N
         ((at, number),) = pick.choices(places, sizes)
         problem = done.problems[at][number]
         lines, kind = done.answers[problem.key].pieces[0].lines, pick.choice(list(FAULTS))
-        changed = plant(problem, lines, kind, pick)
+        changed = plant(problem, lines, FAULTS[kind], pick)
         code = assembled(problem, changed) if changed else None
         verdict = verify(problem, code) if code is not None else None
         if isinstance(verdict, Refuted):

@@ -10,16 +10,15 @@ out. With ``--model FOLDER`` the model guesses the blocks, and what is not prove
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:
@@ -36,7 +35,7 @@ from guesssketch.sketch.faults import FAULTS, plant  # noqa: E402
 from guesssketch.sketch.repair import repair  # noqa: E402
 from guesssketch.sketch.search import assembled  # noqa: E402
 from guesssketch.sketch.ways import ALL, Ways  # noqa: E402
-from harness import CACHE, TARGETS, print_table, whole_lines  # noqa: E402
+from harness import CACHE, TARGETS, Entry, print_table, resumed  # noqa: E402
 from solver.verdict import Proved, Refuted  # noqa: E402
 
 WAYS: Final[Mapping[str, Ways]] = {
@@ -53,7 +52,6 @@ WAYS: Final[Mapping[str, Ways]] = {
     "untemplated": Ways(templates=False),  # what is put in is read off values alone
 }
 BATCH: Final = 64  # faults of which the alignment is asked together
-Entry = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,7 @@ def planted(records: Sequence[Record], number: int) -> Planted | None:
     kinds = [pick.choice(list(FAULTS)) for _ in range(1 + number % 2)]
     lines, origins = list(record.lines), list[int | None](range(len(record.lines)))
     for kind in kinds:
-        found = plant(record.problem, lines, kind, pick) if lines else None
+        found = plant(record.problem, lines, FAULTS[kind], pick) if lines else None
         if found is None:
             return None
         lines, origins = found, _carried(origins, lines, found)
@@ -164,17 +162,6 @@ def _row(name: str, entries: Sequence[Entry]) -> list[object]:
     return [name, f"{right}/{len(entries)}", f"{100 * right / max(1, len(entries)):.1f} ({100 * low:.1f}-{100 * high:.1f})",
             f"{statistics.median(seconds):.2f}", f"{seconds[len(seconds) * 9 // 10]:.2f}",
             sum(e["right"] is False for e in entries)]  # fmt: skip
-
-
-def resumed(path: Path, more: Callable[[int], Iterable[Entry]]) -> list[Entry]:
-    """The entries in ``path``, and those that ``more`` gives from there on, written as they come."""
-    entries = whole_lines(path)
-    with path.open("a") as file:
-        for entry in more(len(entries)):
-            file.write(json.dumps(entry) + "\n")
-            file.flush()
-            entries.append(entry)
-    return entries
 
 
 def main() -> int:

@@ -134,7 +134,7 @@ def _ask(nodes: Sequence[_Node], proposers: Sequence[Proposer]) -> None:
         _replace([(n, c[0]) for n, c in zip(rest, proposed, strict=True) if n.judgement and c])
         for rank in range(max(map(len, proposed), default=0)):
             asked = [(n, c[rank]) for n, c in zip(rest, proposed, strict=True) if n.judgement is None and rank < len(c)]
-            _judge([n for n, _ in asked], [c for _, c in asked], final=False)
+            _judge([n for n, _ in asked], [c for _, c in asked])
         last = [(n, c[0]) for n, c in zip(rest, proposed, strict=True) if n.judgement is None and c]
         last = [(n, c) for n, c in last if proposer is proposers[-1] and len(n.problem.instructions) == 1]
         _judge([n for n, _ in last], [c for _, c in last], final=True)
@@ -145,13 +145,15 @@ def _replace(asked: Sequence[tuple[_Node, Candidate]]) -> None:
     if not asked:
         return
     codes = assemble(asked[0][0].problem.target, [c.lines for _, c in asked])
-    sizes = [len(code.instructions) if isinstance(code, Assembled) else None for code in codes]
-    shorter = [(n, c) for (n, c), size in zip(asked, sizes, strict=True) if size is not None and size < n.size]
-    _judge([n for n, _ in shorter], [c for _, c in shorter], final=False)
+    shorter = [(n, c, code) for (n, c), code in zip(asked, codes, strict=True)
+               if isinstance(code, Assembled) and len(code.instructions) < n.size]  # fmt: skip
+    _judge([n for n, _, _ in shorter], [c for _, c, _ in shorter], assembled=[code for _, _, code in shorter])
 
 
-def _judge(nodes: Sequence[_Node], candidates: Sequence[Candidate], final: bool) -> None:
-    for node, judgement in zip(nodes, judge([n.problem for n in nodes], candidates, final=final), strict=True):
+def _judge(nodes: Sequence[_Node], candidates: Sequence[Candidate], final: bool = False,
+           assembled: Sequence[Assembled] | None = None) -> None:  # fmt: skip
+    judged = judge([n.problem for n in nodes], candidates, final=final, assembled=assembled)
+    for node, judgement in zip(nodes, judged, strict=True):
         candidate = judgement.candidate
         node.attempts = [a for a in node.attempts if a.lines != candidate.lines]  # judged again: the last word counts
         if not isinstance(judgement.verdict, Proved | Tested):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 import traceback
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
@@ -35,7 +38,7 @@ memory_order: Final = click.option(
 proposers: Final = click.option("--proposers", metavar="NAMES", default=",".join(PROPOSERS), show_default=True,
                                 help="Who is asked, in order, separated by commas.")  # fmt: skip
 model: Final = click.option("--model", metavar="MODEL",
-                            help="Folder of a model, or its name on the hub.  [default: the one that is shipped]")  # fmt: skip
+                            help="Folder of a model, or OWNER/NAME on the hub.  [default: the one that is shipped]")  # fmt: skip
 targets: Final = click.option("--target", "targets", multiple=True, type=target_choice, help="May be repeated.  [default: both]")
 jobs: Final = click.option("-j", "--jobs", metavar="N", type=click.IntRange(min=1), help="Worker processes.  [default: one a core]")
 cache: Final = click.option("--cache", metavar="FOLDER", type=a_path,
@@ -127,10 +130,33 @@ def run(main: click.Group, arguments: Sequence[str] | None = None) -> int:
     0 all as required; 1 something was not proved or tested as required; 2 wrong usage; 3 an input that is corrupt or
     unsupported, or a tool that failed; 70 a fault of guesssketch itself; 130 interrupted; 141 the reader of the output went away.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", GuessSketchWarning)
+    with _heard(), warnings.catch_warnings():
+        warnings.simplefilter("default", GuessSketchWarning)  # each once
         warnings.showwarning = _show_warning
         return _run(main, arguments)
+
+
+@contextmanager
+def _heard() -> Iterator[None]:
+    """Within, an interrupt that comes while Unicorn calls Python back, and is lost there, comes again until it is heard."""
+    over = threading.Event()
+
+    def again() -> None:
+        if not over.is_set():
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    def ignored(what: sys.UnraisableHookArgs) -> None:
+        if what.exc_type is KeyboardInterrupt:
+            threading.Timer(0.01, again).start()
+        else:
+            before(what)
+
+    before, sys.unraisablehook = sys.unraisablehook, ignored
+    try:
+        yield
+    finally:
+        over.set()
+        sys.unraisablehook = before
 
 
 def _show_warning(message: Warning | str, category: type[Warning], filename: str, lineno: int, file: TextIO | None = None,
@@ -148,6 +174,7 @@ def _run(main: click.Group, arguments: Sequence[str] | None) -> int:
         return stop.exit_code
     except click.Abort:
         click.echo("interrupted", err=True)
+        exec("")  # Python remembers an interrupt in the last text that it executed (a dataclass's, say), and would end by SIGINT
         return 130
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(bool(stop.code))

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from pycparser import c_ast, c_parser
 
-from guesssketch.cparse import PACKED, parse, preprocess
-from guesssketch.errors import ToolError, UsageError
+from guesssketch.cparse import PACKED, Place, parse, preprocess
+from guesssketch.errors import GuessSketchWarning, ToolError, UsageError
 from guesssketch.prototypes import POINTER, VOID, Signature, Type, array, scalar, struct
 
 SOURCE: Final = "x86_64"
@@ -88,13 +90,18 @@ class _Unit:
     constants: dict[str, int] = field(default_factory=dict)
     functions: dict[str, Any] = field(default_factory=dict)
     layouts: dict[str, _Layout | None] = field(default_factory=dict)
+    places: dict[str, Place] = field(default_factory=dict)  # of functions
+    left_out: list[Place] = field(default_factory=list)
 
     def read(self, text: str) -> None:
-        for node in parse(text).ext:
+        parsed = parse(text)
+        self.left_out += parsed.left_out
+        for node in parsed.tree.ext:
             if isinstance(node, c_ast.Typedef):
                 self.typedefs[node.name] = node.type
             elif isinstance(node, c_ast.Decl) and isinstance(node.type, c_ast.FuncDecl):
                 self.functions[node.name] = node.type
+                self.places[node.name] = parsed.place(node)
             self._collect(node)
 
     def _collect(self, node: Any) -> None:
@@ -110,6 +117,9 @@ class _Unit:
             self._collect(child)
 
     def signature(self, node: Any) -> Signature:
+        """Raises UsageError for one without a prototype, or that needs an expression that is not understood."""
+        if node.args is None:
+            raise UsageError("declared without its parameters")
         return self._signature(node)[0]
 
     def pointees(self, node: Any) -> frozenset[str]:
@@ -154,7 +164,7 @@ class _Unit:
             return _Layout(array(count, element.type), element.align, f"{count}*{element.shape}", element.pointees)
         if isinstance(node, c_ast.Struct | c_ast.Union):
             layout = self._tag(node.name) if node.name and not node.decls else self._record(node)
-            return layout or _Layout(VOID, 1, "opaque")
+            return layout or _Layout(scalar("other"), 1, "opaque")
         if isinstance(node, c_ast.Enum):
             return _Layout(scalar("u32"), 4, "4")
         names = [n for n in node.names if n not in ("const", "volatile", "inline")]
@@ -172,6 +182,8 @@ class _Unit:
             if node.type.names[0] not in self.typedefs:
                 break
             node = self.typedefs[node.type.names[0]]
+        if isinstance(node, c_ast.FuncDecl) and node.args is None:
+            return _Layout(POINTER, 8, "ptr")
         if isinstance(node, c_ast.FuncDecl):
             signature, pointees = self._signature(node)
             return _Layout(Type("ptr", 8, function=signature), 8, "ptr", pointees)
@@ -290,15 +302,33 @@ def _arithmetic(names: list[str]) -> _Layout:
 
 
 def declared(path: Path) -> dict[str, Signature]:
-    """The functions that a header declares. Raises UsageError if it cannot be preprocessed or parsed."""
+    """The functions that a header declares. Warns of what is not understood. Raises UsageError if it cannot be preprocessed."""
+    unit = _Unit()
+    signatures: dict[str, Signature] = {}
     try:
-        unit = _Unit()
-        unit.read(preprocess(f'#include "{path.resolve()}"\n', SOURCE, ("-D_GNU_SOURCE",)))
-        return {name: unit.signature(node) for name, node in unit.functions.items()}
+        unit.read(preprocess(f'#include "{path.resolve()}"\n', SOURCE, ("-D_GNU_SOURCE",), markers=True))
+        for name, node in unit.functions.items():
+            try:
+                signatures[name] = unit.signature(node)
+            except UsageError:
+                unit.left_out.append(unit.places[name])
     except (ToolError, c_parser.ParseError) as error:
         raise UsageError(f"{path}: {error}") from error
     except RecursionError as error:
         raise UsageError(f"{path}: declarations that are nested too deeply") from error
+    _tell(path, [place for place in unit.left_out if not place.system])
+    return signatures
+
+
+def _tell(path: Path, left_out: Sequence[Place]) -> None:
+    """Warn of declarations in ``path``, and what it includes but system headers, that are left out."""
+    if not left_out:
+        return
+    own = str(path.resolve())
+    first = min(left_out, key=lambda place: (place.file != own, place.file, place.line))
+    what = f"this declaration and {len(left_out) - 1} more are" if len(left_out) > 1 else "this declaration is"
+    where = path if first.file == own else first.file
+    warnings.warn(GuessSketchWarning(f"{where}:{first.line}: {what} not understood, and left out"), stacklevel=1)
 
 
 _PASSES: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (

@@ -33,16 +33,18 @@ class Judgement:
     seconds: float
 
 
-def judge(problems: Sequence[Problem], candidates: Sequence[Candidate], *, final: bool = False,
-          explain: bool = False) -> list[Judgement]:  # fmt: skip
+def judge(problems: Sequence[Problem], candidates: Sequence[Candidate], *, final: bool = False, explain: bool = False,
+          assembled: Sequence[Assembled | AssemblyError] | None = None) -> list[Judgement]:  # fmt: skip
     """Judge ``candidates[i]`` for ``problems[i]`` (all for one target). ``final``, ``explain``: see ``verify``.
 
-    What is accepted has one encoding, whichever assembler is asked. Raises ToolError if an assembler fails.
+    assembled: what ``assemble`` makes of the candidates, if that is known. What is accepted has one encoding, whichever assembler
+    is asked. Raises ToolError if an assembler fails.
     """
     if not problems:
         return []
     target = problems[0].target
-    assembled = assemble(target, [c.lines for c in candidates])
+    if assembled is None:
+        assembled = assemble(target, [c.lines for c in candidates])
     found = [_judge(p, c, code, final, explain) for p, c, code in zip(problems, candidates, assembled, strict=True)]
     accepted = [n for n, j in enumerate(found) if isinstance(j.verdict, Proved | Tested)]
     codes = [(candidates[n].lines, code) for n in accepted if (code := found[n].code)]
@@ -71,7 +73,7 @@ def verify(problem: Problem, code: Assembled, final: bool = False, explain: bool
     difference = None if problem.is_atomic else agree(problem, code, states=FILTER_STATES)  # it may stop where misaligned
     if difference is not None and not explain:
         return Refuted(difference)
-    verdict = _prove(problem, code, rlimit)
+    verdict = prove(problem, code, rlimit)
     if difference is not None:
         return verdict if isinstance(verdict, Refuted) else Refuted(difference)
     if isinstance(verdict, Proved | Refuted) or not final:
@@ -84,7 +86,8 @@ def verify(problem: Problem, code: Assembled, final: bool = False, explain: bool
     return Tested(agreement.states, verdict.reason) if agreement.states else Unknown(f"{verdict.reason}; {agreement.why}")
 
 
-def _prove(problem: Problem, code: Assembled, rlimit: int) -> Proved | Refuted | Unknown:
+def prove(problem: Problem, code: Assembled, rlimit: int = RLIMIT) -> Proved | Refuted | Unknown:
+    """What the semantics say, though states may tell already."""
     missing = gate.unvalidated("x86_64", problem.instructions) + gate.unvalidated(problem.target, code.instructions)
     if missing:
         return Unknown(f"semantics not validated: {'; '.join(missing)}")

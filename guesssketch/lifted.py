@@ -30,3 +30,8 @@ def _lifted(instructions: tuple[Instruction, ...], exit: Exit, shared: bool, ass
         effect = lift(instructions, exit, shared)
         effect.assumed = conditions(effect, assume)
         return effect, table
+
+
+def forget() -> None:
+    """Give back the memory: a block's table also keeps the terms of every translation that was judged for it."""
+    _lifted.cache_clear()

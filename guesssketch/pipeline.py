@@ -20,7 +20,7 @@ from guesssketch import PROPOSERS, cfg, emit, listing, objfile, outputs, wall
 from guesssketch.answer import Answer
 from guesssketch.cache import Store
 from guesssketch.errors import GuessSketchWarning, NotProved, Untranslatable
-from guesssketch.guess.proposer import NAME, SHIPPED, Guesser, guess_ahead, identity
+from guesssketch.guess.proposer import NAME, SHIPPED, Guesser, check, guess_ahead, identity
 from guesssketch.liveness import analyse
 from guesssketch.problem import MemoryOrder, Problem
 from guesssketch.program import Program
@@ -102,6 +102,8 @@ def translate(paths: Sequence[Path], options: Options) -> Translation:
     Warns of threads under relaxed memory order.
     """
     make_proposers(options.proposers, options.target)  # an unknown name is better known before the work
+    if NAME in options.proposers:
+        check(options.model or SHIPPED)
     clock = _Clock(options.progress)
     with clock("read"):
         program = cfg.recover([file for path in paths for file in objfile.read(path)])

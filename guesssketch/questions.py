@@ -84,10 +84,23 @@ def _live(problem: Problem, index: int) -> Live:
 
 
 def _halves(problem: Problem, index: int, live: Live) -> tuple[Problem, Problem]:
-    middle = _sorted(live)
-    first = replace(problem, instructions=problem.instructions[:index], exit="fall", live_out=middle)
-    second = replace(problem, instructions=_rebase(problem.instructions[index:]), live_in=middle)
-    return replace(first, symbols=_used(first)), replace(second, symbols=_used(second))
+    size = len(problem.instructions)
+    return _piece(problem, 0, index, dict(problem.live_in), live), _piece(problem, index, size, live, dict(problem.live_out))
+
+
+def _piece(problem: Problem, start: int, end: int, live_in: Live, live_out: Live) -> Problem:
+    """Instructions ``start`` to ``end`` of ``problem`` as a problem of their own."""
+    instructions = _rebase(problem.instructions[start:end])
+    names = {r.symbol for i in instructions for r in i.relocations}
+    guard = any(reads_guard(i) for i in instructions)
+    return replace(
+        problem,
+        instructions=instructions,
+        exit=problem.exit if end == len(problem.instructions) else "fall",
+        live_in=_sorted(live_in),
+        live_out=_sorted(live_out),
+        symbols=tuple(s for s in problem.symbols if s.name in names or (guard and s.name == GUARD)),
+    )
 
 
 def atoms(problem: Problem) -> list[Problem]:
@@ -97,12 +110,10 @@ def atoms(problem: Problem) -> list[Problem]:
     found: list[Problem] = []
     end, exit, live = len(problem.instructions), problem.exit, dict(problem.live_out)
     for index in range(end - 1, -1, -1):
-        instructions = _rebase(problem.instructions[index:end])
-        needed = before(lift(instructions, exit), live, exact=True)
+        needed = before(lift(_rebase(problem.instructions[index:end]), exit), live, exact=True)
         if index and (index in joined or any(EVERYTHING[name] == 1 for name in needed)):
             continue
-        piece = replace(problem, instructions=instructions, exit=exit, live_in=_sorted(needed), live_out=_sorted(live))
-        found.append(replace(piece, symbols=_used(piece)))
+        found.append(_piece(problem, index, end, needed, live))
         end, exit, live = index, "fall", needed
     available = dict(problem.live_in)
     if any(available.get(name, 0) < bits for name, bits in live.items()):
@@ -128,12 +139,6 @@ def _joined(instructions: Sequence[Instruction]) -> set[int]:
             joined.update(range(extended + 1, index + 1))
             extended = None
     return joined
-
-
-def _used(problem: Problem) -> tuple[Symbol, ...]:
-    names = {r.symbol for i in problem.instructions for r in i.relocations}
-    guard = any(reads_guard(i) for i in problem.instructions)
-    return tuple(s for s in problem.symbols if s.name in names or (guard and s.name == GUARD))
 
 
 def reads_guard(instruction: Instruction) -> bool:

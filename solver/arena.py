@@ -231,7 +231,7 @@ class Arena:
         for number in self.numbers:
             outcome, memory = self.source.outcome(number), self.source.memory_of(number)
             got = machine(self.problem.target).run(trial.code, trial.initial(number), cells, memory, trial.exits)
-            same = got.exit is not None and not memory_differences(outcome.writes, got.writes, memory)
+            same = got.exit is not None and not memory_differences(outcome.writes, got.writes, memory, trial.floats)
             found.append(End(outcome.state, got.state if got.exit is not None else {}, same))
         return found
 

@@ -1,7 +1,7 @@
 """The cheap filter, and what stands behind a ``Tested`` verdict: both sides run in Unicorn from related random states.
 
 States in which the source itself faults are left out (docs/design.md: outside the proof). A NaN may stand for any
-other.
+other, where the source computes with floats.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Final, Protocol
 
 from isa.evaluate import Program
 from isa.machine import TAKEN, Instruction
+from isa.separate import new_table, separate
 from isa.statemap import CONDITIONS, FLAGS, GENERAL, MAPS, VECTORS
 from isa.x86_64.lift import lift
 from solver.assume import conditions
@@ -29,6 +30,7 @@ __all__ = ["Agreement", "Machine", "Outcome", "agree", "compare"]
 _CELLS: Final = (*GENERAL, *VECTORS, *FLAGS)
 _WORD: Final = (1 << 64) - 1
 _KEPT_OUTCOMES: Final = 16  # of the runs of one source
+_KEPT_STATES: Final = 2048  # some 4 KB each
 _ATTEMPTS: Final = 20  # states tried for each one wanted, before giving up on a source that keeps faulting
 
 
@@ -101,7 +103,17 @@ def _assumed(instructions: tuple[Instruction, ...], exit: str, assume: tuple[str
     return Program(found) if found else None
 
 
-@functools.lru_cache(maxsize=128)
+@functools.lru_cache(maxsize=512)
+def _computes_nans(instructions: tuple[Instruction, ...], exit: str) -> bool:
+    """Whether a block computes floats whose NaNs its semantics do not say exactly, so that any stands for any other."""
+    if not any("xmm" in i.text for i in instructions):
+        return False
+    with separate(new_table()):
+        effect = lift(instructions, exit)  # type: ignore[arg-type]
+        return bool(effect.approximations or effect.opaque)
+
+
+@functools.lru_cache(maxsize=_KEPT_STATES)
 def _state(seed: int, number: int) -> Mapping[str, int]:
     """State ``number`` of the source, the same for all problems."""
     return random_state(random.Random(f"{seed}.{number}"), _CELLS) | {"fs_base": THREAD}
@@ -171,6 +183,7 @@ class Trial:
         self.problem, self.map = problem, MAPS[problem.target]
         self.source = source
         self._assumed = _assumed(problem.instructions, problem.exit, problem.assume)
+        self.floats = _computes_nans(problem.instructions, problem.exit)
         self.code, self.size = link_target(code.instructions, source.placement), code.size
         self.exits = [self.size] if problem.exit != "branch" else [self.size, TAKEN]
         self.read = [self.map.homes[n] for n, _ in problem.live_out]
@@ -240,13 +253,15 @@ class Trial:
             a, b = state[name] if name in state else condition(name, state), got.state[self.map.homes[name]]
             if name not in FLAGS and name not in CONDITIONS:
                 a, b = a & (1 << bits) - 1, b & (1 << bits) - 1
-            if a != b and not (name.startswith("xmm") and same_but_nan(a, b)):
+            if a != b and not (self.floats and name.startswith("xmm") and same_but_nan(a, b)):
                 found.append(Difference(name, a, b, bits))
-        return found + memory_differences(writes, got.writes, memory)
+        return found + memory_differences(writes, got.writes, memory, self.floats)
 
 
-def memory_differences(wanted: Mapping[int, int], got: Mapping[int, int], memory: Mapping[int, int]) -> list[Difference]:
-    """Bytes that two runs leave different. wanted, got: what they wrote. memory: what differed from ``solver.memory`` before."""
+def memory_differences(wanted: Mapping[int, int], got: Mapping[int, int], memory: Mapping[int, int], floats: bool
+                       ) -> list[Difference]:  # fmt: skip
+    """Bytes that two runs leave different. wanted, got: what they wrote. memory: what differed from ``solver.memory`` before.
+    floats: whether a NaN may have been stored, and stand for any other."""
 
     def final(writes: Mapping[int, int], address: int) -> int:
         return writes.get(address, memory.get(address, byte(address)))
@@ -261,7 +276,7 @@ def memory_differences(wanted: Mapping[int, int], got: Mapping[int, int], memory
     found = []
     for address in sorted({*wanted, *got}):
         a, b = final(wanted, address), final(got, address)
-        if a != b and not nan(address):
+        if a != b and not (floats and nan(address)):
             found.append(Difference(f"byte [{address:#x}]", a, b, 8))
     return found
 

@@ -1,8 +1,9 @@
 """The gate: no instruction in a proof whose form's semantics have not agreed with the emulator.
 
 Agreement is written down in ``solver/validated/<isa>.json`` by ``python -m solver.campaign``, together with a version
-of the semantics and those of the engines; if either has changed since, the table says nothing. A form that is not in the table is
-tried when it is first met (``why_not``); the outcome is remembered in the process and, after ``use_cache``, on disk.
+of the semantics and those of the engines; if either has changed since, the table says nothing. A form that has disagreed
+stands there with 0 states, and stays out of proofs. A form that is not in the table is tried when it is first met (``why_not``);
+the outcome is remembered in the process and, after ``use_cache``, on disk.
 """
 
 from __future__ import annotations
@@ -92,8 +93,13 @@ def table_path(isa: str) -> Path:
     return Path(__file__).parent / "validated" / f"{isa}.json"
 
 
+def encodings_path(isa: str) -> Path:
+    """The encodings that the table was made with, in hexadecimal, one a line."""
+    return table_path(isa).with_suffix(".txt")
+
+
 def read_table(path: Path, isa: str) -> dict[str, int]:
-    """Form -> states agreed; empty if there is no table, or one for other semantics, or one that is not readable."""
+    """Form -> states agreed, 0 if one did not; empty if there is no table for these semantics, or it is not readable."""
     try:
         table = json.loads(path.read_text())
         return {str(k): int(v) for k, v in table["forms"].items()} if table["version"] == version(isa) else {}
@@ -130,10 +136,8 @@ def use_cache(folder: Path) -> None:
 
 @functools.cache
 def _known(isa: str) -> dict[str, int]:
-    known = table(isa)
-    if _cache_folder is not None:
-        known |= read_table(_remembered(_cache_folder, isa), isa)
-    return known
+    remembered = {} if _cache_folder is None else read_table(_remembered(_cache_folder, isa), isa)
+    return remembered | table(isa)
 
 
 def _remembered(folder: Path, isa: str) -> Path:
@@ -144,12 +148,12 @@ def _remembered(folder: Path, isa: str) -> Path:
 
 def known(isa: str) -> frozenset[str]:
     """Forms that have agreed, in the table or in this process."""
-    return frozenset(_known(isa))
+    return frozenset(key for key, states in _known(isa).items() if states)
 
 
 def validated(isa: str, key: str) -> bool:
     """Whether form ``key`` has agreed, in the table or in this process."""
-    return key in _known(isa)
+    return _known(isa).get(key, 0) > 0
 
 
 def why_not(isa: str, instruction: Instruction) -> str:
@@ -157,6 +161,8 @@ def why_not(isa: str, instruction: Instruction) -> str:
     key = form(isa, instruction)
     if validated(isa, key):
         return ""
+    if key in _known(isa):
+        return "disagrees with the emulator"
     known = _met.get((isa, key))
     if known is None:
         outcome = trials.run(isa, instruction, STATES)

@@ -162,8 +162,6 @@ class Machine:
 
     def _reset(self, address: int, size: int) -> None:
         """Put back what memory held before a run in ``size`` bytes at ``address``, as far as it is mapped."""
-        if CODE - size < address < CODE + 2 * PAGE:
-            self._code = b""  # it may have been written over
         content, whole = self._memory, page(address)
         offset = address % PAGE
         if offset + size <= PAGE and address // PAGE in self._pages:
@@ -186,9 +184,11 @@ class Machine:
         return True
 
     def _translate(self, engine: Any, address: int, access: int, entry: Any, data: object) -> bool:
-        """Virtual to physical: the same, up to ``LIMIT``. (Without this, Unicorn drops the upper bits.)"""
-        entry.paddr, entry.perms = address & -self._granule, unicorn.UC_PROT_ALL
-        return address < LIMIT
+        """Virtual to physical: the same, up to ``LIMIT``. (Without this, Unicorn drops the upper bits.) Code is not data: it is
+        another on each side, so who reads or writes it faults."""
+        code = CODE <= address < CODE + 2 * PAGE
+        entry.paddr, entry.perms = address & -self._granule, unicorn.UC_PROT_EXEC if code else unicorn.UC_PROT_ALL
+        return address < LIMIT and (not code or access == unicorn.UC_MEM_FETCH)
 
     def _map(self, engine: Any, access: int, address: int, size: int, value: int, data: object) -> bool:
         return self._touch(address) and self._touch(address + size - 1)

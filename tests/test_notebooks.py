@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ from guesssketch.guess import dataset
 from guesssketch.guess.model import Model, create, save
 from guesssketch.guess.tokens import Vocabulary, source_tokens
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "examples" / "notebooks"
 BOOKS = sorted(NOTEBOOKS.glob("*.ipynb"))
@@ -62,14 +62,6 @@ def learnt_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         gs.train(gs.TrainSettings(folder, folder / "model", targets=("aarch64",), size="tiny", steps=240, every=240, batch=512,
                                   rate=6e-3))  # fmt: skip
     return folder / "model"
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("book", ASKING)

@@ -51,6 +51,7 @@ def main() -> int:
     parser.add_argument("out", type=Path, metavar="OUT", help="what build.py was given")
     parser.add_argument("folder", type=Path, metavar="FOLDER")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="only each Nth pair")
+    parser.add_argument("--shorter", action="store_true", help="of a pair, what shorten.py has found in its place")
     parser.add_argument("--plain", action="store_true", help="not compressed")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
@@ -58,7 +59,7 @@ def main() -> int:
         store.assign_splits()
         for target in TARGETS:
             for split in SPLITS:
-                text = lines(itertools.islice(store.examples(split, target), 0, None, options.every))
+                text = lines(itertools.islice(store.examples(split, target, shorter=options.shorter), 0, None, options.every))
                 for number in itertools.count():
                     shard = list(itertools.islice(text, SHARD))
                     if not shard:

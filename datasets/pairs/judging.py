@@ -28,7 +28,7 @@ from solver.verdict import Proved, Refuted
 
 STATES = 64  # compared for an atom without a proof
 RLIMIT = 200_000  # for each query to Z3: some 50 ms
-_SECONDS = 20  # for one problem's states and proof
+SECONDS = 20  # for one problem's states and proof
 
 
 @dataclass(frozen=True)
@@ -97,10 +97,10 @@ def run_batch(batch: Batch) -> dict[str, list[Judged]]:
 
 
 def _judged(batch: Batch, target: str, problems: Sequence[Problem], blocks: Sequence[Sequence[Atom]]) -> list[Judged]:
-    atoms = {atom.key: atom for block in blocks for atom in block}
+    atoms = [atom for block in blocks for atom in block]
     with closing(Memory(batch.memory / "atoms.sqlite")) as memory:
-        known = memory.get(target, atoms)
-        new = _learn({key: atom for key, atom in atoms.items() if key not in known}, target)
+        known = memory.get(target, {atom.key for atom in atoms})
+        new = _learn([atom for atom in atoms if atom.key not in known], target)
         memory.put(target, new)
     known |= new
     texts = {key: one.text for key, one in known.items()}
@@ -117,17 +117,17 @@ def _judged(batch: Batch, target: str, problems: Sequence[Problem], blocks: Sequ
     return results
 
 
-def _learn(atoms: Mapping[bytes, Atom], target: str) -> dict[bytes, Known]:
-    asked = {key: question for key, atom in atoms.items() if (question := atom.question) is not None}
-    lines = dict(zip(asked, teacher.lower(list(asked.values()), target), strict=True))
-    codes = iter(assemble(target, [x for x in lines.values() if x is not None]))
+def _learn(atoms: Iterable[Atom], target: str) -> dict[bytes, Known]:
+    lessons = teacher.lessons(atoms, target)
+    codes = iter(assemble(target, [lesson.lines for lesson in lessons.values() if lesson.lines is not None]))
     found: dict[bytes, Known] = {}
-    for key in atoms:
-        text = lines.get(key)
-        if text is None:
-            found[key] = Known("none", "no lowering inside the rules" if key in asked else "its form cannot be encoded", "")
+    for key, lesson in lessons.items():
+        if lesson.question is None:
+            found[key] = Known("none", "its form cannot be encoded", "")
+        elif lesson.lines is None:
+            found[key] = Known("none", "no lowering inside the rules", "")
         else:
-            found[key] = Known(*_atom_verdict(asked[key], next(codes)), "\n".join(text))
+            found[key] = Known(*_atom_verdict(lesson.question, next(codes)), "\n".join(lesson.lines))
     return found
 
 
@@ -135,7 +135,7 @@ def _atom_verdict(problem: Problem, code: Assembled | AssemblyError) -> tuple[st
     if isinstance(code, AssemblyError):
         return "failed", f"does not assemble: {code.message}"[:200]
     try:
-        with workpool.limit(_SECONDS):
+        with workpool.limit(SECONDS):
             verdict = verify(problem, code, rlimit=RLIMIT)
             if isinstance(verdict, Proved):
                 return "proved", "; ".join(verdict.assumptions)[:200]
@@ -157,7 +157,7 @@ def _verdict(problem: Problem, code: Assembled | AssemblyError, atoms: Sequence[
         return "failed", f"does not assemble: {code.message}"
     worst = max(atoms, key=lambda one: ("proved", "tested", "failed", "refuted").index(one.verdict))
     try:
-        with workpool.limit(_SECONDS):
+        with workpool.limit(SECONDS):
             if agree(problem, code, states=FILTER_STATES) is not None:
                 return "refuted", "differs on a state"
             if whole and isinstance(verify(problem, code, rlimit=RLIMIT), Refuted):

@@ -24,6 +24,8 @@ CREATE TABLE IF NOT EXISTS occurrences(problem INTEGER NOT NULL, object INTEGER 
     PRIMARY KEY(problem, object)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS pairs(target TEXT NOT NULL, problem INTEGER NOT NULL, verdict TEXT NOT NULL, detail TEXT NOT NULL,
     lines TEXT NOT NULL, PRIMARY KEY(target, problem)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS shorter(target TEXT NOT NULL, problem INTEGER NOT NULL, proposer TEXT NOT NULL, lines TEXT NOT NULL,
+    saved INTEGER NOT NULL, PRIMARY KEY(target, problem)) WITHOUT ROWID;
 """
 _SPLIT = """
 CREATE TEMP TABLE IF NOT EXISTS split AS
@@ -64,6 +66,16 @@ class Judged:
     verdict: str
     detail: str
     lines: str
+
+
+@dataclass(frozen=True)
+class Shorter:
+    """A proved translation with ``saved`` instructions less than the pair's; saved 0 and no lines if none was found."""
+
+    problem: int
+    proposer: str
+    lines: str
+    saved: int
 
 
 class Store:
@@ -142,12 +154,28 @@ class Store:
         """
         self.db.executescript(_SPLIT)
 
-    def examples(self, split: str, target: str, every: bool = False) -> Iterator[dict[str, object]]:
-        """Pairs to learn from, oldest first (every: and those that failed). Call ``assign_splits`` first."""
+    def unshortened(self, target: str, limit: int | None = None) -> list[tuple[int, str, str]]:
+        """(problem, its text, the pair's lines) of the first ``limit`` proved pairs of the training split, in an order of chance,
+        those left out for which ``put_shorter`` was called. Call ``assign_splits`` first."""
+        return self.db.execute(
+            "SELECT * FROM (SELECT p.id AS id, p.body, q.lines FROM split s JOIN problems p ON p.id = s.problem "
+            "JOIN pairs q ON q.problem = p.id AND q.target = ? WHERE s.split = 0 AND q.verdict = 'proved' ORDER BY p.form LIMIT ?) "
+            "WHERE NOT EXISTS (SELECT 1 FROM shorter t WHERE t.target = ? AND t.problem = id)",
+            (target, -1 if limit is None else limit, target)).fetchall()  # fmt: skip
+
+    def put_shorter(self, target: str, found: Iterable[Shorter]) -> None:
+        with self.db:
+            self.db.executemany("INSERT OR REPLACE INTO shorter VALUES(?,?,?,?,?)", [(target, *astuple(one)) for one in found])
+
+    def examples(self, split: str, target: str, every: bool = False, shorter: bool = False) -> Iterator[dict[str, object]]:
+        """Pairs to learn from, oldest first (every: and those that failed; shorter: as ``put_shorter`` has them). Call
+        ``assign_splits`` first."""
+        lines = "CASE WHEN t.saved > 0 THEN t.lines ELSE q.lines END" if shorter else "q.lines"
         rows = self.db.execute(
-            "SELECT p.body, q.lines, q.verdict, q.detail, s.count, s.objects, "
+            f"SELECT p.body, {lines}, q.verdict, q.detail, s.count, s.objects, "
             "b.package, b.file, b.compiler, b.level, b.pic, b.debug "
             "FROM split s JOIN problems p ON p.id = s.problem JOIN pairs q ON q.problem = s.problem AND q.target = ? "
+            "LEFT JOIN shorter t ON t.target = q.target AND t.problem = q.problem "
             "JOIN objects b ON b.id = s.object WHERE s.split = ? AND (? OR q.verdict IN ('proved', 'tested')) ORDER BY s.problem",
             (target, SPLITS.index(split), every))  # fmt: skip
         names = ("source", "target_lines", "verdict", "detail", "count", "objects",

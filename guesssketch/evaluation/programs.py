@@ -27,7 +27,7 @@ from guesssketch.evaluation.kept import Entry, Kept, digest
 from guesssketch.evaluation.program_figures import RIGHT, measured
 from guesssketch.evaluation.suite import Case, Program, Suite, read
 from guesssketch.evaluation.toolchain import BuildError
-from guesssketch.guess.proposer import NAME, SHIPPED, identity
+from guesssketch.guess.proposer import NAME, SHIPPED, check, identity
 from guesssketch.problem import MemoryOrder
 from guesssketch.progress import Tell, quiet
 from guesssketch.testing.programs import Done, differing, emulator, execute
@@ -102,6 +102,8 @@ def run(settings: Settings) -> Entry:
     for target in settings.targets:
         make_proposers(settings.proposers, target)
         emulator(target)
+    if NAME in settings.proposers:
+        check(settings.model or SHIPPED)
     emulator("x86_64")
     trials = [Trial(program, compiler, level, target) for program in programs for compiler in settings.compilers
               for level in settings.levels for target in settings.targets]  # fmt: skip

@@ -7,8 +7,10 @@ asked (``runner`` tells the one exception).
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
@@ -127,7 +129,7 @@ def guess(model: Model, sources: Sequence[Sequence[int]], *, method: Method = "g
         asked = [sources[n] for n in batch]
         return search(EncoderDecoder(network, asked), asked, frozenset([vocabulary.EOS]), card["longest_target"] + 1, how)
 
-    with ThreadPoolExecutor(threads) as pool:
+    with _pool(threads, network) as pool:
         for batch, found in zip(groups, pool.map(written, groups), strict=True):
             for n, texts in zip(batch, found, strict=True):
                 guesses[n] = [_guess(vocabulary, sources[n], text) for text in texts]
@@ -135,6 +137,28 @@ def guess(model: Model, sources: Sequence[Sequence[int]], *, method: Method = "g
         for batch in groups:
             _align(model, batch, sources, guesses)
     return guesses
+
+
+@contextmanager
+def _pool(threads: int, network: torch.nn.Module) -> Iterator[ThreadPoolExecutor]:
+    """Threads that run ``network``. Work that is going on when the context ends, by an interrupt say, ends where the network comes
+    to its next module, not with its batch."""
+    over = threading.Event()
+
+    def go_on(*_: object) -> None:
+        if over.is_set():
+            raise CancelledError
+
+    hooks = [module.register_forward_pre_hook(go_on) for module in network.modules()]
+    try:
+        with ThreadPoolExecutor(threads) as pool:
+            try:
+                yield pool
+            finally:
+                over.set()
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def batches(items: Sequence[int], length: Callable[[int], int], size: int) -> Iterator[list[int]]:

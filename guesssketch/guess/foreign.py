@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,7 +27,6 @@ ROWS: Final = 16  # texts written at once
 LONGEST: Final = 512  # tokens of an answer
 CUT: Final = 16  # instructions in one question
 _FIELD: Final = re.compile(r"\{(source|live_out|exit|target)\}")
-_HUB: Final = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?", re.ASCII)
 _FENCE: Final = re.compile(r"^[ \t]*```[^\n]*$", re.MULTILINE)
 _COMMENT: Final = re.compile(r"\s*(//.*|/\*.*?\*/|;.*|(^|\s)#\s.*)$")
 _TARGETS: Final = {"aarch64": "AArch64", "riscv64": "RISC-V (RV64GC)"}
@@ -54,32 +54,16 @@ class Foreign:
     cut: int = CUT
 
     @staticmethod
-    def open(name: Path | str, template: Path = TEMPLATE) -> Foreign:
-        """``name``: a folder, or a model on the hub. Raises UsageError, one line, if either file or model cannot be had."""
-        from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
-        from transformers.utils import logging
-
-        local = Path(name).exists()
-        if not local and not (isinstance(name, str) and _HUB.fullmatch(name)):
-            raise UsageError(f"{name}: no such model folder")
+    def open(name: Path | str, template: Path = TEMPLATE, identity: str = "") -> Foreign:
+        """``name``: a folder, or a model on the hub. identity: tells its states apart, since what is loaded is kept. Raises
+        UsageError, one line, if either file or model cannot be had."""
         try:
             text = template.read_text()
         except (OSError, ValueError) as error:
             raise UsageError(f"{template}: cannot be read: {error}") from error
         if not {"source", "target"} <= set(_FIELD.findall(text)):
             raise UsageError(f"{template}: a prompt needs {{source}} and {{target}}")
-        logging.set_verbosity_error()
-        logging.disable_progress_bar()
-        options = {"local_files_only": local, "trust_remote_code": False}
-        try:
-            config = AutoConfig.from_pretrained(name, **options)
-            kind = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
-            network = kind.from_pretrained(name, dtype="auto", **options).eval()
-            tokenizer = AutoTokenizer.from_pretrained(name, **options)
-        except Exception as error:  # whatever a stranger's files or the hub raise
-            reason = " ".join(str(error).split())[:200]
-            raise UsageError(f"{name}: no model that can be used: {type(error).__name__}: {reason}") from error
-        model = Foreign(network, tokenizer, text)
+        model = Foreign(*_loaded(name, identity), text)
         if not model.ends:
             raise UsageError(f"{name}: the model names no token that ends a text")
         return model
@@ -157,6 +141,30 @@ class Foreign:
             target_spans = [_line_at(lines, start, end) for start, end in zip([0, *ends], ends, strict=False)]
             aligned.append(replace(guess, alignment=alignment.by_instruction(weight, target_spans, source_spans)))
         return aligned
+
+
+@lru_cache(maxsize=1)
+def _loaded(name: Path | str, identity: str) -> tuple[Any, Any]:
+    """Network and tokenizer. Raises UsageError."""
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
+    from transformers.utils import has_file, logging
+
+    logging.set_verbosity(logging.CRITICAL)
+    logging.disable_progress_bar()
+    local = Path(name).exists()
+    options = {"local_files_only": local, "trust_remote_code": False}
+    try:
+        if not local and not has_file(name, "config.json"):  # asks once, where loading asks five times
+            raise UsageError(f"{name}: no such folder, and no such model on the hub, or the hub cannot be reached")
+        config = AutoConfig.from_pretrained(name, **options)
+        kind = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+        network = kind.from_pretrained(name, dtype="auto", **options).eval()
+        return network, AutoTokenizer.from_pretrained(name, **options)
+    except UsageError:
+        raise
+    except Exception as error:  # whatever a stranger's files or the hub raise
+        reason = " ".join(str(error).split())[:200]
+        raise UsageError(f"{name}: no model that can be used: {type(error).__name__}: {reason}") from error
 
 
 def answer_lines(text: str) -> list[tuple[int, int, str]]:

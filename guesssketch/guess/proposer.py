@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from guesssketch.errors import UsageError
 from guesssketch.guess.form import Form, normalise
 from guesssketch.guess.joining import Said, candidate, said
 from guesssketch.problem import Candidate, Problem
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 NAME: Final = "lm"
 SHIPPED: Final = Path(__file__).parents[1] / "data" / "model"
 AHEAD: Final = 2048  # problems guessed between two signs of progress: many, so that forms of like length come together
+_HUB: Final = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+", re.ASCII)
 SMALL: Final = 1 << 24  # bytes; larger files are told apart without being read
 
 
@@ -150,6 +154,12 @@ def guess_ahead(problems: Sequence[Problem], guesser: Guesser, jobs: int, progre
     return guesses
 
 
+def check(model: Path | str) -> None:
+    """Raise UsageError for what is neither there nor a name that the hub could know. Asks nobody."""
+    if not os.path.exists(model) and not _HUB.fullmatch(str(model)):
+        raise UsageError(f"{model}: no such model folder", "--model names one, or a model on the hub as owner/name")
+
+
 def identity(model: Path | str) -> str:
     """Tells models apart: a hub model's name, or a hash of a folder's files, in which weights stand for themselves by name, size
     and time of change. A mistake costs no soundness, only guesses: what is remembered under an identity is proved."""
@@ -172,9 +182,10 @@ def open_engine(name: Path | str, template: Path | None = None) -> Engine:
     """
     if Path(name, "card.json").is_file() or name == SHIPPED:
         return _trained(name, identity(name))
+    check(name)
     from guesssketch.guess.foreign import TEMPLATE, Foreign
 
-    return Foreign.open(name, template or TEMPLATE)
+    return Foreign.open(name, template or TEMPLATE, identity(name))
 
 
 @lru_cache(maxsize=1)  # several translations in one process load it once

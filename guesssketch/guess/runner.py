@@ -16,7 +16,6 @@ from transformers.cache_utils import Cache, DynamicCache, DynamicLayer, EncoderD
 ROOM: Final = 32  # positions by which a cache grows
 
 
-
 class Runner(Protocol):
     first: torch.Tensor
     """Shape (rows,): what the first call of ``step`` must be given."""

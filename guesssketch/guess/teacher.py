@@ -8,9 +8,10 @@ state map is proved of the block.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 
 from guesssketch.guess.form import Form, encoded, normalise
 from guesssketch.guess.joining import joined
@@ -47,10 +48,22 @@ def split(problem: Problem) -> list[Atom]:
     return [Atom(piece, form) for piece, form in found if form is not None] if all(form for _, form in found) else []
 
 
-def lower(questions: Sequence[Problem], target: str) -> list[tuple[str, ...] | None]:
-    """A translation of each question. Raises ToolError if LLVM cannot be run."""
-    found = (next(iter(candidates), None) for candidates in Lowering(target, "canonical").propose(questions))
-    return [None if candidate is None else candidate.lines for candidate in found]
+@dataclass(frozen=True)
+class Lesson:
+    """What an atom asks, None if its instructions cannot be encoded, and the answer, None if there is none."""
+
+    question: Problem | None
+    lines: tuple[str, ...] | None
+
+
+def lessons(atoms: Iterable[Atom], target: str) -> dict[bytes, Lesson]:
+    """Of each distinct atom, by key. Raises ToolError if LLVM cannot be run."""
+    distinct = {atom.key: atom for atom in atoms}
+    questions = {key: atom.question for key, atom in distinct.items()}
+    asked = {key: question for key, question in questions.items() if question is not None}
+    found = zip(asked, Lowering(target, "canonical").propose(list(asked.values())), strict=True)
+    lines = {key: candidate.lines for key, candidates in found for candidate in candidates[:1]}
+    return {key: Lesson(question, lines.get(key)) for key, question in questions.items()}
 
 
 def text(block: Sequence[Atom], known: Mapping[bytes, tuple[str, ...] | None], target: str) -> tuple[str, ...] | None:
@@ -73,9 +86,7 @@ class Taught:
 def taught(problems: Sequence[Problem], target: str) -> list[Taught | None]:
     """Translations with the truth of their alignment; None where there is none. Raises ToolError if LLVM cannot be run."""
     blocks = [split(problem) for problem in problems]
-    atoms = {atom.key: atom for block in blocks for atom in block}
-    asked = {key: question for key, atom in atoms.items() if (question := atom.question) is not None}
-    known = dict.fromkeys(atoms) | dict(zip(asked, lower(list(asked.values()), target), strict=True))
+    known = {key: lesson.lines for key, lesson in lessons(chain.from_iterable(blocks), target).items()}
     return [_taught(block, known, target) for block in blocks]
 
 

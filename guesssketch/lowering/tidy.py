@@ -41,7 +41,7 @@ def tidy(target: str, problems: Sequence[Problem], blocks: Sequence[tuple[str, .
 def _joined(lines: tuple[str, ...]) -> tuple[str, ...]:
     """What both ways out do alike, done once before the branch, if the branch does not look at it."""
     match = _ENDS.fullmatch("\n".join(lines))
-    if match is None or match["fall"] != match["taken"]:
+    if match is None or match["fall"] != match["taken"] or f"{match['label']}f" in re.findall(r"\w+", match["before"]):
         return lines
     moved = match["fall"].splitlines()
     written = {line.split()[1].rstrip(",") for line in moved if " " in line}

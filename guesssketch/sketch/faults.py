@@ -104,12 +104,12 @@ FAULTS: Final[dict[str, Fault]] = {
 }  # fmt: skip
 
 
-def plant(problem: Problem, lines: Sequence[str], kind: str, pick: random.Random) -> list[str] | None:
-    """``lines`` with one fault of ``kind``, at a place of chance; None if there is no place for it."""
+def plant(problem: Problem, lines: Sequence[str], fault: Fault, pick: random.Random) -> list[str] | None:
+    """``lines`` with one ``fault``, at a place of chance; None if there is no place for it."""
     places = [n for n, line in enumerate(lines) if not LABEL.fullmatch(line)]
     pick.shuffle(places)
     for at in places:
-        found = FAULTS[kind](list(lines), at, problem, pick)
+        found = fault(list(lines), at, problem, pick)
         if found is not None and found != list(lines):
             return found
     return None

@@ -1,6 +1,6 @@
 """Where two outcomes differ. What may differ between two right programs does not count:
 
-- an address on the stack, where frames lie otherwise, equals any other; a NaN equals any other;
+- an address on the stack, where frames lie otherwise, equals any other; so does a NaN, if the original has floats at all;
 - an address of data that lies elsewhere in the translation is put out for the original's;
 - what the original itself does otherwise when only the stack's place and first content and the junk in registers change.
 """
@@ -36,10 +36,11 @@ class Difference:
 
 
 class Comparer:
-    """Compares outcomes of two sides that have just run on the same input."""
+    """Compares outcomes of two sides that have just run on the same input. floats: whether the original computes with any; if not,
+    nothing is a NaN."""
 
-    def __init__(self, one: Side, other: Side) -> None:
-        self.one, self.other = one, other
+    def __init__(self, one: Side, other: Side, floats: bool) -> None:
+        self.one, self.other, self.floats = one, other, floats
         self._moved = () if one is other else other.image.moved
         self._apart = range(layout.SOURCE_DATA, layout.COMMON) if one is not other else range(0)
 
@@ -63,7 +64,7 @@ class Comparer:
         if width(code) == 8:
             if (on_stack(a) and on_stack(b)) or self._corresponds(a, b):
                 return True
-            return code in ("f64", "u64") and same_but_nan(a, b)
+            return self.floats and code in ("f64", "u64") and same_but_nan(a, b)
         return code == "f32" and same_but_nan(a, b)
 
     def _corresponds(self, a: int, b: int) -> bool:

@@ -160,8 +160,10 @@ class Pair:
         self.source = Side(prepared.source, prepared.externals, framed="rsp" if own else "")
         self.translation = Side(prepared.translation, prepared.externals, listed=False, framed=home if own else "")
         self._listed: Side | None = None
-        self._comparer = Comparer(self.source, self.translation)
-        self._own = Comparer(self.source, self.source)
+        blocks = (block for function in prepared.program.functions[0] for block in function.blocks.values())
+        self.floats = any("xmm" in i.text for block in blocks for i in block.instructions)
+        self._comparer = Comparer(self.source, self.translation, self.floats)
+        self._own = Comparer(self.source, self.source, self.floats)
         self.environment = Environment(fill=_FILL, vectors=_RAX[prepared.target])
         self.steps = STEPS
 

@@ -43,7 +43,7 @@ def parting(pair: Pair, graph: Graph, tested: Tested, given: Input) -> list[str]
     program = pair.prepared.program
     resolver = Resolver(program)
     live = analyse(program, resolver, Boundary(program, resolver, pair.prepared.target)).live_in
-    comparer = Comparer(pair.source, pair.translation)
+    comparer = Comparer(pair.source, pair.translation, pair.floats)
     homes = MAPS[pair.prepared.target].homes
     callers = {(a.state[c], b.state[homes[c]]) for a, b in zip(ours[:1], theirs[:1], strict=False) for c in CALLEE_SAVED}
     for number, (a, b) in enumerate(zip(ours, theirs, strict=False)):

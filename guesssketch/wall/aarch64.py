@@ -51,7 +51,9 @@ def _loaded(work: str, source: Source, base: str) -> list[str]:
         case AddressOf(offset=offset):
             return [f"add {work}, {base}, #{offset}"]
         case Behind(pointer=Register(name=name), offset=offset, drop=drop):
-            return [f"ldur {work}, [{name}, #{offset}]", *([f"lsr {work}, {work}, #{8 * drop}"] if drop else [])]
+            far = [f"add x17, {name}, #{offset}"] if offset > 255 else []
+            place = "[x17]" if far else f"[{name}, #{offset}]"
+            return [*far, f"ldur {work}, {place}", *([f"lsr {work}, {work}, #{8 * drop}"] if drop else [])]
         case Behind(pointer=pointer, offset=offset, drop=drop):
             return [*_loaded("x17", pointer, base), *_loaded(work, Behind(Register("x17"), offset, drop), base)]
         case Upper(whole=whole):

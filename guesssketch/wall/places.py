@@ -7,6 +7,7 @@ calling convention, LP64D. A place is a 64-bit register or an 8-byte stack slot;
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -87,6 +88,7 @@ class Places:
     hidden: Register | None = None
 
 
+STACK: Final = 2000  # bytes of stack arguments: with what stands around them, RISC-V's offsets (12 bits, signed) reach them all
 X86_INTEGERS: Final = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")
 X86_FLOATS: Final = tuple(f"xmm{n}.lo" for n in range(8))
 
@@ -106,8 +108,8 @@ def _wide(kind: Type) -> bool:
     return any(member.code == "i128" for _, member in kind.members)
 
 
-def _raw(kind: Type) -> list[tuple[int, str]]:
-    return [(offset, "u64") for offset in range(0, kind.size, 8)]
+def _raw(kind: Type) -> Iterator[tuple[int, str]]:
+    return ((offset, "u64") for offset in range(0, kind.size, 8))
 
 
 def _check_tiled(kind: Type, members: list[tuple[int, Type]]) -> None:
@@ -129,7 +131,7 @@ def _is_empty(kind: Type) -> bool:
 
 
 class _Allocator:
-    """Registers of two kinds handed out in order, then stack slots."""
+    """Registers of two kinds handed out in order, then stack slots. Raises Unsupported for more than STACK bytes of these."""
 
     def __init__(self, integers: tuple[str, ...], floats: tuple[str, ...]) -> None:
         self.integers = list(integers)
@@ -142,16 +144,20 @@ class _Allocator:
     def float(self) -> Location:
         return Register(self.floats.pop(0)) if self.floats else self.slot()
 
-    def slot(self, align: int = 8) -> Slot:
-        self.stack = -(-self.stack // align) * align
-        self.stack += 8
-        return Slot(self.stack - 8)
+    def slot(self) -> Slot:
+        return Slot(self._taken(8, 8))
 
-    def block(self, kind: Type, codes: list[tuple[int, str]], align: int = 8) -> tuple[Piece, ...]:
-        self.stack = -(-self.stack // align) * align
-        start = self.stack
-        self.stack += -(-kind.size // 8) * 8
+    def block(self, kind: Type, codes: Iterable[tuple[int, str]], align: int = 8) -> tuple[Piece, ...]:
+        start = self._taken(kind.size, align)
         return tuple(Piece(offset, code, Slot(start + offset)) for offset, code in codes)
+
+    def _taken(self, size: int, align: int) -> int:
+        start = -(-self.stack // align) * align
+        self.stack = start + -(-size // 8) * 8
+        if self.stack > STACK:
+            what = f"a struct by value of {size} bytes" if size > 16 else "an argument"
+            raise Unsupported(f"{what}: {self.stack} bytes of arguments on the stack, where at most {STACK} can be carried")
+        return start
 
 
 # --- x86-64 -----------------------------------------------------------------------------------------------------------

@@ -20,15 +20,15 @@ from guesssketch.assembler import assemble, assemble_x86
 from guesssketch.guess.dataset import read_shard
 from guesssketch.guess.records import problem_of
 from guesssketch.judge import verify
-from guesssketch.problem import Problem, Symbol
+from guesssketch.problem import Candidate, Problem, Symbol
 from guesssketch.questions import pieces
 from solver.verdict import Proved
 
 ROOT = Path(__file__).resolve().parents[2]
 PAIRS = ROOT / "datasets" / "pairs"
 sys.path.append(str(PAIRS))
-build, compiling, export, forms, judging, origins, store, workpool = (
-    importlib.import_module(n) for n in ("build", "compiling", "export", "forms", "judging", "origins", "store", "workpool")
+build, compiling, export, forms, judging, origins, shorten, store, workpool = (
+    importlib.import_module(n) for n in ("build", "compiling", "export", "forms", "judging", "origins", "shorten", "store", "workpool")
 )
 SOURCE = "int a[9]; int f(int *p, int n) { int s = 0; for (int i = 0; i < n; i++) s += p[i] ^ a[i & 7]; return s; }\n"
 
@@ -120,6 +120,25 @@ def test_a_form_of_the_test_split_is_in_no_other(tmp_path: Path) -> None:
     found = {split: list(kept.examples(split, "riscv64")) for split in store.SPLITS}
     assert [len(found[s]) for s in ("train", "valid", "test")] == [1, 0, 1]
     assert found["test"][0]["package"] == "b" and found["test"][0]["objects"] == 3
+
+
+def test_the_shorter_of_what_is_proved_teaches(tmp_path: Path) -> None:
+    kept = store.Store(tmp_path / "pairs.sqlite")
+    kept.put_package(store.Package("p", "tool", "train"))
+    kept.put_unit(unit("p", "a.c"), [result(problem("mov eax, ecx; and eax, edx"), problem("mov rax, rdi"))])
+    lines = ["mov w8, w3\nand w8, w8, w2", "mov x8, x0"]  # the forms' names, too, as rax, rcx and rdx come first
+    kept.put_pairs({"aarch64": [store.Judged(n, "proved", "", text) for n, text in enumerate(lines, 1)]})
+    kept.assign_splits()
+    pairs = kept.unshortened("aarch64")
+    wrong = {1: "orr w8, w3, w2", 2: ""}
+    said = tuple((Candidate((wrong[number],), "lm"),) for number, _, _ in pairs)
+    found = shorten.run_batch(shorten.Batch("aarch64", tuple(pairs), said, tmp_path))
+    assert {one.problem: one.saved for one in found} == {1: 1, 2: 0}
+    kept.put_shorter("aarch64", found)
+    assert kept.unshortened("aarch64") == []
+    taught = [e["target_lines"] for e in kept.examples("train", "aarch64", shorter=True)]
+    assert taught[1] == lines[1] and len(taught[0].split("\n")) == 1 and taught[0].startswith("and ")
+    assert [e["target_lines"] for e in kept.examples("train", "aarch64")] == lines
 
 
 def test_listed_packages_and_seeds() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator
+import signal
+import time
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from guesssketch.guess.engine import Guess, guess
 from guesssketch.guess.model import Model, create
 from guesssketch.guess.tokens import Vocabulary, source_tokens, target_tokens
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 LONGEST = 24
 LINES = ["ldr w20, [x21, #24]", "add w20, w20, #5", "1:", "sub x21, x21, x22, lsl #2", "cbz w20, 1b"]
 SOURCE = ["mov eax, dword ptr [rbx + 0x18]", "add eax, 5", "lea rbx, [rbx + rcx*4]"]
@@ -43,14 +45,6 @@ def _sharp(made: Any) -> Any:
         if hasattr(made, "final_logits_bias"):
             made.final_logits_bias[0, VOCABULARY.EOS] += 2.0
     return made.eval()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module", params=["mbart", "bart", "t5"])
@@ -150,6 +144,24 @@ def test_text_is_told_only_where_there_is_one(model: Model, sources: list[list[i
 
 def test_too_long_a_source_has_no_guess(model: Model, sources: list[list[int]]) -> None:
     assert guess(model, [sources[0] * 20, sources[0], []]) [0::2] == [[], []]
+
+
+def test_an_interrupt_does_not_wait_for_what_is_being_written(sources: list[list[int]]) -> None:
+    model = Model(network("mbart"), VOCABULARY, {"longest_source": 60, "longest_target": LONGEST})
+    untouched = guess(model, sources)
+    slow = model.network.get_decoder().register_forward_pre_hook(lambda *_: time.sleep(0.4))  # in all ten seconds
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    started = time.monotonic()
+    signal.setitimer(signal.ITIMER_REAL, 0.3)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            guess(model, sources, method="beam", count=3)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert time.monotonic() - started < 4
+    slow.remove()
+    assert guess(model, sources) == untouched
 
 
 def test_a_model_that_learnt_one_pair_says_it() -> None:

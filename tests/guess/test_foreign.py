@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from guesssketch.guess.foreign import TEMPLATE, Foreign, answer_lines
 from guesssketch.guess.form import Form
 from guesssketch.guess.proposer import open_engine
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 FORM = Form(("mov eax, ebx", "add eax, 1"), "fall", (("rax", 32),), (), (), (), {}, {})
 OTHER = Form(("sub rax, rbx",), "fall", (("rax", 64),), (), (), (), {}, {})
 ANSWER = "```\nmov w0, w1\nadd w0, w0, #1\n```"
@@ -62,7 +64,6 @@ def teach(made: Any, prompt: list[int], answer: list[int]) -> None:
 @pytest.fixture(scope="module", params=["causal", "encoder-decoder"])
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Holds a model that has learnt to say ANSWER to FORM, and ``prompt``."""
-    torch.set_num_threads(1)
     path = tmp_path_factory.mktemp("model")
     words = tokenizer()
     made = network(request.param, len(words))
@@ -84,6 +85,14 @@ def test_learnt_answer_becomes_a_guess(folder: Path) -> None:
         assert len(row) == 2 and sum(row) == pytest.approx(1.0, abs=1e-3)
     (alone,) = engine.guess([OTHER], "aarch64", How())[0]
     assert alone.tokens == other.tokens and alone.score == pytest.approx(other.score, abs=1e-2)
+
+
+def test_a_model_is_loaded_once_and_anew_when_it_changes(folder: Path) -> None:
+    first, again = (open_engine(folder, folder / "prompt") for _ in range(2))
+    assert isinstance(first, Foreign) and isinstance(again, Foreign) and first.network is again.network
+    (folder / "new").write_text("")
+    changed = open_engine(folder, folder / "prompt")
+    assert isinstance(changed, Foreign) and changed.network is not first.network
 
 
 def test_beam_and_samples_are_distinct(folder: Path) -> None:
@@ -123,8 +132,19 @@ def test_a_prompt_that_asks_nothing_is_an_error(folder: Path, tmp_path: Path) ->
             open_engine(folder, template)
 
 
-def test_an_unknown_hub_name_is_one_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(UsageError, match="no-such-owner/no-such-model") as error:
+def test_the_hub_is_asked_once_and_for_nothing_but_names_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def unreachable(host: object, *_: object, **__: object) -> None:
+        asked.append(str(host))
+        raise socket.gaierror("no network")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unreachable)
+    with pytest.raises(UsageError, match=r"^no-such-owner/no-such-model: no such folder, and no such model on the hub") as error:
         open_engine("no-such-owner/no-such-model")
-    assert "\n" not in str(error.value)
+    assert "\n" not in str(error.value) and 1 <= len(asked) <= 2
+    asked.clear()
+    for name in ("nowhere", "./nowhere", "/no/such/folder", "no/such/folder", ""):
+        with pytest.raises(UsageError, match="no such model folder"):
+            open_engine(name)
+    assert not asked

@@ -101,13 +101,6 @@ def test_joined_labels_do_not_clash_and_fall_leads_on() -> None:
     assert joined([("nop",), ("b fall",)]) == ("nop", "b fall")
 
 
-@pytest.mark.parametrize("name", ["./nowhere", "/no/such/folder", "no/such/folder", ""])
-def test_a_missing_model_is_one_error(name: str) -> None:
-    with pytest.raises(UsageError) as error:
-        open_engine(name)
-    assert "\n" not in str(error.value)
-
-
 def test_a_folder_without_a_model_is_one_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as error:
         open_engine(tmp_path)

@@ -19,6 +19,7 @@ from guesssketch.guess.tokens import source_tokens, target_tokens
 from guesssketch.guess.train import Settings, train
 from isa.statemap import MAPS
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 HOMES = {"eax": "w8", "ecx": "w3", "edx": "w2", "ebx": "w19", "esi": "w1", "edi": "w0"}
 ADDITION = {"add": "add", "sub": "sub", "and": "and", "or": "orr", "xor": "eor"}
 
@@ -37,14 +38,6 @@ def _write(folder: Path) -> Path:
     for split in ("train", "valid"):
         (folder / f"aarch64-{split}-000.jsonl").write_text("".join(json.dumps(record) + "\n" for record in _pairs()))
     return folder
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def _settings(folder: Path, **changes: Any) -> Settings:

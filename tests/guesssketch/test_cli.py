@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import io
 import json
 import os
@@ -14,10 +15,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import pytest
 from rich.console import Console
 
-from guesssketch import archive
+from guesssketch import archive, command
 from guesssketch.cli import run
 from guesssketch.progress import Progress
 
@@ -206,6 +208,12 @@ def test_an_unknown_proposer_is_usage(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "unknown proposer 'oracle'" in capsys.readouterr().err
 
 
+def test_an_unknown_model_is_usage_before_anything_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "in.o").touch()
+    assert translate(tmp_path / "in.o", "-o", tmp_path / "out.o", "--model", "nowhere") == 2
+    assert capsys.readouterr().err.startswith("guesssketch: nowhere: no such model folder\nguesssketch: next: --model names one")
+
+
 def test_an_archive_becomes_an_archive(make_object: MakeObject, tmp_path: Path) -> None:
     one, two = make_object("one.o", f=SMALL), make_object("a_member_with_a_long_name.o", g="jmp f")
     library, output = tmp_path / "library", tmp_path / "out.a"
@@ -271,6 +279,33 @@ def test_an_interrupt_leaves_nothing(tmp_path: Path) -> None:
     while any(_runs(child) for child in children):
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_an_interrupt_in_a_library_that_calls_back_is_heard(capsys: pytest.CaptureFixture[str]) -> None:
+    called_back = ctypes.CFUNCTYPE(None)(lambda: signal.raise_signal(signal.SIGINT))
+
+    @click.command()
+    def work() -> None:
+        called_back()
+        time.sleep(20)
+        click.echo("not heard", err=True)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert command.run(command.Group(commands={"work": work}), ["work"]) == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert capsys.readouterr().err.split() == ["interrupted"]
+
+
+def test_an_interrupt_while_a_text_is_run_has_its_exit_code(tmp_path: Path) -> None:
+    program = ("import click, sys\nfrom guesssketch import command\n"
+               "work = click.Command('work', callback=lambda: exec('import signal; signal.raise_signal(signal.SIGINT)'))\n"
+               "sys.exit(command.run(command.Group(commands={'work': work}), ['work']))")  # fmt: skip
+    (tmp_path / "program.py").write_text(program)
+    done = subprocess.run([sys.executable, "-m", "program"], cwd=tmp_path, capture_output=True, text=True,
+                          env=os.environ | {"PYTHONPATH": str(ROOT)})  # fmt: skip
+    assert (done.returncode, done.stderr.split()) == (130, ["interrupted"])
 
 
 def _runs(process: str) -> bool:

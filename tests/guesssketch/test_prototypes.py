@@ -9,8 +9,9 @@ import pytest
 
 from guesssketch import dwarf, objfile
 from guesssketch.assembler import zig
-from guesssketch.errors import UsageError
+from guesssketch.errors import GuessSketchWarning, UsageError
 from guesssketch.prototypes import from_headers, library, parse_signature
+from guesssketch.wall.places import Unsupported, x86_places
 
 
 @pytest.mark.parametrize("text", [
@@ -51,6 +52,41 @@ def test_header(tmp_path: Path) -> None:
     table = from_headers([header])
     assert str(table.get("first")) == "{16:0=u32," + ",".join(f"{i}=char" for i in range(1, 13)) + "}(u32,ptr,u64)"
     assert str(table.get("real_log")) == "f64(ptr,...)"
+
+
+LEFT_OUT = """
+#include <stdio.h>
+typedef struct __attribute__((packed)) { char c; int i; } tight;
+struct wide { int i; } __attribute__((aligned(32)));
+void first(struct wide, int);
+#pragma pack(push, 1)
+struct odd { char c; int i; };
+int second(struct odd x);
+#pragma pack(pop)
+int third(__float80 x); int fourth(tight);
+int fifth();
+int sixth(int (*compare)(), char);
+#pragma GCC diagnostic push
+int seventh(_Alignas(16) int);
+__attribute__((ms_abi)) int eighth(int);
+enum __attribute__((packed)) small { A };
+typedef struct { int i; } __attribute__((aligned(64))) line; typedef _Decimal64 money;
+void ninth(line *, money *); money tenth(line);
+"""
+
+
+def test_what_is_not_understood_in_a_header_is_told(tmp_path: Path) -> None:
+    header = tmp_path / "mine.h"
+    header.write_text(LEFT_OUT)
+    with pytest.warns(GuessSketchWarning, match=rf"^{header}:4: this declaration and 8 more are not understood, and left out$"):
+        table = from_headers([header])
+    known = {name: str(table.get(name)) for name in ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth",
+                                                       "ninth", "tenth")}  # fmt: skip
+    assert known == {"first": "void(other,i32)", "second": "i32(other)", "fourth": "i32({5:0=char,1=i32})", "sixth": "i32(ptr,char)",
+                     "ninth": "void(ptr,ptr)", "tenth": "other(other)", "third": "None", "fifth": "None", "seventh": "None", "eighth": "None"}  # fmt: skip
+    for name in ("first", "second", "tenth"):
+        with pytest.raises(Unsupported, match="not known"):
+            x86_places(table.signatures[name])
 
 
 def test_missing_header(tmp_path: Path) -> None:

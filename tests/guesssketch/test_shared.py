@@ -79,7 +79,7 @@ def test_16_bytes_are_exchanged_on_aarch64_only() -> None:
 
 def test_an_atomic_instruction_is_never_merely_tested(monkeypatch: pytest.MonkeyPatch) -> None:
     problem = question("riscv64", "lock not qword ptr [rdi]")
-    monkeypatch.setattr("guesssketch.judge._prove", lambda *_: Unknown("given up"))
+    monkeypatch.setattr("guesssketch.judge.prove", lambda *_: Unknown("given up"))
     (judgement,) = judge([problem], [Candidate(("li t0, -1", "amoxor.d.aqrl zero, t0, (a0)"), "user")], final=True)
     assert isinstance(judgement.verdict, Unknown)
 
@@ -87,7 +87,7 @@ def test_an_atomic_instruction_is_never_merely_tested(monkeypatch: pytest.Monkey
 def test_code_whose_order_nobody_checked_is_not_tested_under_tso(monkeypatch: pytest.MonkeyPatch) -> None:
     problem, candidate = question("aarch64", "mov eax, [rdi]", "tso"), Candidate(("ldr w8, [x0]",), "user")
     for reason, expected in ((Unknown("not validated"), Unknown), (Unknown("given up", ordered=True), verdict.Tested)):
-        monkeypatch.setattr("guesssketch.judge._prove", lambda *_, reason=reason: reason)
+        monkeypatch.setattr("guesssketch.judge.prove", lambda *_, reason=reason: reason)
         (judgement,) = judge([problem], [candidate], final=True)
         assert isinstance(judgement.verdict, expected)
 

@@ -28,6 +28,9 @@ CASES = (
     # not so where the branch looks at what is moved
     ("riscv64", "mov rax, rdi\ncmp rcx, rdx\njb taken", "branch", ("rax",),
      ("mv a6, a2", "bltu a3, a6, 1f", "mv a6, a0", "j fall", "1:", "mv a6, a0", "j taken"), None),
+    # nor where two branches go to one of them
+    ("aarch64", "mov eax, edi\ncmp ecx, 13\njge taken", "branch", ("rax",),
+     ("cmp w3, #13", "b.gt 1f", "b.eq 1f", "mov w8, w0", "b fall", "1:", "mov w8, w0", "b taken"), None),
     # needed, all of it: stores, a constant of two instructions, both halves of a symbol-free sum
     ("riscv64", "mov dword ptr [rdi], 0x12345\nlea rax, [rsi + rdx]", "fall", ("rax",),
      ("li a6, 74565", "sw a6, 0(a0)", "add a6, a1, a2"), None),

@@ -152,12 +152,22 @@ def test_every_library_function_has_glue_that_assembles(target: str) -> None:
 @pytest.mark.parametrize("signature", [
     None, "i32(ptr,ptr)", "f32(f32,i8,u16)", "{16:0=i64,8=f64}({16:0=f64,8=i64},{40:0=i64,8=i64,16=i64,24=i64,32=i64})",
     "{48:0=i64,8=i64,16=i64,24=i64,32=i64,40=i64}(i32)", "void(i64,i64,i64,i64,i64,i64,i64,i64,i64,f32)",
-    "{8:0=f32,4=f32}({8:0=f32,4=f32})", "{24:0=f64,8=f64,16=f64}(i32)", "{5:0=u8,1=f32}({7:0=u8,1=u16,3=u32},{19:0=i64,8=i64,16=i8})",
+    "{8:0=f32,4=f32}({8:0=f32,4=f32})", "{24:0=f64,8=f64,16=f64}(i32)", "{24:0=f64,8=f64,16=f64}({1995:0=i8},i64)", "{5:0=u8,1=f32}({7:0=u8,1=u16,3=u32},{19:0=i64,8=i64,16=i8})",
 ])  # fmt: skip
-def test_native_entry_assembles(target: str, signature: str | None) -> None:
-    wall = {"aarch64": aarch64, "riscv64": riscv64}[target]
-    lines = wall.native_entry("inner", parse_signature(signature) if signature else None, ("f8", "f9") if target == "riscv64" else ())
-    assert assemble("\n".join(["inner:", ".cfi_startproc", *lines, ".cfi_endproc"]) + "\n", target)
+def test_native_entry_and_call_assemble(target: str, signature: str | None) -> None:
+    wall, parsed = {"aarch64": aarch64, "riscv64": riscv64}[target], parse_signature(signature) if signature else None
+    lines = wall.native_entry("inner", parsed, ("f8", "f9") if target == "riscv64" else ())
+    stub = glue("outside", parsed, [], target).stub if parsed else ()
+    assert assemble("\n".join(["inner:", ".cfi_startproc", *lines, *stub, ".cfi_endproc"]) + "\n", target)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("struct", ["{2001:0=i8}", f"{{{1 << 40}:0=i64}}"])
+def test_a_struct_by_value_beyond_reach_is_refused_with_its_size(struct: str, target: str) -> None:
+    with pytest.raises(Unsupported, match=rf"a struct by value of {struct[1:].partition(':')[0]} bytes: \d+ bytes of arguments"):
+        glue("outside", parse_signature(f"void({struct})"), [], target)
+    with pytest.raises(Unsupported, match="an argument: 2008 bytes of arguments on the stack, where at most 2000"):
+        glue("outside", parse_signature(f"void({'i64,' * 256}i64)"), [], target)
 
 
 INITIALIZERS = {"pthread_mutex_init": 40, "mtx_init": 40, "pthread_attr_init": 56, "pthread_mutexattr_init": 4,

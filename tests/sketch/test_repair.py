@@ -109,8 +109,8 @@ def test_what_the_model_thought_of_is_tried_first() -> None:
 @pytest.mark.parametrize("target", ["aarch64", "riscv64"])
 def test_planted_faults_are_faults_of_their_kind(target: str) -> None:
     records = [r for shard in sorted(SAMPLE.glob(f"{target}-*.jsonl")) for r in read_shard(shard) if r["verdict"] == "proved"]
-    for kind in FAULTS:
-        found = [(r["lines"], plant(problem_of(r["source"], target), r["lines"], kind, random.Random(n))) for n, r in enumerate(records)]
+    for kind, fault in FAULTS.items():
+        found = [(r["lines"], plant(problem_of(r["source"], target), r["lines"], fault, random.Random(n))) for n, r in enumerate(records)]
         broken = [(before, after) for before, after in found if after is not None]
         assert broken and all(before != after for before, after in broken)
         assert all(len(after) - len(before) == {"dropped": -1, "added": 1}.get(kind, 0) for before, after in broken)

@@ -15,7 +15,7 @@ from isa.machine import Instruction, Relocation
 from solver import gate, trials
 from solver.emulate import Agreement, compare
 from solver.machine import machine
-from solver.memory import ARENA
+from solver.memory import ARENA, CODE, PAGE
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,8 @@ RIGHT = [
          "lwu a6, %tprel_lo(S0)(a6)", "", "rax", "fall", (TLS,), (Symbol("S0", "tls"),)),
 ]  # fmt: skip
 WRONG = [
+    Pair("aarch64", "pcmpeqd xmm0, xmm0", "mov x6, #-2; fmov d0, x6", "xmm0.lo", "xmm0.lo"),
+    Pair("aarch64", "mov qword ptr [rdi], -2", "mov x6, #-1; str x6, [x0]", "rdi", ""),  # both are NaNs, if they were doubles
     Pair("aarch64", "add rax, rbx", "sub x8, x8, x19", "rax rbx", "rax"),
     Pair("aarch64", "add eax, ebx", "add x8, x8, x19", "rax rbx", "rax"),
     Pair("aarch64", "test eax, eax; js taken", "tbz w8, #31, taken", "rax", "", "branch"),
@@ -140,6 +142,15 @@ def test_trials_find_wrong_semantics(monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = _assemble("x86_64", "sub eax, ebx").instructions
     monkeypatch.setattr(trials, "lift", lambda isa, code: right(isa, wrong))
     assert "by the emulator" in trials.run("x86_64", _assemble("x86_64", "add eax, ebx").instructions[0], 50).mismatch
+
+
+@pytest.mark.parametrize(("isa", "text", "cell"), [("x86_64", "mov rax, [rbx]", "rbx"), ("x86_64", "mov [rbx], rax", "rbx"),
+                                                   ("aarch64", "ldr x0, [x1]", "x1"), ("aarch64", "str x0, [x1]", "x1"),
+                                                   ("riscv64", "ld a0, 0(a1)", "x11"), ("riscv64", "sd a0, 0(a1)", "x11")])  # fmt: skip
+def test_code_is_no_data_as_each_side_has_its_own(isa: str, text: str, cell: str) -> None:
+    code = _assemble(isa, text).instructions[0].code
+    exits = [machine(isa).run(code, {cell: CODE + at}, []).exit for at in (-7, 0, PAGE, 2 * PAGE - 1, 2 * PAGE)]
+    assert exits == [None] * 4 + [len(code)]
 
 
 def test_the_gate_remembers_on_disk_and_forgets_with_the_semantics(tmp_path: Path) -> None:

@@ -55,11 +55,12 @@ WRONG = {
     "global": ("int state; void f(int a) { if (a > 10) state = a; }", "a > 9"),
     "ending": ("void abort(void); int f(int a) { if (a == 255) abort(); return a; }", "a == 254"),
     "sign": ("int f(unsigned char *p) { return p[3] > 200; }", "(signed char)p[3] > 100"),
+    "negative": ("void f(long *p, long a) { p[0] = -(a & 7) - 2; }", "-(a & 7) - 3"),  # both are NaNs, if they were doubles
     "saved": ("int f(int a) { return a + 1; }", ""),
 }
 CHANGED = {
     "constant": "65521", "rare": "b + 1", "width": "return a", "store": "(n & 15)", "argument": "g(a, 2)",
-    "callee": "g(a) + h(a)", "text": '"%d\\n"', "global": "a > 10", "ending": "a == 255", "sign": "p[3] > 200", "saved": "",
+    "callee": "g(a) + h(a)", "text": '"%d\\n"', "global": "a > 10", "ending": "a == 255", "sign": "p[3] > 200", "negative": "-(a & 7) - 2", "saved": "",
 }  # fmt: skip
 
 

@@ -14,6 +14,6 @@ long sum(int n, ...) {
 }
 
 void check(P (*gP)(V), V (*gV)(D3), D3 (*gD3)(F4, int, D4), F4 (*gF4)(C13), D4 (*gD4)(L17, float), C13 (*gC13)(void),
-           L17 (*gL17)(C13, C13, C13, C13, C13), W (*gW)(int, W, int, int, int, int, W)) {
+           L17 (*gL17)(C13, C13, C13, C13, C13), W (*gW)(int, W, int, int, int, int, W), B (*gB)(B, int, B)) {
     CALLS(g);
 }

@@ -1,0 +1,3 @@
+/* What frames.c calls out to. */
+long outside(long, double);
+double rounded(double);
