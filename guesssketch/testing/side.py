@@ -261,7 +261,7 @@ class Side:
             self.convention.give(kind, value & (1 << 128) - 1)
         junk = self._environment.junk
         if junk and self.image.isa == "x86_64":
-            clobber(self.process, 0x33 + junk)
+            clobber(self.process, 0x33 + junk & 0xFF)
             if kind.is_integer and kind.size <= 4:  # of a narrow result's upper half the psABI (3.2.3) says nothing
                 self.process.set("rax", self.process.get("rax") & 0xFFFF_FFFF | answers.junk("x86_64", junk)["r11"] & ~0xFFFF_FFFF)
 
