@@ -19,7 +19,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 OUTPUT = ROOT / "build" / "demo"
 DEFAULT = ("callback.O2", "varargs.O2", "switch.O0")
-SHOWN = ("callback.O2", "by_length_then_text")
+SHOWN = ("arguments.O2", "pass_on.constprop.0")
 TARGETS = ("aarch64", "riscv64")
 
 

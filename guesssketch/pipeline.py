@@ -241,7 +241,7 @@ def _report(program: Program, problems: dict[BlockId, list[Problem]], answers: d
 
 def _count(counts: dict[str, Counter[str]], answer: Answer) -> None:
     for attempt in answer.attempts:
-        counts.setdefault(attempt.proposer, Counter()).update(judged=1, right=attempt.proved)
+        counts.setdefault(attempt.proposer, Counter()).update(judged=1, right=int(attempt.proved))
     for piece in answer.pieces:
         counts.setdefault(piece.proposer, Counter()).update(judged=1, right=1, emitted=1)
 
