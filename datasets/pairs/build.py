@@ -122,9 +122,8 @@ class Build:
         targets = tuple(self.options.targets)
         numbers = self.store.unanswered(targets)
         verdicts: Counter[tuple[str, str]] = Counter()
-        with closing(
-            workpool.ordered(judging.run_batch, self._in_time(self._batches(targets, numbers)), self.options.jobs)
-        ) as results:
+        batches = self._in_time(self._batches(targets, numbers))
+        with closing(workpool.ordered(judging.run_batch, batches, self.options.jobs)) as results:
             for batch, judged in results:
                 found = judged if judged is not None else judging.failed(batch, "the worker died")
                 self.store.put_pairs(found)

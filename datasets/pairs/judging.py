@@ -20,7 +20,7 @@ from store import Judged
 from guesssketch.assembler import Assembled, AssemblyError, assemble
 from guesssketch.guess import teacher
 from guesssketch.guess.teacher import Atom
-from guesssketch.judge import FILTER_STATES, verify
+from guesssketch.judge import FILTER_STATES, prove, verify
 from guesssketch.problem import Problem
 from solver import gate
 from solver.emulate import agree, compare
@@ -160,7 +160,7 @@ def _verdict(problem: Problem, code: Assembled | AssemblyError, atoms: Sequence[
         with workpool.limit(SECONDS):
             if agree(problem, code, states=FILTER_STATES) is not None:
                 return "refuted", "differs on a state"
-            if whole and isinstance(verify(problem, code, rlimit=RLIMIT), Refuted):
+            if whole and isinstance(prove(problem, code, RLIMIT), Refuted):
                 return "refuted", "a counterexample was found for the whole"
     except workpool.TimeLimitError as error:
         return "failed", str(error)
