@@ -16,7 +16,7 @@ mnemonic to ``function(lifter, instruction) -> bool`` (false: not this one, use 
 (memory, recorded as accesses), ``undef``, ``refuse`` (opaque), and may call ``lifter.pcode(instruction)`` and mend
 the outcome.
 
-*Constant patching*: ``lifter.pcode(instruction, code=..., patch={magic: term})`` lifts other bytes than the
+*Constant patching*: ``lifter.patched(instruction, code, {magic: term})`` lifts other bytes than the
 instruction's own, in which relocated fields hold magic values, and puts the term (64 bits wide, cut to the constant's
 width) for each constant that equals one. A magic value that never turns up makes the instruction opaque.
 
@@ -319,14 +319,17 @@ class Lifter:
             return []
         return self.pcode(instruction)
 
-    def pcode(self, instruction: Instruction, code: bytes | None = None, patch: Mapping[int, Term] | None = None) -> list[Exit]:
-        """Execute the instruction by its p-code, without overrides; see the module docstring for ``code`` and
-        ``patch``."""
-        self._patch, self._patched = patch or {}, set()
+    def pcode(self, instruction: Instruction, code: bytes | None = None) -> list[Exit]:
+        """Execute the instruction by its p-code, without overrides; ``code``: by that of other bytes."""
+        return self.patched(instruction, code or instruction.code, {})
+
+    def patched(self, instruction: Instruction, code: bytes, patch: Mapping[int, Term]) -> list[Exit]:
+        """Execute ``code`` in the instruction's place, with terms for constants; see the module docstring."""
+        self._patch, self._patched = patch, set()
         self._temporaries.clear()
         self._first_load, self._text = len(self.loads), instruction.text
         try:
-            ops = translate(self.isa.language, code or instruction.code)
+            ops = translate(self.isa.language, code)
         except (pypcode.LowlevelError, ValueError) as error:
             self.refuse(f"{instruction.text}: {error}")
             return []

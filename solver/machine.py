@@ -19,7 +19,7 @@ from unicorn import arm64_const, riscv_const, x86_const
 from isa.statemap import GENERAL
 from solver.memory import CODE, LIMIT, PAGE, page
 
-_MAX_PAGES: Final = 512
+_MAX_PAGES: Final = 64  # mapping one costs time for each that is mapped
 _MAX_INSTRUCTIONS: Final = 20_000
 
 # Cell -> (register, bit position, width).

@@ -25,7 +25,7 @@ _KINDS: Final = 61
 
 def pointer(source: random.Random) -> int:
     """An address in the arena, most often aligned."""
-    offset = source.randrange(ARENA_SIZE)
+    offset = int(source.random() * ARENA_SIZE)
     return ARENA + (offset & ~15 if source.random() < 0.9 else offset)
 
 

@@ -24,12 +24,14 @@ if str(ROOT) not in sys.path:
 
 import forms  # noqa: E402
 import judging  # noqa: E402
+import torch  # noqa: E402
 import workpool  # noqa: E402
 from store import Shorter, Store  # noqa: E402
 
 from guesssketch.allowed import strangers  # noqa: E402
 from guesssketch.assembler import Assembled, assemble  # noqa: E402
-from guesssketch.guess.engine import How  # noqa: E402
+from guesssketch.guess.engine import How, Trained, precision  # noqa: E402
+from guesssketch.guess.model import load  # noqa: E402
 from guesssketch.guess.proposer import Guesser  # noqa: E402
 from guesssketch.judge import verify  # noqa: E402
 from guesssketch.lowering import Lowering  # noqa: E402
@@ -83,8 +85,14 @@ def _proved(problem: Problem, candidate: Candidate, code: Assembled) -> bool:
         return False
 
 
+def _engine(folder: Path) -> Trained:
+    """The model, on the accelerator if PyTorch knows one."""
+    return Trained(load(folder, "cuda", torch.bfloat16) if torch.cuda.is_available() else load(folder, dtype=precision()))
+
+
 def _batches(store: Store, target: str, options: argparse.Namespace, end: float) -> Iterator[Batch]:
-    guesser = Guesser(target, options.model, How("sample", options.samples, threads=options.jobs)) if options.model else None
+    how = How("sample", options.samples, threads=options.jobs)
+    guesser = Guesser(target, _engine(options.model), how) if options.model else None
     pairs = store.unshortened(target, options.limit)
     for start in range(0, len(pairs), AHEAD):
         some = pairs[start : start + AHEAD]

@@ -80,12 +80,12 @@ class X86Lifter(Lifter):
             return []
         return self.pcode(instruction)
 
-    def pcode(self, instruction: Instruction, code: bytes | None = None, patch: Mapping[int, Term] | None = None) -> list[Exit]:
+    def pcode(self, instruction: Instruction, code: bytes | None = None) -> list[Exit]:
         code = code or instruction.code
         if not instruction.relocations:
             if any(o.base in ("rip", "eip") for o in decode(code).operands):
                 self.refuse(f"unrelocated address relative to rip: {instruction.text}")
-            return super().pcode(instruction, code, patch)
+            return super().pcode(instruction, code)
         shift = len(instruction.code) - len(code)  # a prefix left out
         magics: dict[int, Term] = {}
         other, moves = code, []
@@ -100,7 +100,7 @@ class X86Lifter(Lifter):
             self.refuse(f"{instruction.text}: computes with a relocated field")
             return []
         near = {value: t.add(magics[magic], t.const(value - magic, 64)) for value, magic in found.items()}
-        return super().pcode(instruction, code, {**magics, **near, **(patch or {})})
+        return self.patched(instruction, code, {**magics, **near})
 
     def load(self, address: Term, size: int) -> Term:
         if address.op == "var" and address.attr.startswith(_SLOT) and size == 8:
