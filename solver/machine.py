@@ -17,6 +17,7 @@ import unicorn
 from unicorn import arm64_const, riscv_const, x86_const
 
 from isa.statemap import GENERAL
+from solver.interrupts import PutOff
 from solver.memory import CODE, LIMIT, PAGE, page
 
 _MAX_PAGES: Final = 64  # mapping one costs time for each that is mapped
@@ -107,15 +108,15 @@ class Machine:
         state: initial value of cells; the rest are 0. read: cells wanted afterwards. memory: bytes that differ from
         ``solver.memory``. exits: offsets at which to stop.
         """
-        engine = self._engine
-        self._load(code, tuple(exits) or (len(code),))
-        self._install({} if memory is None else memory)
-        engine.context_restore(self._clean)
-        self._registers.write(state)
-        self._log = []
-        outcome = self._start(read)
-        for address, size in self._log:
-            self._reset(address, size)
+        with PutOff():  # all of it, so that what was written is put back
+            self._load(code, tuple(exits) or (len(code),))
+            self._install({} if memory is None else memory)
+            self._engine.context_restore(self._clean)
+            self._registers.write(state)
+            self._log = []
+            outcome = self._start(read)
+            for address, size in self._log:
+                self._reset(address, size)
         return outcome
 
     def _start(self, read: Sequence[str]) -> Outcome:

@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 import unicorn
 from unicorn.unicorn_py3.unicorn import uclib
 
+from solver.interrupts import PutOff
 from solver.machine import PLACES, PROGRAM_COUNTER, Registers, new_engine
 from solver.memory import PAGE
 
@@ -160,7 +161,8 @@ class Process:
         """Run from ``pc`` for at most ``steps`` instructions."""
         self._refused = ""
         try:
-            self._engine.emu_start(pc, 0, 0, steps)
+            with PutOff(self._engine.emu_stop):
+                self._engine.emu_start(pc, 0, 0, steps)
         except unicorn.UcError:
             return self._failed()
         at = int(self._engine.reg_read(PROGRAM_COUNTER[self.isa]))
