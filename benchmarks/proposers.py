@@ -140,7 +140,8 @@ def table(entries: dict[str, dict[str, Any]]) -> None:
         rows.append([key, entry["blocks"], share(entry["right"], entry["judged"]), share(entry["by"].get("lm", 0), entry["blocks"]),
                      share(entry["by"].get("sketch", 0), entry["blocks"]), f"{total / 1e6:.1f}",
                      share(entry["executed"].get("lm", 0), total), f"{total / before:.4f}" if before else "-",
-                     entry["judged"] - entry["right"], entry.get("repaired", 0), entry["seconds"], entry.get("processor", "-")])  # fmt: skip
+                     entry["judged"] - entry["right"], entry.get("repaired", 0), entry["seconds"],
+                     entry.get("processor", "-")])  # fmt: skip
     print_table(["package/target/proposers", "pieces", "guesses right, %", "by lm, %", "by sketch, %", "executed, M",
                  "of it by lm, %", "over lowering", "wrong guesses", "repaired", "seconds", "processor s"], rows)  # fmt: skip
 

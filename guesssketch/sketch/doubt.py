@@ -75,7 +75,8 @@ def doubts(problem: Problem, code: Assembled, layout: Sequence[range], arena: Ar
     known = _occurring(trace) if trace else [False] * len(reached)
     found = [(1.0 if r else APART) * (KNOWN if k else 1.0) for r, k in zip(reached, known, strict=True)]
     if len(unsure) == len(found):
-        found = [d * (0.1 + u) / 1.1 for d, u in zip(found, unsure, strict=True)]
+        least = 0.0 if ways.below is None else 1.0 - ways.below
+        found = [d * (0.1 + u) / 1.1 if u >= least else 0.0 for d, u in zip(found, unsure, strict=True)]
     missing = _missing(trace, {d.what for d in differences}) if trace else ()
     return Doubts(tuple(found), missing, tuple(_unset(problem, touched)), tuple(demands), tuple(touched))
 

@@ -153,7 +153,7 @@ def _is_worse(after: _Guess, before: _Guess) -> bool:
 
 
 def _known(problem: Problem, lines: tuple[str, ...], insight: Insight, arena: Arena) -> _Guess:
-    if not (insight.doubts or insight.others):
+    if not (insight.doubts or insight.least or insight.others):
         return _Guess(problem, arena, lines)
     return _Guess(problem, arena, lines, tuple(zip(insight.doubted(len(lines)), insight.others or [()] * len(lines), strict=True)))
 

@@ -139,7 +139,7 @@ ENGINE = Faulty(GUESS, "#1c", "#18")
 def test_a_candidate_carries_what_the_model_doubted() -> None:
     asked = problem("aarch64", SOURCE)
     ((candidate,),) = Guesser("aarch64", ENGINE).propose([asked])
-    assert candidate.insight is not None and [round(d, 2) for d in candidate.insight.doubted(2)] == [0, 0.6]
+    assert candidate.insight is not None and [round(d, 2) for d in candidate.insight.doubted(2)] == [0.01, 0.6]
     assert candidate.insight.others == ((), ("add x8, x8, #24",))
 
 
