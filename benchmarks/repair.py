@@ -35,12 +35,12 @@ from guesssketch.guess.proposer import SHIPPED  # noqa: E402
 from guesssketch.guess.records import Record, sample  # noqa: E402
 from guesssketch.judge import verify  # noqa: E402
 from guesssketch.sketch.faults import FAULTS  # noqa: E402
-from guesssketch.sketch.repair import repair  # noqa: E402
+from guesssketch.sketch.repair import Repair, repair  # noqa: E402
 from guesssketch.sketch.search import assembled  # noqa: E402
 from guesssketch.sketch.ways import ALL, Ways  # noqa: E402
 from harness import CACHE, TARGETS, Entry, print_table, resumed  # noqa: E402
 from solver.verdict import Proved  # noqa: E402
-from wrong import THRESHOLDS, engine, faults, guesses, in_chunks, insight  # noqa: E402
+from wrong import THRESHOLDS, by_each, engine, faults, guesses, insight  # noqa: E402
 
 if TYPE_CHECKING:
     from guesssketch.guess.engine import Method, Trained
@@ -66,35 +66,29 @@ LEVELS: Final = {"-O0 -O1": ("-O0", "-O1"), "-O2 -O3 -Os": ("-O2", "-O3", "-Os")
 Wrong = tuple[Record, Entry]
 
 
-def repaired(way: str, task: Sequence[Wrong]) -> list[Entry]:
+def repaired(way: str, task: Wrong) -> Entry:
     """What came of each. right: the verdict on its machine code, asked for anew; None if there is none. seconds: by the clock, and
     of the processor."""
     lifted.forget()
-    found: list[Entry] = []
-    for record, entry in task:
-        problem, told, started = record.problem, insight(entry), _now()
-        if told and way == "unaligned":
-            told = replace(told, alignment=())
-        made = repair(problem, entry["lines"], told, ways=WAYS[way]) if entry["lines"] else None
-        seconds = _since(started)
-        code = assembled(problem, made.lines) if made and made.lines is not None else None
-        right = None if code is None else isinstance(verify(problem, code), Proved)
-        found.append({"n": entry["n"], "right": right, "seconds": seconds})
-        if made:
-            found[-1] |= {"tried": made.tried, "places": len(made.steps), "lines": made.lines}
-    return found
+    record, entry = task
+    problem, told, started = record.problem, insight(entry), _now()
+    if told and way == "unaligned":
+        told = replace(told, alignment=())
+    made = repair(problem, entry["lines"], told, ways=WAYS[way]) if entry["lines"] else Repair(None, 0)
+    seconds = _since(started)
+    code = assembled(problem, made.lines) if made.lines is not None else None
+    right = None if code is None else isinstance(verify(problem, code), Proved)
+    return {"n": entry["n"], "right": right, "tried": made.tried, "places": len(made.steps), "seconds": seconds, "lines": made.lines}
 
 
-def judged(task: Sequence[tuple[Record, Entry, Sequence[Sequence[str]]]]) -> list[Entry]:
+def judged(task: tuple[Record, Entry, Sequence[Sequence[str]]]) -> Entry:
     """Whether one of the texts is proved; they are judged in turn."""
     lifted.forget()
-    found: list[Entry] = []
-    for record, entry, texts in task:
-        started = _now()
-        codes = (assembled(record.problem, lines) for lines in texts)
-        right = any(code is not None and isinstance(verify(record.problem, code), Proved) for code in codes)
-        found.append({"n": entry["n"], "right": right or None, "seconds": _since(started)})
-    return found
+    record, entry, texts = task
+    started = _now()
+    codes = (assembled(record.problem, lines) for lines in texts)
+    right = any(code is not None and isinstance(verify(record.problem, code), Proved) for code in codes)
+    return {"n": entry["n"], "right": right or None, "seconds": _since(started)}
 
 
 def _now() -> tuple[float, float]:
@@ -110,14 +104,14 @@ def results(wrong: Sequence[Wrong], model: Trained, target: str, way: str, jobs:
 
     rest = wrong[known:]
     if way not in MORE or not rest:
-        yield from in_chunks(partial(repaired, way), rest, jobs)
+        yield from by_each(partial(repaired, way), rest, jobs)
         return
     started = _now()
     said = model.guess([record.form for record, _ in rest], target, How(MORE[way], 8, threads=jobs))
     each = [round(seconds / len(rest), 4) for seconds in _since(started)]
     tasks = [(record, entry, [guess.lines for guess in more if guess.lines and list(guess.lines) != entry["lines"]])
              for (record, entry), more in zip(rest, said, strict=True)]  # fmt: skip
-    yield from ({**entry, "guessed": each} for entry in in_chunks(judged, tasks, jobs))
+    yield from ({**entry, "guessed": each} for entry in by_each(judged, tasks, jobs))
 
 
 def table(wrong: Sequence[Wrong], entries: Sequence[Entry]) -> list[list[object]]:

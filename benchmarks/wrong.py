@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 THRESHOLDS: Final = (0.5, 0.9, 0.98, 0.99, 0.999, 0.9999, 0.99999, 0.999999)
 WINDOW: Final = 4096  # blocks that are broken or guessed together: a run that is stopped begins its window again
-CHUNK: Final = 4  # blocks that a worker takes at a time
 
 
 def engine(folder: Path | str) -> Trained:
@@ -56,28 +55,25 @@ def engine(folder: Path | str) -> Trained:
     return Trained(load(folder, "cuda", torch.bfloat16) if torch.cuda.is_available() else load(folder, dtype=precision()))
 
 
-def in_chunks(work: Callable[[Sequence[Item]], list[Entry]], items: Sequence[Item], jobs: int) -> Iterator[Entry]:
+def by_each(work: Callable[[Item], Entry], items: Sequence[Item], jobs: int) -> Iterator[Entry]:
     """An entry for each of ``items``, in order."""
-    with closing(spread(work, [items[n : n + CHUNK] for n in range(0, len(items), CHUNK)], jobs)) as done:
-        for entries in in_order(done):
-            yield from entries
+    with closing(spread(work, items, jobs)) as done:
+        yield from in_order(done)
 
 
-def planted(places: int, task: Sequence[tuple[int, Record]]) -> list[Entry]:
-    """Faults by their numbers: in ``places``, or, if that is 0, in one or two in turn. There is none if the record has no place for
+def planted(places: int, task: tuple[int, Record]) -> Entry:
+    """A fault by its number: in ``places``, or, if that is 0, in one or two in turn. There is none if the record has no place for
     it, or is right all the same, or nobody knows."""
     lifted.forget()
-    found = []
-    for number, record in task:
-        pick = random.Random(number)
-        kinds = [pick.choice(list(FAULTS)) for _ in range(places or 1 + number % 2)]
-        lines: list[str] | None = list(record.lines)
-        for kind in kinds:
-            lines = plant(record.problem, lines, FAULTS[kind], pick) if lines else None
-        code = assembled(record.problem, lines) if lines else None
-        wrong = code is not None and isinstance(verify(record.problem, code), Refuted)
-        found.append({"n": number, "level": record.level, "kinds": kinds if wrong else [], "lines": lines if wrong else None})
-    return found
+    number, record = task
+    pick = random.Random(number)
+    kinds = [pick.choice(list(FAULTS)) for _ in range(places or 1 + number % 2)]
+    lines: list[str] | None = list(record.lines)
+    for kind in kinds:
+        lines = plant(record.problem, lines, FAULTS[kind], pick) if lines else None
+    code = assembled(record.problem, lines) if lines else None
+    wrong = code is not None and isinstance(verify(record.problem, code), Refuted)
+    return {"n": number, "level": record.level, "kinds": kinds if wrong else [], "lines": lines if wrong else None}
 
 
 def faults(records: Sequence[Record], model: Trained, target: str, numbers: range, places: int, jobs: int, known: int
@@ -85,7 +81,7 @@ def faults(records: Sequence[Record], model: Trained, target: str, numbers: rang
     """Fault ``n`` in record ``n``, counted round."""
     for start in range(known, len(numbers), WINDOW):
         asked = [(number, records[number % len(records)]) for number in numbers[start : start + WINDOW]]
-        found = list(in_chunks(partial(planted, places), asked, jobs))
+        found = list(by_each(partial(planted, places), asked, jobs))
         _tell(model, target, [record for _, record in asked], found)
         yield from found
 

@@ -80,8 +80,7 @@ def test_the_model_tells_the_repair_where_to_look(planted: list[Any]) -> None:
     told = wrong.insight(entry)
     assert told is not None and min(told.least) == 0.3 and entry["spans"] == [0.3] and entry["below"][0] == 0
     sure = entry["told"] | {"least": [0.9] * len(entry["lines"]), "doubts": []}
-    (blind,) = repair.repaired("below0.5", [(record, {**entry, "told": sure})])
-    (found,) = repair.repaired("below0.5", [(record, entry)])
+    blind, found = (repair.repaired("below0.5", (record, {**entry, "told": told})) for told in (sure, entry["told"]))
     assert blind["right"] is None and blind["tried"] == 0 and found["right"] is True
 
 
