@@ -78,7 +78,8 @@ def repaired(way: str, task: Wrong) -> Entry:
     seconds = _since(started)
     code = assembled(problem, made.lines) if made.lines is not None else None
     right = None if code is None else isinstance(verify(problem, code), Proved)
-    return {"n": entry["n"], "right": right, "tried": made.tried, "places": len(made.steps), "seconds": seconds, "lines": made.lines}
+    return {"n": entry["n"], "right": right, "seconds": seconds, "tried": made.tried, "places": len(made.steps),
+            "lines": made.lines}  # fmt: skip
 
 
 def judged(task: tuple[Record, Entry, Sequence[Sequence[str]]]) -> Entry:
