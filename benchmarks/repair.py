@@ -135,7 +135,7 @@ def row(name: str, entries: Sequence[Entry]) -> list[object]:
     right = share([e["right"] is True for e in entries])
     cells: list[object] = [name, f"{right.count}/{right.of}", right, sum(e["right"] is False for e in entries)]
     for kind in range(2):
-        times = sorted(e["seconds"][kind] + e.get("guessed", [0.0, 0.0])[kind] for e in entries)
+        times = sorted(e["seconds"][kind] + e.get("guessed", [0.0, 0.0])[kind] for e in entries) or [0.0]
         cells += [f"{x:.2f}" for x in (statistics.median(times), statistics.mean(times), times[len(times) * 9 // 10])]
     return cells
 
