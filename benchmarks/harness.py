@@ -14,14 +14,15 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache" / "benchmarks"
 Entry = dict[str, Any]
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -191,6 +192,17 @@ def resumed(path: Path, more: Callable[[int], Iterable[Entry]]) -> list[Entry]:
             file.flush()
             entries.append(entry)
     return entries
+
+
+def in_order(done: Iterable[tuple[int, Result]]) -> Iterator[Result]:
+    """The results of ``guesssketch.workers.spread`` by number, each as soon as those before it are there."""
+    waiting: dict[int, Result] = {}
+    following = 0
+    for number, result in done:
+        waiting[number] = result
+        while following in waiting:
+            yield waiting.pop(following)
+            following += 1
 
 
 def plugin() -> Path:

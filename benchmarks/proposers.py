@@ -2,14 +2,17 @@
 
 ``python benchmarks/proposers.py --model FOLDER`` translates each package (gcc -O2, pie) for each target once for each list of
 proposers, with nothing remembered, links it, runs the recipe's workload under qemu-user, compares what it leaves with the native
-x86-64 run, and counts: pieces by proposer, candidates of the model that were right, instructions executed in all, and those
-executed in pieces by each proposer (with the jump or call that stitching puts behind a piece). Results are kept in
+x86-64 run, and counts: pieces by proposer, candidates of the model that were right, those of the others that the sketch repaired
+(so that the lowering is not needed there, though its translation may be shorter), instructions executed in all, those executed in
+pieces by each proposer (with the jump or call that stitching puts behind a piece), and the seconds that translating takes: by the
+clock, and of processors. Results are kept in
 ``.cache/benchmarks/proposers.json``.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import shutil
 import sys
@@ -82,16 +85,18 @@ def measure(recipe: Recipe, built: Built, expected: Path, target: str, asked: st
     """One translation, linked and run. Raises FailedError, also where it differs from the native run."""
     folder = CACHE / "proposers" / f"{recipe.name}.{target}.{asked.replace(',', '-')}"
     shutil.rmtree(folder, ignore_errors=True)
-    entry: dict[str, Any] = {"blocks": 0, "seconds": 0.0, "by": Counter(), "judged": 0, "right": 0}
+    entry: dict[str, Any] = {"blocks": 0, "seconds": 0.0, "by": Counter(), "judged": 0, "right": 0, "repaired": 0, "processor": 0.0}
     places: dict[str, Path] = {}
     for number, (names, objects) in enumerate(built.groups()):
-        began = time.monotonic()
+        began, spent = time.monotonic(), processor_seconds()
         done = guesssketch.translate(objects, target, proposers=asked.split(","), model=model, jobs=jobs)
         entry["seconds"] += round(time.monotonic() - began, 1)
+        entry["processor"] += round(processor_seconds() - spent, 1)
         entry["blocks"] += len(done.report.blocks)
         entry["by"].update(block.proposer for block in done.report.blocks)
         told = done.report.candidates.get("lm", Counter())
         entry["judged"], entry["right"] = entry["judged"] + told["judged"], entry["right"] + told["right"]
+        entry["repaired"] += done.report.candidates.get("sketch", Counter())["right"]
         place = folder / f"objects.{number}"
         place.mkdir(parents=True)
         for path, text in zip(objects, done.assembly, strict=True):
@@ -115,6 +120,11 @@ def measure(recipe: Recipe, built: Built, expected: Path, target: str, asked: st
     return entry | {"executed": executed}
 
 
+def processor_seconds() -> float:
+    """Of this process, and of those that it started and that ended."""
+    return sum(os.times()[:4])
+
+
 def table(entries: dict[str, dict[str, Any]]) -> None:
     rows = []
     for key, entry in sorted(entries.items()):
@@ -130,9 +140,10 @@ def table(entries: dict[str, dict[str, Any]]) -> None:
         rows.append([key, entry["blocks"], share(entry["right"], entry["judged"]), share(entry["by"].get("lm", 0), entry["blocks"]),
                      share(entry["by"].get("sketch", 0), entry["blocks"]), f"{total / 1e6:.1f}",
                      share(entry["executed"].get("lm", 0), total), f"{total / before:.4f}" if before else "-",
-                     entry["seconds"]])  # fmt: skip
+                     entry["judged"] - entry["right"], entry.get("repaired", 0), entry["seconds"],
+                     entry.get("processor", "-")])  # fmt: skip
     print_table(["package/target/proposers", "pieces", "guesses right, %", "by lm, %", "by sketch, %", "executed, M",
-                 "of it by lm, %", "over lowering", "seconds"], rows)  # fmt: skip
+                 "of it by lm, %", "over lowering", "wrong guesses", "repaired", "seconds", "processor s"], rows)  # fmt: skip
 
 
 def main() -> int:

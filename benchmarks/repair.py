@@ -1,190 +1,203 @@
 """How many wrong translations are repaired, and how soon: planted faults, or the failed guesses of a model.
 
 ``python benchmarks/repair.py --target aarch64 --faults 1000`` breaks right translations of blocks (of ``--pairs``, by default the
-sample in the repository) in one place or two, repairs them, and has what comes out judged anew. The repair is told the alignment
-that a model without fault would tell, where it is known (``guesssketch.guess.teacher``). ``--ways`` leaves parts of the repair
-out. With ``--model FOLDER`` the model guesses the blocks, and what is not proved is repaired. Results are kept in
-``.cache/benchmarks/repair/``, a line for each fault, and a run takes up where the last one stopped.
+sample in the repository) in one place or two, repairs them, and has what comes out judged anew. With ``--guesses`` the model
+guesses the blocks, and what is not proved is repaired. In either case the repair is told what the model thinks of the lines
+(``wrong.py``).
+
+``--ways`` leaves parts of the repair out (``WAYS``); ``below0.98`` makes holes only in lines in which the model thinks a token less
+likely than that, and asks no counterexample; ``beam8`` and ``drawn8`` do not repair, but ask the model for eight more. Results are
+kept in ``.cache/benchmarks/repair/``: what is wrong, a line for each block, and what came of it, a line for each that is wrong and
+each way. A run takes up where the last one stopped.
 """
 
 from __future__ import annotations
 
 import argparse
-import random
+import os
 import statistics
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 
-from guesssketch.evaluation.statistics import wilson  # noqa: E402
-from guesssketch.guess.proposer import Guesser  # noqa: E402
+from guesssketch import lifted  # noqa: E402
+from guesssketch.evaluation.statistics import share  # noqa: E402
+from guesssketch.guess.proposer import SHIPPED  # noqa: E402
 from guesssketch.guess.records import Record, sample  # noqa: E402
-from guesssketch.guess.teacher import taught  # noqa: E402
 from guesssketch.judge import verify  # noqa: E402
-from guesssketch.problem import Insight, Problem  # noqa: E402
-from guesssketch.sketch.faults import FAULTS, plant  # noqa: E402
-from guesssketch.sketch.repair import repair  # noqa: E402
+from guesssketch.sketch.faults import FAULTS  # noqa: E402
+from guesssketch.sketch.repair import Repair, repair  # noqa: E402
 from guesssketch.sketch.search import assembled  # noqa: E402
 from guesssketch.sketch.ways import ALL, Ways  # noqa: E402
 from harness import CACHE, TARGETS, Entry, print_table, resumed  # noqa: E402
-from solver.verdict import Proved, Refuted  # noqa: E402
+from solver.verdict import Proved  # noqa: E402
+from wrong import THRESHOLDS, by_each, engine, faults, guesses, insight  # noqa: E402
 
+if TYPE_CHECKING:
+    from guesssketch.guess.engine import Method, Trained
+
+CONFIDENCE: Final = Ways(slices=False, values=False, forced=False)
 WAYS: Final[Mapping[str, Ways]] = {
     "all": ALL,
-    "immediates": Ways(immediates_only=True, cut=False),  # what the published method fills
+    "published": replace(CONFIDENCE, immediates_only=True, cut=False),  # immediates, where the model doubts
+    "immediates": Ways(immediates_only=True, cut=False),
+    "confidence": CONFIDENCE,  # places by what the model tells, alone
+    "counterexample": Ways(told=False),  # the model tells nothing
     "slices": Ways(values=False, forced=False, told=False),  # places by what the wrong results depend on, alone
     "values": Ways(slices=False, forced=False, told=False),  # places by values that the source does not have, alone
-    "both": Ways(forced=False, told=False),
     "neither": Ways(slices=False, values=False, forced=False, told=False),
-    "told": Ways(slices=False, values=False, forced=False),  # places by the model's confidence alone
-    "untold": Ways(told=False),  # cut by values, as no alignment is told
+    "unaligned": ALL,  # the model does not tell the alignment: cut by values
     "uncut": Ways(cut=False),
     "unforced": Ways(forced=False),  # what is put in comes from templates alone
     "untemplated": Ways(templates=False),  # what is put in is read off values alone
+    **{f"below{limit}": replace(CONFIDENCE, below=limit) for limit in THRESHOLDS},
 }
-BATCH: Final = 64  # faults of which the alignment is asked together
+MORE: Final[Mapping[str, Method]] = {"beam8": "beam", "drawn8": "sample"}
+LEVELS: Final = {"-O0 -O1": ("-O0", "-O1"), "-O2 -O3 -Os": ("-O2", "-O3", "-Os"), "all": ("-O0", "-O1", "-O2", "-O3", "-Os")}
+Wrong = tuple[Record, Entry]
 
 
-@dataclass(frozen=True)
-class Planted:
-    """A record's lines broken by faults of ``kinds``. origins: for each line that of the record which it comes from, if any."""
-
-    record: Record
-    kinds: list[str]
-    lines: list[str]
-    origins: list[int | None]
-
-
-def planted(records: Sequence[Record], number: int) -> Planted | None:
-    """Fault ``number``: one, or two where the number is odd.
-
-    None if the record has no place for it, or is right all the same, or nobody knows.
-    """
-    pick = random.Random(number)
-    record = pick.choice(records)
-    kinds = [pick.choice(list(FAULTS)) for _ in range(1 + number % 2)]
-    lines, origins = list(record.lines), list[int | None](range(len(record.lines)))
-    for kind in kinds:
-        found = plant(record.problem, lines, FAULTS[kind], pick) if lines else None
-        if found is None:
-            return None
-        lines, origins = found, _carried(origins, lines, found)
-    code = assembled(record.problem, lines) if lines else None
-    if code is None or not isinstance(verify(record.problem, code), Refuted):
-        return None
-    return Planted(record, kinds, lines, origins)
-
-
-def _carried(origins: list[int | None], before: list[str], after: list[str]) -> list[int | None]:
-    """``origins`` of the lines after one fault."""
-    at = next((n for n, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), min(len(before), len(after)))
-    if len(after) < len(before):
-        return origins[:at] + origins[at + 1 :]
-    if len(after) > len(before):
-        return [*origins[:at], None, *origins[at:]]
-    swapped = before[at : at + 2][::-1] == after[at : at + 2]
-    return [*origins[:at], *origins[at : at + 2][::-1], *origins[at + 2 :]] if swapped else origins
-
-
-def aligned(broken: Sequence[Planted], target: str) -> list[Insight | None]:
-    """What a model that aligns without fault would tell of each; None where the truth is not known."""
-    found: list[Insight | None] = []
-    for one, lesson in zip(broken, taught([b.record.problem for b in broken], target), strict=True):
-        if lesson is None or lesson.lines != one.record.lines:
-            found.append(None)
-            continue
-        atoms = [None if origin is None else lesson.origins[origin] for origin in one.origins]
-        found.append(Insight(alignment=tuple(tuple(float(atom == own) for own in lesson.atoms) for atom in atoms)))
-    return found
-
-
-def repaired(problem: Problem, lines: Sequence[str], insight: Insight | None, ways: Ways) -> Entry:
-    """What came of one repair. right: the verdict on its machine code, asked for anew; None if there is none."""
-    started = time.perf_counter()
-    found = repair(problem, lines, insight, ways=ways)
-    seconds = time.perf_counter() - started
-    code = assembled(problem, found.lines) if found.lines is not None else None
+def repaired(way: str, task: Wrong) -> Entry:
+    """What came of each. right: the verdict on its machine code, asked for anew; None if there is none. seconds: by the clock, and
+    of the processor."""
+    lifted.forget()
+    record, entry = task
+    problem, told, started = record.problem, insight(entry), _now()
+    if told and way == "unaligned":
+        told = replace(told, alignment=())
+    made = repair(problem, entry["lines"], told, ways=WAYS[way]) if entry["lines"] else Repair(None, 0)
+    seconds = _since(started)
+    code = assembled(problem, made.lines) if made.lines is not None else None
     right = None if code is None else isinstance(verify(problem, code), Proved)
-    return {"right": right, "tried": found.tried, "places": len(found.steps), "seconds": round(seconds, 3)}
+    return {"n": entry["n"], "right": right, "seconds": seconds, "tried": made.tried, "places": len(made.steps),
+            "lines": made.lines}  # fmt: skip
 
 
-def faults(records: Sequence[Record], target: str, numbers: range, ways: Ways, known: int) -> Iterator[Entry]:
-    for start in range(known, len(numbers), BATCH):
-        found = {number: planted(records, number) for number in numbers[start : start + BATCH]}
-        broken = {number: one for number, one in found.items() if one is not None}
-        insights = aligned(list(broken.values()), target) if ways.told and ways.cut else [None] * len(broken)
-        told = dict(zip(broken, insights, strict=True))
-        for number, one in found.items():
-            if one is None:
-                yield {"n": number, "kinds": []}
-            else:
-                entry = {"n": number, "kinds": one.kinds, "level": one.record.level, "aligned": told[number] is not None}
-                yield entry | repaired(one.record.problem, one.lines, told[number], ways)
+def judged(task: tuple[Record, Entry, Sequence[Sequence[str]]]) -> Entry:
+    """Whether one of the texts is proved; they are judged in turn."""
+    lifted.forget()
+    record, entry, texts = task
+    started = _now()
+    codes = (assembled(record.problem, lines) for lines in texts)
+    right = any(code is not None and isinstance(verify(record.problem, code), Proved) for code in codes)
+    return {"n": entry["n"], "right": right or None, "seconds": _since(started)}
 
 
-def guesses(records: Sequence[Record], target: str, model: str, ways: Ways, known: int) -> Iterator[Entry]:
-    """The model's first guess of each record, repaired where it is not proved."""
-    guesser = Guesser(target, model)
-    for number, record in enumerate(records[known:], known):
-        said = [candidate for candidates in guesser.propose([record.problem]) for candidate in candidates][:1]
-        codes = [assembled(record.problem, candidate.lines) for candidate in said]
-        entry: Entry = {"n": number, "first": False, "kinds": ["guess"], "level": record.level, "right": None, "seconds": 0.0}
-        if any(code is not None and isinstance(verify(record.problem, code), Proved) for code in codes):
-            entry = {"n": number, "first": True, "kinds": [], "level": record.level}
-        for candidate in () if entry["first"] else said:
-            entry |= repaired(record.problem, candidate.lines, candidate.insight, ways)
-        yield entry
+def _now() -> tuple[float, float]:
+    return time.perf_counter(), sum(os.times()[:4])
 
 
-def table(entries: Sequence[Entry]) -> list[list[object]]:
-    """Rows: what, how many of how many, percent with Wilson's interval, seconds (median, 9 of 10), wrongly."""
-    broken = [e for e in entries if e["kinds"]]
-    rows = [_row("all", broken)]
-    rows += [_row(f"{n} place{'s' if n > 1 else ''}", [e for e in broken if len(e["kinds"]) == n]) for n in (1, 2)]
-    for kind in (*FAULTS, "guess"):
-        rows.append(_row(kind, [e for e in broken if e["kinds"] == [kind]]))
-    rows += [_row(level, [e for e in broken if e["level"] == level]) for level in sorted({e["level"] for e in broken})]
-    return [row for row in rows if row[1] != "0/0"]
+def _since(started: tuple[float, float]) -> list[float]:
+    return [round(now - then, 3) for now, then in zip(_now(), started, strict=True)]
 
 
-def _row(name: str, entries: Sequence[Entry]) -> list[object]:
-    right, seconds = sum(e["right"] is True for e in entries), sorted(e["seconds"] for e in entries) or [0.0]
-    low, high = wilson(right, len(entries))
-    return [name, f"{right}/{len(entries)}", f"{100 * right / max(1, len(entries)):.1f} ({100 * low:.1f}-{100 * high:.1f})",
-            f"{statistics.median(seconds):.2f}", f"{seconds[len(seconds) * 9 // 10]:.2f}",
-            sum(e["right"] is False for e in entries)]  # fmt: skip
+def results(wrong: Sequence[Wrong], model: Trained, target: str, way: str, jobs: int, known: int) -> Iterator[Entry]:
+    from guesssketch.guess.engine import How
+
+    rest = wrong[known:]
+    if way not in MORE or not rest:
+        yield from by_each(partial(repaired, way), rest, jobs)
+        return
+    started = _now()
+    said = model.guess([record.form for record, _ in rest], target, How(MORE[way], 8, threads=jobs))
+    each = [round(seconds / len(rest), 4) for seconds in _since(started)]
+    tasks = [(record, entry, [guess.lines for guess in more if guess.lines and list(guess.lines) != entry["lines"]])
+             for (record, entry), more in zip(rest, said, strict=True)]  # fmt: skip
+    yield from ({**entry, "guessed": each} for entry in by_each(judged, tasks, jobs))
+
+
+def table(wrong: Sequence[Wrong], entries: Sequence[Entry]) -> list[list[object]]:
+    found = [{**one, **entry} for (_, one), entry in zip(wrong, entries, strict=False)]
+    groups = {"all": found}
+    groups |= {f"places: {n}": [e for e in found if len(e["kinds"]) == n] for n in sorted({len(e["kinds"]) for e in found})}
+    groups |= {kind: [e for e in found if e["kinds"] == [kind]] for kind in (*FAULTS, "guess")}
+    groups |= {level: [e for e in found if e["level"] == level] for level in sorted({e["level"] for e in found})}
+    return [row(name, group) for name, group in groups.items() if group]
+
+
+HEADER: Final = ("repaired", "% (95%)", "wrongly", "seconds: median", "mean", "9 of 10", "processor: median", "mean", "9 of 10")
+
+
+CURVE: Final = ("threshold", "wrong spans found", "blocks wholly found", "others doubted", "others in right blocks")
+
+
+def row(name: str, entries: Sequence[Entry]) -> list[object]:
+    """A guess of the model's counts with its share of the seconds that it took all of them to be guessed."""
+    right = share([e["right"] is True for e in entries])
+    cells: list[object] = [name, f"{right.count}/{right.of}", right, sum(e["right"] is False for e in entries)]
+    for kind in range(2):
+        times = sorted(e["seconds"][kind] + e.get("guessed", [0.0, 0.0])[kind] for e in entries) or [0.0]
+        cells += [f"{x:.2f}" for x in (statistics.median(times), statistics.mean(times), times[len(times) * 9 // 10])]
+    return cells
+
+
+def curve(made: Sequence[Entry]) -> list[list[object]]:
+    """Rows: threshold; wrong spans that hold a less likely token; blocks of which each does; others that are less likely, of wrong
+    blocks and of right ones."""
+    known = [e for e in made if e.get("spans")]
+    rows: list[list[object]] = []
+    for n, limit in enumerate(THRESHOLDS):
+        spans, blocks = [p < limit for e in known for p in e["spans"]], [max(e["spans"]) < limit for e in known]
+        others = [[e for e in made if "below" in e and bool(e["kinds"]) is wrong] for wrong in (True, False)]
+        shares = (sum(e["below"][n] for e in group) / max(1, sum(e["tokens"] for e in group)) for group in others)
+        rows.append([limit, share(spans), share(blocks), *(f"{100 * s:.1f}%" for s in shares)])
+    return rows
+
+
+def whole(made: Sequence[Entry], wrong: Sequence[Wrong], entries: Sequence[Entry]) -> list[list[object]]:
+    """Rows: level, blocks right at once, blocks right after the repair."""
+    better = {one["n"] for (_, one), entry in zip(wrong, entries, strict=True) if entry["right"] is True}
+    groups = {name: [e for e in made if e["level"] in levels] for name, levels in LEVELS.items()}
+    return [[name, len(group), share([not e["kinds"] for e in group]), share([not e["kinds"] or e["n"] in better for e in group])]
+            for name, group in groups.items()]  # fmt: skip
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--target", choices=TARGETS, action="append", help="default: both")
     parser.add_argument("--pairs", type=Path, default=ROOT / "datasets" / "pairs" / "sample", help="folder of shards")
+    parser.add_argument("--limit", type=int, default=500, help="blocks taken of its test split (default 500)")
     parser.add_argument("--faults", type=int, default=200, help="faults to plant, some of which are none (default 200)")
     parser.add_argument("--first", type=int, default=0, help="number of the first fault (default 0)")
-    parser.add_argument("--ways", choices=tuple(WAYS), default="all", help="what the repair may use (default all)")
-    parser.add_argument("--model", help="folder of a model: repair its failed guesses instead")
-    parser.add_argument("--limit", type=int, default=500, help="with --model: blocks to guess (default 500)")
+    parser.add_argument("--places", type=int, default=0, help="of each fault (default: one or two)")
+    parser.add_argument("--guesses", action="store_true", help="repair the model's failed guesses instead")
+    parser.add_argument("--model", type=Path, default=SHIPPED, help="default: the one that is shipped")
+    parser.add_argument("--ways", choices=(*WAYS, *MORE), action="append", help="what the repair may use (default all)")
+    parser.add_argument("-j", "--jobs", type=int, default=os.cpu_count(), help="processes (default: one a core)")
     options = parser.parse_args()
+    folder, model = CACHE / "repair", engine(options.model)
     for target in options.target or TARGETS:
-        records = sample(options.pairs, "test", target, options.limit if options.model else None)
-        right = [record for record in records if record.verdict == "proved"]
-        ways, name = WAYS[options.ways], Path(options.model).name if options.model else f"faults{options.first or ''}"
-        more = (partial(guesses, right, target, options.model, ways) if options.model else
-                partial(faults, right, target, range(options.first, options.first + options.faults), ways))  # fmt: skip
-        entries = resumed(CACHE / "repair" / f"{options.pairs.name}-{name}-{target}-{options.ways}.jsonl", more)
-        if options.model:
-            first, whole = sum(e["first"] for e in entries), sum(e["first"] or e["right"] is True for e in entries)
-            print(f"{target}: first guess proved {first}/{len(entries)}, with sketch {whole}/{len(entries)}")
-        print_table([f"{target}, {options.ways}", "repaired", "% (95%)", "median s", "9 of 10, s", "wrongly"], table(entries))
+        records = [r for r in sample(options.pairs, "test", target, options.limit) if r.verdict == "proved"]
+        stem = f"{options.pairs.name}-{options.limit}-{options.model.name}-{target}"
+        if options.guesses:
+            more = partial(guesses, records, model, target, options.jobs)
+            stem, count = f"{stem}-guesses", len(records)
+        else:
+            numbers, count = range(options.first, options.first + options.faults), options.faults
+            more = partial(faults, records, model, target, numbers, options.places, options.jobs)
+            stem = f"{stem}-faults{options.first}-{options.places}"
+        made = resumed(folder / f"{stem}.jsonl", more)[:count]
+        wrong = [(records[e["n"] % len(records)], e) for e in made if e["kinds"]]
+        print(f"{target}: {len(wrong)} of {len(made)} are wrong")
+        print_table(CURVE, curve(made))
+        rows = []
+        for way in options.ways or ["all"]:
+            asked = partial(results, wrong, model, target, way, options.jobs)
+            entries = resumed(folder / f"{stem}-{way}.jsonl", asked)[: len(wrong)]
+            print_table([f"{target}, {way}", *HEADER], table(wrong, entries))
+            if options.guesses:
+                print_table([f"{target}, {way}", "blocks", "first guess proved", "with the repair"], whole(made, wrong, entries))
+            rows.append(row(way, entries))
+        print_table([f"{target}", *HEADER], rows)
     return 0
 
 

@@ -206,8 +206,8 @@ def summary(verdict: Verdict) -> str:
 
 
 def _kept(candidate: Candidate) -> Insight | None:
-    """What readers want to know of it; the lines that a model thought of besides serve the sketch alone."""
-    return candidate.insight and replace(candidate.insight, others=())
+    """What readers want to know of it; the rest serves the sketch alone."""
+    return candidate.insight and replace(candidate.insight, others=(), least=())
 
 
 def _piece(problem: Problem, judgement: Judgement) -> Piece:

@@ -103,7 +103,8 @@ class Insight:
     confidence: probability that the candidate is right, None if that is not told. doubts: of those parts that are less than sure.
     alignment: for each line, its share in each source instruction (rows sum to 1); empty if that is not told.
     others: for each line, what a model thought of too: the line with one token put out for another, likeliest first; empty if
-    that is not told. filled: the holes of the sketch that it comes from.
+    that is not told. filled: the holes of the sketch that it comes from. least: for each line, the least probability of its
+    tokens; empty if that is not told.
     """
 
     confidence: float | None = None
@@ -111,10 +112,11 @@ class Insight:
     alignment: tuple[tuple[float, ...], ...] = ()
     others: tuple[tuple[str, ...], ...] = ()
     filled: tuple[Filled, ...] = ()
+    least: tuple[float, ...] = ()
 
     def doubted(self, lines: int) -> tuple[float, ...]:
-        """For each of ``lines`` lines, 1 less the least probability of its parts."""
-        least = [1.0] * lines
+        """For each of ``lines`` lines, 1 less the least probability of its tokens, or of its doubts if that is not told."""
+        least = list(self.least) or [1.0] * lines
         for doubt in self.doubts:
             least[doubt.line] = min(least[doubt.line], doubt.probability)
         return tuple(1.0 - probability for probability in least)

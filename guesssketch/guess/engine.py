@@ -18,9 +18,9 @@ import torch
 
 from guesssketch.guess import alignment
 from guesssketch.guess.form import Form
-from guesssketch.guess.runner import EncoderDecoder, Runner
-from guesssketch.guess.search import Found, beam, drawn, follow
-from guesssketch.guess.tokens import UnknownToken, source_spans, source_tokens, target_lines
+from guesssketch.guess.runner import EncoderDecoder, Runner, padded
+from guesssketch.guess.search import Found, beam, drawn, follow, forced
+from guesssketch.guess.tokens import UnknownToken, source_spans, source_tokens, target_lines, target_tokens
 
 if TYPE_CHECKING:
     from guesssketch.guess.model import Model
@@ -97,6 +97,18 @@ class Trained:
         return guess(self.model, sources, method=how.method, count=how.count, seed=how.seed,
                      temperature=how.temperature, align=align, threads=how.threads)  # fmt: skip
 
+    def read(self, forms: Sequence[Form], target: str, texts: Sequence[Sequence[str]]) -> list[Guess | None]:
+        """What the model thinks of the lines ``texts``, as if it had guessed them, aligned; None where it cannot say them, or not
+        in answer to the form."""
+        sources = [self._encoded(form, target) for form in forms]
+        return reread(self.model, sources, [self._said(lines) for lines in texts])
+
+    def _said(self, lines: Sequence[str]) -> list[int]:
+        try:
+            return self.model.vocabulary.encode(target_tokens(lines))
+        except (ValueError, UnknownToken):
+            return []
+
     def _encoded(self, form: Form, target: str) -> list[int]:
         """Empty if the model has no token for something."""
         try:
@@ -137,6 +149,24 @@ def guess(model: Model, sources: Sequence[Sequence[int]], *, method: Method = "g
         for batch in groups:
             _align(model, batch, sources, guesses)
     return guesses
+
+
+@torch.inference_mode()
+def reread(model: Model, sources: Sequence[Sequence[int]], texts: Sequence[Sequence[int]]) -> list[Guess | None]:
+    """As ``guess``, aligned, but what is said of each source are token ids of ``texts``, without the end. None where either is
+    empty or longer than the model's."""
+    network, vocabulary, card = model.network, model.vocabulary, model.card
+    known = [n for n, (source, text) in enumerate(zip(sources, texts, strict=True))
+             if 0 < len(source) <= card["longest_source"] and 0 < len(text) <= card["longest_target"]]  # fmt: skip
+    guesses: list[list[Guess]] = [[] for _ in sources]
+    for batch in batches(known, lambda n: len(texts[n]), ROWS):
+        asked, said = [sources[n] for n in batch], [[*texts[n], vocabulary.EOS] for n in batch]
+        tokens, _ = padded(said, vocabulary.EOS, network.device)
+        found = follow(EncoderDecoder(network, asked), frozenset([vocabulary.EOS]), tokens.shape[1], forced(tokens))
+        for n, text in zip(batch, found, strict=True):
+            guesses[n] = [_guess(vocabulary, sources[n], text)]
+        _align(model, batch, sources, guesses)
+    return [group[0] if group else None for group in guesses]
 
 
 @contextmanager

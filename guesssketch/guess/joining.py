@@ -27,7 +27,8 @@ class Said:
     """A guess under the problem's own names.
 
     size: source instructions. confidence: that it is right. probabilities: of each line's tokens; empty for a model whose
-    tokens are not this project's. alignment, others: as in ``Insight``.
+    tokens are not this project's. alignment, others, least: as in ``Insight``; the end of a line counts as a token of it, that of
+    the text as one of the last line.
     """
 
     lines: tuple[str, ...]
@@ -36,22 +37,28 @@ class Said:
     probabilities: tuple[tuple[float, ...], ...]
     alignment: tuple[tuple[float, ...], ...]
     others: tuple[tuple[str, ...], ...]
+    least: tuple[float, ...]
 
 
 def said(guess: Guess, form: Form, target: str, card: Mapping[str, Any]) -> Said:
     """The guess, which must be text, for ``form``. card: of the model, {} if it has none."""
     lines = form.lines(guess.lines or (), target)
     rows: list[tuple[float, ...]] = []
+    least: list[float] = []
     start = 0
     for at, token in enumerate(guess.tokens):
         if token == END:
             rows.append(tuple(guess.probabilities[start:at]))
+            least.append(min(guess.probabilities[start : at + 1]))
             start = at + 1
+    if least:
+        least[-1] = min(least[-1], guess.end)
     alignment = tuple(tuple(round(share, 3) for share in row) for row in guess.alignment or ())
     own = len(rows) == len(lines)  # the tokens are this project's
     return Said(lines, len(form.source), confidence(guess, card), tuple(rows) if own else (),
                 alignment if len(alignment) == len(lines) else (),
-                tuple(form.lines(texts, target) for texts in _others(guess, target)) if own else ())  # fmt: skip
+                tuple(form.lines(texts, target) for texts in _others(guess, target)) if own else (),
+                tuple(least) if own else ())  # fmt: skip
 
 
 def _others(guess: Guess, target: str) -> Iterator[list[str]]:
@@ -86,6 +93,7 @@ def candidate(pieces: Sequence[Said], proposer: str) -> Candidate:
     doubts: list[Doubt] = []
     rows: list[tuple[float, ...]] = []
     others: list[tuple[str, ...]] = []
+    least: list[float] = []
     before, size = 0, sum(piece.size for piece in pieces)
     for piece in pieces:
         sure *= piece.confidence
@@ -95,12 +103,15 @@ def candidate(pieces: Sequence[Said], proposer: str) -> Candidate:
             shares = piece.alignment[number] if piece.alignment else (0.0,) * piece.size
             rows.append((0.0,) * before + shares + (0.0,) * (size - before - piece.size))
         others += piece.others
+        least += piece.least
         before += piece.size
         if before < size and _leads_on(piece.lines):
             rows.append((0.0,) * size)
             others.append(())
+            least.append(1.0)
     known = Insight(sure, tuple(doubts), tuple(rows) if all(p.alignment for p in pieces) else (),
-                    tuple(others) if len(others) == len(lines) else ())  # fmt: skip
+                    tuple(others) if len(others) == len(lines) else (),
+                    least=tuple(least) if len(least) == len(lines) else ())  # fmt: skip
     return Candidate(lines, proposer, insight=known)
 
 

@@ -62,6 +62,11 @@ def drawn(uniform: torch.Tensor, temperature: float) -> Choose:
     return choose
 
 
+def forced(tokens: torch.Tensor) -> Choose:
+    """No choice: the token in ``tokens`` for each text and position, shape (texts, longest)."""
+    return lambda logs, texts, position: tokens[texts, position]
+
+
 def follow(runner: Runner, ends: Collection[int], longest: int, choose: Choose = likeliest) -> list[Found]:
     """One text for each row of ``runner``, of at most ``longest`` tokens with the end."""
     tokens = runner.first

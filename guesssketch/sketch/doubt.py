@@ -26,6 +26,8 @@ from solver.machine import machine
 
 APART: Final = 0.05  # doubt of a line that no wrong result depends on
 KNOWN: Final = 0.3  # factor for a line whose values occur in the source
+_SURE: Final = 1e-6  # what a model doubts less than that, it does not doubt
+_WEIGHT: Final = 0.35  # power of the model's doubt: a line that is wrong is often little doubted, but seldom that little
 _MEMORY: Final = "memory"
 BRANCH: Final = "branch taken"
 
@@ -75,7 +77,8 @@ def doubts(problem: Problem, code: Assembled, layout: Sequence[range], arena: Ar
     known = _occurring(trace) if trace else [False] * len(reached)
     found = [(1.0 if r else APART) * (KNOWN if k else 1.0) for r, k in zip(reached, known, strict=True)]
     if len(unsure) == len(found):
-        found = [d * (0.1 + u) / 1.1 for d, u in zip(found, unsure, strict=True)]
+        least = 0.0 if ways.below is None else 1.0 - ways.below
+        found = [d * max(u, _SURE) ** _WEIGHT if u >= least else 0.0 for d, u in zip(found, unsure, strict=True)]
     missing = _missing(trace, {d.what for d in differences}) if trace else ()
     return Doubts(tuple(found), missing, tuple(_unset(problem, touched)), tuple(demands), tuple(touched))
 

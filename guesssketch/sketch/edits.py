@@ -39,7 +39,7 @@ def sketches(problem: Problem, lines: Sequence[str], doubts: Doubts, others: Seq
             found.append((base + _COSTS[kind], _with(problem, lines, at, parts)))
     if not ways.immediates_only:
         found += _orders(problem, lines, weights)
-        found += _insertions(problem, lines, weights, doubts) if ways.templates else []
+        found += _insertions(problem, lines, weights, doubts, ways.below is None) if ways.templates else []
     return sorted(found, key=lambda entry: entry[0])
 
 
@@ -55,8 +55,10 @@ def _orders(problem: Problem, lines: Sequence[str], weights: Sequence[float]) ->
             yield cost, Sketch(problem, (*_plain(lines[:at]), (hole,), *_plain(lines[at + distance + 1 :])))
 
 
-def _insertions(problem: Problem, lines: Sequence[str], weights: Sequence[float], doubts: Doubts) -> Iterator[tuple[float, Sketch]]:
-    """An instruction put in: what a missing source instruction does, where it is missed; anything, anywhere."""
+def _insertions(problem: Problem, lines: Sequence[str], weights: Sequence[float], doubts: Doubts, open_all: bool
+                ) -> Iterator[tuple[float, Sketch]]:  # fmt: skip
+    """An instruction put in: what a missing source instruction does, where it is missed; anything, anywhere (if not ``open_all``,
+    where a line is doubted)."""
     ends = [n + 1 for n, line in enumerate(lines) if not LABEL.fullmatch(line)]  # of instructions
     for rank, (source, place) in enumerate(doubts.missing):
         at = ends[place - 1] if 0 < place <= len(ends) else 0
@@ -64,7 +66,8 @@ def _insertions(problem: Problem, lines: Sequence[str], weights: Sequence[float]
             yield 0.5 * (rank + distance) + _COSTS["missed"], _inserted(problem, lines, where, source)
     for at in range(len(lines) + 1):
         near = max(weights[max(0, at - 1) : at + 1], default=1.0)
-        yield -math.log(near or 0.05) + _COSTS["insert"], _inserted(problem, lines, at, None)
+        if near or open_all:
+            yield -math.log(near or 0.05) + _COSTS["insert"], _inserted(problem, lines, at, None)
 
 
 def forced(problem: Problem, lines: Sequence[str], edits: Iterable[Edit]) -> Iterator[tuple[float, Sketch]]:

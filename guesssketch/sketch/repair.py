@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeVar
 
 from guesssketch.assembler import AssemblyError, assemble
 from guesssketch.judge import verify
@@ -14,15 +14,17 @@ from guesssketch.sketch.angels import edits
 from guesssketch.sketch.choices import Choices
 from guesssketch.sketch.doubt import Doubts, doubts
 from guesssketch.sketch.edits import forced, sketches
-from guesssketch.sketch.holes import LABEL, Sketch
+from guesssketch.sketch.holes import LABEL, Hole, Sketch
 from guesssketch.sketch.immediates import RLIMIT
 from guesssketch.sketch.pieces import Cut, Piece, cuts, pieces
+from guesssketch.sketch.ranges import spread
 from guesssketch.sketch.search import Budget, Filling, Search, assembled, fillings, layout
 from guesssketch.sketch.ways import ALL, Ways
 from solver.arena import FAULTS, Arena, how_wrong
 from solver.link import Unlinkable
 from solver.verdict import Proved, Refuted
 
+Row = TypeVar("Row")
 _SECOND: Final = 6  # candidates that came nearer, from which a second place is looked for
 _PIECE: Final = 4  # the part of the pieces' budget that one gets
 _UNTOLD: Final[tuple[float, tuple[str, ...]]] = (0.0, ())
@@ -74,6 +76,9 @@ def repair(problem: Problem, guess: Sequence[str], insight: Insight | None = Non
     except Unlinkable:
         return Repair(None, 0)
     told = insight if insight and ways.told else Insight()
+    first = None if ways.immediates_only else _with_room(problem, tuple(guess), told)
+    if first:
+        guess, told = first[0].filled, first[1]
     guessed = _known(problem, tuple(guess), told, arena)
     steps = list[Step]()
     with budget.part(2 * total // 3, 2 * budget.proofs // 3) as share:
@@ -83,7 +88,29 @@ def repair(problem: Problem, guess: Sequence[str], insight: Insight | None = Non
         with budget.part(total // 6, budget.proofs // 2) as share:
             known, steps = _by_pieces(guessed, rest, share, ways)
         whole = _repaired(known, budget, ways) if steps else whole
-    return Repair(whole.lines, total - budget.candidates, (*steps, *whole.steps) if whole.lines is not None else ())
+    done = (*([first[0]] if first else ()), *steps, *whole.steps)
+    return Repair(whole.lines, total - budget.candidates, done if whole.lines is not None else ())
+
+
+def _with_room(problem: Problem, lines: tuple[str, ...], told: Insight) -> tuple[Step, Insight] | None:
+    """The guess with numbers that have no room in their instructions put into registers, and what was told of it then."""
+    parts = spread(problem, lines)
+    if parts is None:
+        return None
+    counts = [len(part) for part in parts]
+    changed = [part != (line,) for part, line in zip(parts, lines, strict=True)]
+    holes = tuple((Hole("choice", ("; ".join(part),), line),) if new else (line,)
+                  for part, line, new in zip(parts, lines, changed, strict=True))  # fmt: skip
+    step = Step(lines, tuple(map(float, changed)), (), Sketch(problem, holes), tuple(line for part in parts for line in part))
+    rest = [() if new else texts for texts, new in zip(told.others, changed, strict=bool(told.others))]
+    sure = [1.0 - doubt for doubt in told.doubted(len(lines))] if told.doubts or told.least else []
+    alignment, others, least = _repeated(told.alignment, counts), _repeated(rest, counts), _repeated(sure, counts)
+    return step, Insight(alignment=alignment, others=others, least=least)
+
+
+def _repeated(rows: Sequence[Row], counts: Sequence[int]) -> tuple[Row, ...]:
+    """Each of ``rows`` as often as it counts, if there are any."""
+    return tuple(row for row, count in zip(rows, counts, strict=bool(rows)) for _ in range(count))
 
 
 def _by_pieces(known: _Guess, rest: Sequence[Cut], budget: Budget, ways: Ways) -> tuple[_Guess, list[Step]]:
@@ -153,7 +180,7 @@ def _is_worse(after: _Guess, before: _Guess) -> bool:
 
 
 def _known(problem: Problem, lines: tuple[str, ...], insight: Insight, arena: Arena) -> _Guess:
-    if not (insight.doubts or insight.others):
+    if not (insight.doubts or insight.least or insight.others):
         return _Guess(problem, arena, lines)
     return _Guess(problem, arena, lines, tuple(zip(insight.doubted(len(lines)), insight.others or [()] * len(lines), strict=True)))
 

@@ -12,7 +12,8 @@ class Ways:
 
     immediates_only: no hole but immediates, as the published method has it. slices: doubt by what wrong results depend on.
     values: doubt by which values the source has too. forced: put values in where they make all right. templates: put in what
-    is like a source instruction. told: use what the model told of its guess. cut: repair piece by piece.
+    is like a source instruction. told: use what the model told of its guess. below: make holes only in lines in which the model
+    thinks a token less likely than that. cut: repair piece by piece.
     """
 
     immediates_only: bool = False
@@ -21,6 +22,7 @@ class Ways:
     forced: bool = True
     templates: bool = True
     told: bool = True
+    below: float | None = None
     cut: bool = True
 
 

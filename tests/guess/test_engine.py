@@ -12,7 +12,7 @@ import pytest
 import torch
 from transformers import BartConfig, BartForConditionalGeneration, T5Config, T5ForConditionalGeneration
 
-from guesssketch.guess.engine import Guess, guess
+from guesssketch.guess.engine import Guess, guess, reread
 from guesssketch.guess.model import Model, create
 from guesssketch.guess.tokens import Vocabulary, source_tokens, target_tokens
 
@@ -179,3 +179,22 @@ def test_a_model_that_learnt_one_pair_says_it() -> None:
     model = Model(learner.eval(), VOCABULARY, {"longest_source": 60, "longest_target": 60})
     (found,) = guess(model, [source])[0]
     assert found.lines == tuple(LINES)
+
+
+def test_what_was_guessed_is_thought_of_alike_when_it_is_read(model: Model, sources: list[list[int]]) -> None:
+    guesses = [one for (one,) in guess(model, sources, align=True)]
+    begun = [_ids(one)[:10] for one in guesses]
+    assert any(begun)
+    for guessed, ids, read in zip(guesses, begun, reread(model, sources, begun), strict=True):
+        if not ids:
+            assert read is None
+            continue
+        assert read is not None and _ids(read) == ids and (read.alignment is None) == (guessed.alignment is None)
+        assert read.probabilities == pytest.approx(guessed.probabilities[:10], abs=1e-3)
+        assert [[t for t, _ in others] for others in read.alternatives] == [[t for t, _ in others] for others in guessed.alternatives[:10]]
+        if len(guessed.tokens) <= 10:
+            assert (read.lines, read.end) == (guessed.lines, pytest.approx(guessed.end, abs=1e-3))
+    for source, ids in zip(sources, begun, strict=True):
+        (other,) = reread(model, [source], [[3 + ids[0] % 7]]) if ids else (None,)
+        assert not ids or (other is not None and other.probabilities[0] < 0.5)
+    assert reread(model, sources[:1], [[VOCABULARY.EOS + 1] * (LONGEST + 1)]) == [None]

@@ -47,6 +47,7 @@ def test_pieces_are_told_in_the_lines_and_instructions_of_the_whole() -> None:
     assert found.insight.alignment == ((0.25, 0.75, 0.0), (1.0, 0.0, 0.0), (0.0, 0.0, 0.0), (0.0, 0.0, 1.0))
     doubted = [(d.line, found.lines[d.line][d.start : d.start + d.length]) for d in found.insight.doubts if d.probability < 1]
     assert doubted == [(0, "1f"), (3, "ret")]
+    assert found.insight.least == (0.4, 1.0, 1.0, 0.3)
 
 
 def test_another_models_tokens_tell_no_doubts() -> None:

@@ -52,13 +52,16 @@ def is_proved(problem: Problem, lines: Sequence[str]) -> bool:
     ("aarch64", "lea rax, [rip + S0]; mov rdi, rsi", "add x8, x8, :lo12:S0; mov x0, x1"),
     ("aarch64", "mov rax, rcx; sub rax, rdx; cmp rax, 1; je taken", "cmp x8, #1; b.eq taken"),
     ("aarch64", "add dword ptr [rdi], 3; mov rcx, rdx", "add w11, w11, #3; mov x3, x2; ldr w11, [x0]; str w11, [x0]"),
+    ("aarch64", "mov al, byte ptr [rdx + 0x1731]; mov qword ptr [rdx + 0x28], rsi", "ldrb w11, [x2, #5937]; bfi x8, x11, #0, #8; str x1, [x2, #44]"),
+    ("aarch64", "test ecx, 0x7ffffffd; mov dword ptr [rsp + 0x5a3], edx; mov rsi, rdx; je taken", "tst w3, #2147483645; str w2, [x28, #1443]; mov x1, x2; b.eq taken"),
+    ("riscv64", "mov rax, qword ptr [rdi + 0x1390]; add rsi, 0x1390; and rdx, 0x7f0", "ld a6, 5008(a0); addi a1, a1, 5008; andi a2, a2, 2032"),
     ("riscv64", "mov eax, dword ptr [rip + S0]; cmp eax, 2; jl taken", "1:; auipc a6, %pcrel_hi(S0); lwu a6, %pcrel_lo(1b)(a6); sext.w t0, a6; slti t0, t0, 4; bnez t0, taken"),
     ("riscv64", "lea rax, [rip + S0]; mov rdi, rsi", "1:; auipc a6, %pcrel_hi(S0); mv a0, a1"),
     ("riscv64", "and eax, 0xf; movsxd rcx, eax", "andi a6, a6, 31; mv a3, a6"),
     ("riscv64", "mov rax, qword ptr [rdi - 8]; add rax, rsi; shl rax, 4", "add a6, a6, a1; slli a6, a6, 4"),
     ("riscv64", "movabs rax, 0x7865746e69616c70; xor rdi, rax; add rsi, 3", "li a6, 8675468274762345584; xor a0, a0, a5; addi a1, a1, 3"),
     ("riscv64", "cmp rax, rcx; jae taken", "mv t0, a6"),
-], ids=["immediate", "register", "width", "store", "pointer", "part", "compare", "spelling", "memory", "page", "read by a branch", "far", "at a symbol", "low", "mask", "load", "wide", "branch"])  # fmt: skip
+], ids=["immediate", "register", "width", "store", "pointer", "part", "compare", "spelling", "memory", "page", "read by a branch", "far", "no room, and wrong", "no room", "no room for 12 bits", "at a symbol", "low", "mask", "load", "wide", "branch"])  # fmt: skip
 def test_one_wrong_place_is_repaired(target: str, source: str, guess: str) -> None:
     asked = problem(target, source)
     assert not is_proved(asked, guess.split("; "))
@@ -139,7 +142,7 @@ ENGINE = Faulty(GUESS, "#1c", "#18")
 def test_a_candidate_carries_what_the_model_doubted() -> None:
     asked = problem("aarch64", SOURCE)
     ((candidate,),) = Guesser("aarch64", ENGINE).propose([asked])
-    assert candidate.insight is not None and [round(d, 2) for d in candidate.insight.doubted(2)] == [0, 0.6]
+    assert candidate.insight is not None and [round(d, 2) for d in candidate.insight.doubted(2)] == [0.01, 0.6]
     assert candidate.insight.others == ((), ("add x8, x8, #24",))
 
 
