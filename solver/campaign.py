@@ -29,8 +29,10 @@ import threading
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import dataclass
+from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 from typing import Any, Final
 
@@ -50,6 +52,7 @@ _MACHINES: Final = {"x86_64": "EM_X86_64", "aarch64": "EM_AARCH64", "riscv64": "
 _ELSEWHERE: Final = frozenset({"call i", "jmp i", "ret", "bl i", "jal i", "jal x,i"})  # direct transfers: stitching's business
 _SAMPLES: Final = 4  # instructions tried for each form
 _TOLD: Final = 60.0  # seconds between lines of progress in a file
+_begun: SimpleQueue[tuple[int, str]] | None = None  # in a worker
 
 
 @dataclass(frozen=True)
@@ -126,18 +129,25 @@ def try_form(task: Task) -> trials.Trials:
 def try_all(tasks: Sequence[Task], jobs: int) -> Generator[tuple[Task, trials.Trials]]:
     """Each task with what came of it, as they are done, by ``jobs`` processes. Close the generator to stop early.
 
-    Raises BrokenProcessPool if a process dies, RuntimeError if the semantics have changed since this one was started.
+    Raises RuntimeError if a process dies, or if the semantics have changed since this one was started.
     """
     wanted = {isa: gate.version(isa) for isa in {task.isa for task in tasks}}
-    pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _start)
+    context = multiprocessing.get_context("spawn")
+    begun = context.SimpleQueue()
+    at_work: dict[int, str] = {}  # by process, what it began last
+    pool = ProcessPoolExecutor(jobs, context, _start, (begun,))
     try:
         futures = {pool.submit(_try, task): task for task in tasks}
         for future in as_completed(futures):
+            while not begun.empty():
+                at_work.update([begun.get()])
             version, outcome = future.result()
             task = futures.pop(future)
             if version != wanted[task.isa]:
                 raise RuntimeError(f"the semantics of {task.isa} have changed since the campaign began")
             yield task, outcome
+    except BrokenProcessPool as error:
+        raise RuntimeError(f"a process died; being tried were {'; '.join(sorted(at_work.values()))}") from error
     finally:
         for process in multiprocessing.active_children():
             process.terminate()
@@ -145,11 +155,15 @@ def try_all(tasks: Sequence[Task], jobs: int) -> Generator[tuple[Task, trials.Tr
 
 
 def _try(task: Task) -> tuple[str, trials.Trials]:
+    assert _begun
+    _begun.put((os.getpid(), f"{task.isa}: {task.key}"))
     return gate.version(task.isa), try_form(task)
 
 
-def _start() -> None:
-    """In a new worker: the parent deals with interrupts, and the worker ends with it, however that ends."""
+def _start(begun: SimpleQueue[tuple[int, str]]) -> None:
+    """In a new worker: it tells ``begun`` what it tries. The parent deals with interrupts, and the worker ends with it."""
+    global _begun
+    _begun = begun
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

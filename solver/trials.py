@@ -125,6 +125,8 @@ class _Bench:
         # Unicorn clears the upper half of rax where a 32-bit compare succeeds; processors do not.
         decoded = decode(instruction.code) if isa == "x86_64" else None
         self.short = decoded is not None and decoded.mnemonic == "cmpxchg" and decoded.operands[0].size == 4
+        # Unicorn has its own processor divide, which ends the process where the least dividend is divided by -1.
+        self.divided = 8 * decoded.operands[0].size if decoded is not None and decoded.mnemonic == "idiv" else 0
         name = instruction.mnemonic if isa == "riscv64" else ""
         self.boxed = ".s" in name and not name.startswith("fcvt.s.d")  # what it takes is single
         self.single = (".s" in name and not name.startswith("fcvt.d.s")) or name == "fmv.w.x"  # what it gives
@@ -171,6 +173,10 @@ class _Bench:
             state[a] = state[b]
         if self.short:
             state["rax"] &= 0xFFFF_FFFF
+        if self.divided in (16, 32):
+            mask = (1 << self.divided) - 1
+            if state["rdx"] & mask == 1 << self.divided - 1 and not state["rax"] & mask:
+                state["rax"] += 1
         for name in self.offsets:
             state[name] = source.randrange(0x4000)
         for name in self.bases:
@@ -186,6 +192,8 @@ class _Bench:
     def trial(self, source: random.Random, thorough: bool) -> bool | str:
         """One state: whether it was compared, or what differs."""
         state = self.state(source, thorough)
+        if self.code.pushes_target:
+            state["rsp"] = pointer(source)
         env = {**self.placement.values, FAILS: self.fails, "tp": THREAD, "fs_base": THREAD, **state}
         memory = self._byte
         early = self.early.run(env, memory)
@@ -196,11 +204,7 @@ class _Bench:
         beyond = any(guard and address + access.size > LIMIT for access, address, guard in places)
         if beyond and self.fails:
             return False  # a store-exclusive that fails need not look
-        read = list(self.machine.cells) if thorough else list(self.effect.cells)
-        if self.code.pushes_target:
-            state["rsp"] = pointer(source)
-            env["rsp"] = state["rsp"]
-            read = [*read, "rsp"]
+        read = [*(self.machine.cells if thorough else self.effect.cells), *(["rsp"] if self.code.pushes_target else [])]
         got = self.machine.run(self.code.code, state, read, self.memory, self.exits)
         if any(faults) or beyond:
             return False if got.exit is None else f"should fault on {_show(state, self.inputs)}"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import json
 import multiprocessing
+import os
 import random
 import zipfile
 import zlib
@@ -222,7 +223,7 @@ def _tokenise(shard: Path, renamed: bool, stamp: int) -> None:
     arrays |= {f"{name}_length": np.frombuffer(numbers, np.uint16) for name, numbers in lengths.items()}
     arrays |= {"count": np.frombuffer(counts, np.uint32), "cut": np.array(cut), "stamp": np.array(stamp)}
     path = _cache(shard, renamed)
-    partial_path = path.with_name(f"{path.name}.partial")
+    partial_path = path.with_name(f"{path.name}.{os.getpid()}.partial")  # two runs may read one folder
     arrays["table"] = np.frombuffer(json.dumps(list(table)).encode(), np.uint8)
     with zipfile.ZipFile(partial_path, "w", zipfile.ZIP_LZMA) as archive:  # two thirds of what numpy's own deflate makes
         for name, values in arrays.items():

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -71,3 +74,29 @@ def test_of_other_engines_or_semantics_nothing_is_kept(table: Path, monkeypatch:
     gate._engines_of_tables.cache_clear()
     campaign.main(["--isa", "x86_64", "--write", "--only", "add"])
     assert written(table) == {FORMS[0]: gate.STATES} and gate.table("x86_64") == written(table)
+
+
+def test_a_process_that_dies_is_told_with_what_it_tried() -> None:
+    def task(line: str, states: int) -> campaign.Task:
+        code, text = line.split("  # ")
+        return campaign.Task("x86_64", text, [Instruction(0, bytes.fromhex(code), text)], states)
+
+    outcomes = campaign.try_all([task(ADD, 10), task(ROTATE, 10_000_000)], 1)
+    assert next(outcomes)[1].states == 10
+    time.sleep(0.5)
+    for process in multiprocessing.active_children():
+        process.kill()
+    with pytest.raises(RuntimeError, match="being tried were x86_64: rol eax, cl"):
+        next(outcomes)
+
+
+@pytest.mark.parametrize(("line", "bits"), [("f7fb  # idiv ebx", 32), ("66f7fb  # idiv bx", 16)])
+def test_what_ends_the_emulators_process_is_not_run(line: str, bits: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unicorn has its own processor divide the least dividend by -1, which traps."""
+    code, text = line.split("  # ")
+    bench = trials._Bench("x86_64", [Instruction(0, bytes.fromhex(code), text)], 0, 0)
+    worst = {"rax": 0, "rdx": 1 << bits - 1, "rbx": -1 & (1 << 64) - 1}
+    drawn = iter([worst.get(name, 1) for name in dict.fromkeys([*bench.inputs, *bench.effect.cells]) if bench.machine.cells[name][2] > 1])
+    monkeypatch.setattr(trials, "integer", lambda source: next(drawn))
+    state = bench.state(Random(4), False)
+    assert {name: state[name] for name in worst} == {**worst, "rax": 1}
