@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 TARGETS: Final = ("aarch64", "riscv64")
 STDOUT: Final = Path("-")
 _REPORT: Final = "this is a fault of guesssketch: please report it with the input and the lines above"
+_CRASHED: Final = "guesssketch: killed, or crashed in a library: nothing is half written; what was proved before is in the cache"
 
 target_choice: Final = click.Choice(TARGETS)
 a_path: Final = click.Path(path_type=Path)
@@ -129,11 +131,26 @@ def run(main: click.Group, arguments: Sequence[str] | None = None) -> int:
 
     0 all as required; 1 something was not proved or tested as required; 2 wrong usage; 3 an input that is corrupt or
     unsupported, or a tool that failed; 70 a fault of guesssketch itself; 130 interrupted; 141 the reader of the output went away.
+    Without ``arguments`` the process is this command's, and watched.
     """
-    with _heard(), warnings.catch_warnings():
+    with _watched() if arguments is None else nullcontext(), _heard(), warnings.catch_warnings():
         warnings.simplefilter("default", GuessSketchWarning)  # each once
         warnings.showwarning = _show_warning
         return _run(main, arguments)
+
+
+@contextmanager
+def _watched() -> Iterator[None]:
+    """A shell says so if this process comes to an end within: a library that crashes takes it down before it can."""
+    try:
+        shell = subprocess.Popen(["sh", "-c", f"trap '' HUP INT TERM; read end || echo '{_CRASHED}' >&2"], stdin=subprocess.PIPE)
+    except OSError:  # no shell
+        yield
+        return
+    try:
+        yield
+    finally:
+        shell.communicate(b"end\n")
 
 
 @contextmanager

@@ -13,6 +13,8 @@ layer runs once a token and an encoder layer once a block.
 from __future__ import annotations
 
 import json
+import os
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -20,10 +22,16 @@ from typing import Any, Final
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from transformers import MBartConfig, MBartForConditionalGeneration
 
-from guesssketch.errors import UsageError
-from guesssketch.guess.tokens import Vocabulary
+_CHOSEN = "TORCHINDUCTOR_CACHE_DIR" in os.environ
+from transformers import MBartConfig, MBartForConditionalGeneration  # noqa: E402
+
+from guesssketch.errors import UsageError  # noqa: E402
+from guesssketch.guess.tokens import Vocabulary  # noqa: E402
+
+if not _CHOSEN:
+    with suppress(KeyError, OSError):  # importing it makes PyTorch make this folder, which stays empty unless something is compiled
+        os.rmdir(os.environ["TORCHINDUCTOR_CACHE_DIR"])
 
 PARTS: Final = ("model.safetensors", "config.json", "vocabulary.json", "card.json")
 SIZES: Final = {  # width, heads, encoder layers, decoder layers; parameters with a vocabulary of 800

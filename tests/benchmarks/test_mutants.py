@@ -60,3 +60,16 @@ def test_the_order_of_stores_is_told_where_it_counts() -> None:
         one = breaking.Broken(breaking.Right(problem, lines), problem, lines[::-1])
         entry = mutants.judged(one, swapped, right)
         assert entry["verdict"] == verdict and ("another order" in entry["told"]) == (verdict == "refuted")
+
+
+@pytest.mark.parametrize("rights", ["aarch64", "riscv64"], indirect=True)
+def test_what_is_equal_is_shown_without_z3(rights: object) -> None:
+    (right,) = rights.pairs  # type: ignore[attr-defined]
+    target = right.problem.target
+    dead, moved, wrong = {"aarch64": ("add x9, x9, #1", "add x8, x8, #0", "add x3, x3, #1"),
+                          "riscv64": ("addi t2, t2, 1", "addi a6, a6, 0", "addi a3, a3, 1")}[target]  # fmt: skip
+    lines = [(*right.lines[:-1], line, right.lines[-1]) for line in (dead, moved, wrong)]
+    whole, *codes = assemble(target, [right.lines, *lines])
+    assert [mutants.same_terms(right.problem, code, whole) for code in codes] == [True, True, False]
+    if mutants.second is not None:
+        assert [mutants.opinion(right.problem, code) for code in codes] == ["agrees", "agrees", "no answer"]

@@ -34,7 +34,7 @@ def linker(target: str) -> list[str]:
     found = shutil.which(f"{target}-linux-gnu-gcc")
     if found is None or shutil.which(f"qemu-{target}") is None:
         pytest.skip(f"no cross compiler or qemu-user for {target}")
-    return [found, "-O2"]
+    return [found, "-O2", "-funwind-tables"]
 
 
 def output_of(program: Path, target: str, **environment: str) -> str:
@@ -44,7 +44,7 @@ def output_of(program: Path, target: str, **environment: str) -> str:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("name", ["library", "pointers", "setjmp", "structs"])
+@pytest.mark.parametrize("name", ["library", "narrow", "pointers", "setjmp", "structs", "unwind"])
 def test_program(name: str, target: str, tmp_path: Path) -> None:
     cross = linker(target)
     guest = translated(FOLDER / f"{name}.c", target, tmp_path, "-O2")

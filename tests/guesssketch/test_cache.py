@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from guesssketch.answer import Answer, Piece
-from guesssketch.cache import Cache
+from guesssketch.cache import Cache, semantics_version
 
 ANSWER = Answer((Piece(("add w0, w0, #1",), "lowering", "proved", "", ("memory",), (), 1, 1, 0.01),))
 
@@ -62,3 +62,14 @@ def test_kill_leaves_whole_answers_and_two_processes_share(tmp_path: Path) -> No
         assert len(cache.get([f"{n}-{i}" for i in range(20)])) == 20
     cache.put({"after": ANSWER})
     assert cache.get(["after"]) == {"after": ANSWER}
+
+
+@pytest.mark.parametrize("file", ["isa/terms.py", "solver/normal.py", "guesssketch/judge.py", "guesssketch/lowering/text.py"])
+def test_another_source_of_what_decides_is_another_version(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, whole = semantics_version(), Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: whole(path) + (b"#" if path.as_posix().endswith(file) else b""))
+    semantics_version.cache_clear()
+    try:
+        assert semantics_version() != before
+    finally:
+        semantics_version.cache_clear()

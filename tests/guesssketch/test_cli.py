@@ -269,7 +269,7 @@ def test_an_interrupt_leaves_nothing(tmp_path: Path) -> None:
                "--target", "aarch64", "-o", str(tmp_path / "out"), "-j", "2", "--no-cache", "--proposers", "lowering"]  # fmt: skip
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, env=os.environ | {"TMPDIR": str(tmp_path)})
     workers = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    while len(children := workers.read_text().split()) < 3 or not list(tmp_path.iterdir()):  # two, and multiprocessing's own
+    while len(children := workers.read_text().split()) < 4 or not list(tmp_path.iterdir()):  # two, multiprocessing's own, a shell
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=30)

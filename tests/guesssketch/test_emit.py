@@ -55,7 +55,9 @@ leave_it:
 format: .asciz "%d\n"
     .section .data.rel.local,"aw"
     .p2align 3
+    .type table, @object
 table: .quad leave_it
+    .size table, .-table
     .comm shared, 24, 8
     .section .init_array,"aw",@init_array
     .quad add_one
@@ -117,6 +119,7 @@ def test_symbols_keep_their_nature(program: Program, target: str) -> None:
     assert found["leave_it"] == ("WEAK", "FUNC", "DEFAULT")
     assert found["add_one"] == ("LOCAL", "FUNC", "DEFAULT")
     assert found["shared"] == ("GLOBAL", "OBJECT", "DEFAULT")
+    assert found["table"] == ("LOCAL", "OBJECT", "DEFAULT") and table.get_symbol_by_name("table")[0]["st_size"] == 8
     assert "leave_it.x86" not in found  # another definition may take its place, so nobody may know this one
 
 

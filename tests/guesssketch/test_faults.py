@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -55,6 +56,33 @@ def test_a_tool_that_crashes_is_one_error(tmp_path: Path, monkeypatch: pytest.Mo
             said = capsys.readouterr().err
             assert said.count("\n") == 1 and "assembler: " in said
     assert not (tmp_path / "out.o").exists()
+
+
+CRASHES = """
+import os, sys
+from guesssketch import cli, judge
+whole, count, most = judge.check, [], int(sys.argv.pop(1))
+def check(*arguments, **options):
+    count.append(1)
+    return os.abort() if len(count) > most else whole(*arguments, **options)
+judge.check = check
+sys.exit(cli.run())
+"""
+
+
+def test_a_library_that_crashes_in_the_process_itself_is_one_error(tmp_path: Path) -> None:
+    cache, output = tmp_path / "cache", tmp_path / "out"
+    objects = [str(RECURSION), str(RECURSION.with_name("doubles.O2.o"))]
+    command = ["translate", *objects, "--target", "aarch64", "-o", str(output), "-j", "1", "--proposers", "lowering",
+               "--cache", str(cache)]  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", CRASHES, "25", *command], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == -signal.SIGABRT
+    assert [line.partition(": nothing")[0] for line in done.stderr.splitlines()] == ["guesssketch: killed, or crashed in a library"]
+    assert not output.exists()
+    with sqlite3.connect(cache / "answers.sqlite") as database:
+        assert database.execute("SELECT count(*) FROM answers").fetchone() > (0,)
+    whole = subprocess.run([sys.executable, "-c", CRASHES, "9999", *command], cwd=ROOT, capture_output=True, text=True)
+    assert (whole.returncode, whole.stderr) == (0, "")
 
 
 DIES = """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -166,3 +167,15 @@ def test_corrupt_input_is_an_input_error(unit: Path) -> None:
             objfile.parse(bytes(damaged), "x.o")
         except InputError:
             continue
+
+
+def test_thread_local_sections_are_one_and_offsets_in_it_are_numbers(make_object: Callable[..., Path]) -> None:
+    data = """.section .tdata, "awT", @progbits\nfirst: .byte 1, 2, 3
+    .section .tbss, "awT", @nobits\n.p2align 6\n.zero 8\nthird: .zero 24"""
+    code = "lea rdi, [rip + first@tlsld]\ncall __tls_get_addr@PLT\nmov eax, dword ptr [rax + third@dtpoff + 12]\nret"
+    (file,) = objfile.read(make_object("in.o", data, f=code))
+    found = {s.name: s for s in file.symbols}
+    home = file.sections[found["first"].section or 0]
+    assert found["third"].section == home.index and found["third"].value == 72 and (home.align, home.size) == (64, 96)
+    (text,) = (s for s in file.sections if s.is_code and s.size)
+    assert text.data[-5:-1] == (72 + 12).to_bytes(4, "little") and home.data == b"\1\2\3".ljust(96, b"\0")

@@ -1,3 +1,9 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from guesssketch import research
 from guesssketch.assembler import assemble_x86
 from guesssketch.liveness import Live, before, body, exit_of
 from guesssketch.problem import Problem
@@ -106,3 +112,21 @@ def test_a_cut_asks_for_no_bit_that_the_block_lacks() -> None:
         needed = before(lift(first.instructions, "fall"), dict(first.live_out), exact=True)
         assert needed["rax"] <= 32
         whole = first
+
+
+DATA = """
+.data; .p2align 4; .zero 4; four: .long 1; .zero 24
+.section .rodata.str1.16, "aMS", @progbits, 1; .p2align 4; merged: .string "merged"
+.section .tdata, "awT", @progbits; .p2align 4; own: .long 1
+"""
+
+
+def test_no_more_is_assumed_of_a_symbol_than_the_linker_keeps(make_object: Callable[..., Path]) -> None:
+    code = """mov eax, dword ptr [rip + four]\nadd eax, dword ptr [rip + four + 4]\nadd eax, dword ptr [rip + four + 12]
+    lea rdx, [rip + merged]\nlea rcx, [rip + f]\nmov rsi, qword ptr [rip + other@GOTPCREL]\nadd eax, dword ptr fs:[own@TPOFF]
+    mov edi, offset four + 20\nret"""
+    (asked,) = research.problems(research.read(make_object("in.o", DATA.replace("; ", "\n"), f=code)), "aarch64")
+    found = {s.name: (s.kind, s.align, s.low) for s in asked.problem.symbols}
+    wanted = [("local", 4, False), ("local", 8, False), ("local", 16, False), ("local", 1, False), ("local", 1, False),
+              ("got", 1, False), ("tls", 1, False), ("local", 8, True)]  # fmt: skip
+    assert [found[r.symbol] for i in asked.problem.instructions for r in i.relocations] == wanted

@@ -197,6 +197,8 @@ def test_symbols_become_themselves(target: str, text: str, cell: str, want: t.Te
 def test_the_halves_of_two_symbols_do_not_meet() -> None:
     effect = lift("aarch64", "adrp x8, S0; add x8, x8, :lo12:S1")
     assert value(effect, "x8", S0=0x12345678, S1=0x1ABC) == 0x12345ABC
+    effect = lift("riscv64", "lui x5, %hi(S0); addi x5, x5, %lo(S1)")
+    assert value(effect, "x5", S0=0x12345678, S1=0x1ABC) == 0x12345000 - (0x1000 - 0xABC)
 
 
 def test_a_got_slot_is_only_for_its_load() -> None:

@@ -117,6 +117,18 @@ def test_constructors_and_normal_form_keep_the_meaning(seed: int) -> None:
     assert_equal(made + [(n, raw) for n, (_, raw) in zip(normal, made, strict=True)])
 
 
+def test_normal_conditions_keep_the_meaning() -> None:
+    """Every compare of what is extended or small, and every two compares of two values joined: random terms seldom have these."""
+    a, b, c = t.var("a3", 3), t.var("b3", 3), t.var("c2", 2)
+    operands = [a, b, t.zext(c, 3), t.sext(c, 3), *(t.const(value, 3) for value in range(8))]
+    compares = [t.compare(op, x, y) for op in sorted(t.COMPARE) for x in operands for y in operands]
+    parts = [t.compare(op, *pair) for op in sorted(t.COMPARE) for pair in ((a, b), (b, a))]
+    parts += [t.not_(part) for part in parts]
+    joined = [t.binary(op, x, y) for op in ("and", "or") for x in parts for y in parts]
+    terms = compares + joined
+    assert_equal(list(zip(terms, Normalizer()(*terms), strict=True)))
+
+
 def test_a_shift_of_fields_has_a_normal_form() -> None:
     fields = t.concat(t.var("a", 32), t.var("b", 32))
     term = t.extract(t.shl(fields, t.zext(t.var("c", 4), 64)), 0, 48)
