@@ -18,7 +18,8 @@ from solver.link import Unlinkable
 
 Row = TypeVar("Row")
 _SECOND: Final = 6  # candidates that came nearer, from which a second place is looked for
-_ROUNDS: Final = ((8, 72), (3, 18))  # parts of the candidates: for the first place, and for the second from each of these
+_ROUNDS: Final = ((48, 144), (8, 72), (3, 18))  # parts of the candidates: for the first place; for the second from each of these
+_LEAST: Final = 3  # proofs that each may ask for
 _THIRD: Final = 72  # part of the candidates for a third place from each
 _PIECE: Final = 4  # the part of the pieces' budget that one gets
 
@@ -129,17 +130,17 @@ def _repaired(guess: Guess, budget: Budget, ways: Ways) -> Found | None:
     first = Attempt(guess, ways, weigh=True, traced=TRACED)
     others: dict[tuple[str, ...], tuple[Step, Attempt]] = {}
     for part, each in _ROUNDS:
-        with budget.part(total // part, proofs // part) as share:
+        with budget.part(total // part, max(_LEAST, proofs // part)) as share:
             if found := first.go_on(share):
                 return found
         for near in first.near(_SECOND):
             step, again = others.setdefault(near.filled, (near, Attempt(guess.instead(near.filled), ways, weigh=True)))
-            with budget.part(total // each, max(2, proofs // each)) as share:
+            with budget.part(total // each, max(_LEAST, proofs // each)) as share:
                 if found := again.go_on(share):
                     return found[0], (step, *found[1])
     for step, again in others.values():
         for near in again.near(1):
-            with budget.part(total // _THIRD, max(2, proofs // _THIRD)) as share:
+            with budget.part(total // _THIRD, max(_LEAST, proofs // _THIRD)) as share:
                 if found := Attempt(again.guess.instead(near.filled), ways).go_on(share):
                     return found[0], (step, near, *found[1])
     return None

@@ -86,6 +86,7 @@ class Search:
         self._near: list[Near] = []
         self._weights: dict[tuple[int, tuple[str, ...]], Mapping[int, Sequence[Difference]]] = {}
         self._seen: set[tuple[str, ...]] = set()
+        self._batch: list[tuple[Filling, Assembled | AssemblyError]] = []  # to be run, the next one last
         self._made_from, self._weigh, self._traced = made_from, weigh, traced
         self._states = tuple(arena.numbers[:2])
         wrong = min(2, len(arena.everywhere(made_from))) if made_from and weigh else 0
@@ -101,18 +102,16 @@ class Search:
         self.arena.lead(self._states)
         source = self._new(candidates)
         sizes = iter(BATCHES)
-        size = next(sizes)
         while not budget.is_spent():
-            batch = list(islice(source, min(size, budget.candidates)))
-            size = next(sizes, size)
-            if not batch:
-                return None
-            budget.candidates -= len(batch)
-            for filling, code in zip(batch, assemble(self.problem.target, [f.lines for f in batch]), strict=True):
-                if isinstance(code, Assembled) and self._survives(filling, code) and self._proved(filling, code, budget):
-                    return filling
-                if budget.proofs <= 0:
+            if not self._batch:
+                batch = list(islice(source, min(next(sizes, BATCHES[-1]), budget.candidates)))
+                if not batch:
                     return None
+                self._batch = list(zip(batch, assemble(self.problem.target, [f.lines for f in batch]), strict=True))[::-1]
+            filling, code = self._batch.pop()
+            budget.candidates -= 1
+            if isinstance(code, Assembled) and self._survives(filling, code) and self._proved(filling, code, budget):
+                return filling
         return None
 
     def _new(self, candidates: Iterable[Filling]) -> Iterator[Filling]:
