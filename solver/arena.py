@@ -137,10 +137,10 @@ class Arena:
                 return number, found.differences
         return None, ()
 
-    def everywhere(self, code: CodeLike) -> dict[int, tuple[Difference, ...]]:
-        """Differences by state, of those that show any. Raises Unlinkable if ``code`` cannot be run."""
+    def everywhere(self, code: CodeLike, but: Set[int] = frozenset()) -> dict[int, tuple[Difference, ...]]:
+        """Differences by state (``but`` for some), of those that show any. Raises Unlinkable if ``code`` cannot be run."""
         trial = Trial(self.problem, code, self.source)
-        found = ((number, trial.run(number)) for number in self.numbers)
+        found = ((number, trial.run(number)) for number in self.numbers if number not in but)
         return {number: one.differences for number, one in found if isinstance(one, Counterexample)}
 
     def focus(self, code: CodeLike) -> tuple[Difference, ...]:

@@ -101,7 +101,7 @@ class Attempt:
         self._search: Search | None = None
         problem, lines, arena = guess.problem, guess.lines, guess.arena
         code = assembled(problem, lines)
-        asked: list[tuple[float, Sketch]] = []
+        asked: Iterator[tuple[float, Sketch]] = iter(())
         if code is None:
             self._doubt = _unassembled(problem, lines)
         else:
@@ -121,13 +121,16 @@ class Attempt:
             parts = layout(problem, lines, code)
             self._doubt = doubts(problem, code, parts, arena, found, told, ways).where_open(lines, guess.kept, guess.tail)
             if ways.forced and not ways.immediates_only:
-                asked = list(forced(problem, lines, edits(problem, lines, code, parts, arena, self._doubt, self._wrong)))
+                asked = forced(problem, lines, edits(problem, lines, code, parts, arena, self._doubt, self._wrong))
         others = [other for _, other in guess.told]
         tail = tuple((line,) for line in lines[len(lines) - guess.tail :])
-        sketched = [(cost, sketch) for cost, sketch in [*asked, *sketches(problem, lines, self._doubt, others, ways)]
-                    if sketch.lines[len(sketch.lines) - len(tail) :] == tail]  # fmt: skip
+
+        def allowed(found: tuple[float, Sketch]) -> bool:
+            return found[1].lines[len(found[1].lines) - len(tail) :] == tail
+
+        sketched = list(filter(allowed, sketches(problem, lines, self._doubt, others, ways)))
         self._search = Search(problem, arena, code, weigh, traced)
-        self._candidates = _candidates(problem, arena, lines, self._doubt, sketched)
+        self._candidates = _candidates(problem, arena, lines, self._doubt, filter(allowed, asked), sketched)
 
     def go_on(self, budget: Budget) -> tuple[tuple[str, ...], tuple[Step, ...]] | None:
         """Lines that are proved, and how they come of the guess: by no step if it is right. Spends of ``budget``."""
@@ -151,14 +154,20 @@ def _unassembled(problem: Problem, lines: Sequence[str]) -> Doubts:
     return Doubts(tuple(1.0 if error.line in (None, n) else 0.01 for n, line in enumerate(lines) if not LABEL.fullmatch(line)))
 
 
-def _candidates(problem: Problem, arena: Arena, lines: Sequence[str], doubt: Doubts, sketched: Sequence[tuple[float, Sketch]]
-                ) -> Iterator[Filling]:  # fmt: skip
-    """Fillings of all sketches of the guess, interleaved by cost."""
+def _candidates(problem: Problem, arena: Arena, lines: Sequence[str], doubt: Doubts, asked: Iterator[tuple[float, Sketch]],
+                sketched: Sequence[tuple[float, Sketch]]) -> Iterator[Filling]:  # fmt: skip
+    """Fillings of all sketches of the guess, interleaved by cost. asked: with rising costs; each is made when its turn comes."""
     choices = Choices(problem, lines, doubt.unset)
-    heap = [(cost, number, fillings(sketch, choices, arena)) for number, (cost, sketch) in enumerate(sketched)]
+    heap = [(cost, number, fillings(sketch, choices, arena), sketch) for number, (cost, sketch) in enumerate(sketched)]
     heapq.heapify(heap)
-    while heap:
-        cost, number, rest = heapq.heappop(heap)
+    following, number = next(asked, None), len(heap)
+    while heap or following:
+        if following and (not heap or following[0] <= heap[0][0]):
+            cost, sketch = following
+            heapq.heappush(heap, (cost, number, fillings(sketch, choices, arena), sketch))
+            following, number = next(asked, None), number + 1
+            continue
+        cost, place, rest, sketch = heapq.heappop(heap)
         if (candidate := next(rest, None)) is not None:
-            yield Filling(candidate, sketched[number][1])
-            heapq.heappush(heap, (cost + _STEP, number, rest))
+            yield Filling(candidate, sketch)
+            heapq.heappush(heap, (cost + _STEP, place, rest, sketch))

@@ -26,7 +26,7 @@ from solver.link import Unlinkable
 from solver.verdict import Proved, Refuted
 
 BATCHES: Final = (32, 128, 480)  # candidates assembled together: few at first
-WEIGHED: Final = 600  # wrong candidates that are run on all states
+WEIGHED: Final = 100  # wrong candidates that are run on all states, for each that is asked for
 TRACED: Final = 600  # wrong candidates of which it is asked whether they have more of the source's values
 
 
@@ -84,7 +84,7 @@ class Search:
                  ) -> None:  # fmt: skip
         self.problem, self.arena = problem, arena
         self._near: list[Near] = []
-        self._weights: dict[tuple[int, tuple[str, ...]], Mapping[int, Sequence[Difference]]] = {}
+        self._weights: dict[tuple[str, ...], tuple[frozenset[int], Mapping[int, Sequence[Difference]]]] = {}
         self._seen: set[tuple[str, ...]] = set()
         self._batch: list[tuple[Filling, Assembled | AssemblyError]] = []  # to be run, the next one last
         self._made_from, self._weigh, self._traced = made_from, weigh, traced
@@ -145,7 +145,7 @@ class Search:
         """At most ``count`` candidates that came nearer, in turn by results in all states and by values, the nearest first; of
         those with the same results one comes before all others."""
         results, values = ([n for n in sorted(self._near, key=lambda n: n.rest) if n.why == why] for why in ("results", "values"))
-        everywhere = [(self._everywhere(n), n) for n in results[:WEIGHED]]
+        everywhere = [(self._everywhere(n), n) for n in results[: WEIGHED * count]]
         bar = _sum(self.arena.everywhere(self._made_from)) if self._made_from else math.inf
         better = ((found, near) for found, near in sorted(everywhere, key=_by_wrongness)
                   if _sum(found) < bar and not self.arena.strays(near.code))  # fmt: skip
@@ -159,10 +159,11 @@ class Search:
 
     def _everywhere(self, near: Near) -> Mapping[int, Sequence[Difference]]:
         """Its differences by state."""
-        key = len(self.arena.numbers), near.filling.lines
-        if key not in self._weights:
-            self._weights[key] = self.arena.everywhere(near.code)
-        return self._weights[key]
+        run, found = self._weights.get(near.filling.lines, (frozenset(), {}))
+        if len(run) < len(self.arena.numbers):
+            found = dict(sorted({**found, **self.arena.everywhere(near.code, run)}.items()))
+            self._weights[near.filling.lines] = frozenset(self.arena.numbers), found
+        return found
 
     def _proved(self, filling: Filling, code: Assembled, budget: Budget) -> bool:
         budget.proofs -= 1
