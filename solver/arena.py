@@ -137,10 +137,10 @@ class Arena:
                 return number, found.differences
         return None, ()
 
-    def everywhere(self, code: CodeLike) -> dict[int, tuple[Difference, ...]]:
-        """Differences by state, of those that show any. Raises Unlinkable if ``code`` cannot be run."""
+    def everywhere(self, code: CodeLike, but: Set[int] = frozenset()) -> dict[int, tuple[Difference, ...]]:
+        """Differences by state (``but`` for some), of those that show any. Raises Unlinkable if ``code`` cannot be run."""
         trial = Trial(self.problem, code, self.source)
-        found = ((number, trial.run(number)) for number in self.numbers)
+        found = ((number, trial.run(number)) for number in self.numbers if number not in but)
         return {number: one.differences for number, one in found if isinstance(one, Counterexample)}
 
     def focus(self, code: CodeLike) -> tuple[Difference, ...]:
@@ -157,9 +157,13 @@ class Arena:
             self.numbers.insert(0, self.numbers.pop(self.numbers.index(number)))
         return found[first]
 
-    def on(self, rank: int, code: CodeLike) -> tuple[Difference, ...]:
+    def lead(self, numbers: Sequence[int]) -> None:
+        """Let these states be the first."""
+        self.numbers = [*numbers, *(n for n in self.numbers if n not in numbers)]
+
+    def on(self, number: int, code: CodeLike) -> tuple[Difference, ...]:
         """Differences on one state. Raises Unlinkable if ``code`` cannot be run."""
-        found = Trial(self.problem, code, self.source).run(self.numbers[rank])
+        found = Trial(self.problem, code, self.source).run(number)
         return found.differences if isinstance(found, Counterexample) else ()
 
     def add(self, found: Counterexample, code: CodeLike) -> None:
@@ -194,9 +198,9 @@ class Arena:
         places = zip(values[::2], values[1::2], effect.loads, strict=True)
         return any(address + k not in known for address, guard, load in places if guard for k in range(load.size))
 
-    def trace(self, code: CodeLike, rank: int = 0) -> Trace | None:
-        """Both sides step by step from one state; None where a side does not run straight through."""
-        number = self.numbers[rank]
+    def trace(self, code: CodeLike, number: int | None = None) -> Trace | None:
+        """Both sides step by step from one state, by default the first; None where a side does not run straight through."""
+        number = self.numbers[0] if number is None else number
         trial = Trial(self.problem, code, self.source)
         if number not in self._steps_of:
             self._steps_of[number] = self._source_steps(number)

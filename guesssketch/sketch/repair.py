@@ -1,56 +1,27 @@
-"""A guess that failed, repaired: doubted, turned into sketches, solved; where it is wrong in two places, one after the other."""
+"""A guess that failed, repaired: whole, one place after the other, or piece by piece."""
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
-from guesssketch.assembler import AssemblyError, assemble
-from guesssketch.judge import verify
 from guesssketch.problem import Insight, Problem
-from guesssketch.sketch.angels import edits
-from guesssketch.sketch.choices import Choices
-from guesssketch.sketch.doubt import Doubts, doubts
-from guesssketch.sketch.edits import forced, sketches
-from guesssketch.sketch.holes import LABEL, Hole, Sketch
-from guesssketch.sketch.immediates import RLIMIT
-from guesssketch.sketch.pieces import Cut, Piece, cuts, pieces
+from guesssketch.sketch.attempt import Attempt, Guess, Step, known
+from guesssketch.sketch.holes import Hole, Sketch
+from guesssketch.sketch.pieces import Cut, cuts, pieces
 from guesssketch.sketch.ranges import spread
-from guesssketch.sketch.search import Budget, Filling, Search, assembled, fillings, layout
+from guesssketch.sketch.search import TRACED, Budget, assembled
 from guesssketch.sketch.ways import ALL, Ways
 from solver.arena import FAULTS, Arena, how_wrong
 from solver.link import Unlinkable
-from solver.verdict import Proved, Refuted
 
 Row = TypeVar("Row")
 _SECOND: Final = 6  # candidates that came nearer, from which a second place is looked for
+_ROUNDS: Final = ((48, 144), (8, 72), (3, 18))  # parts of the candidates: for the first place; for the second from each of these
+_LEAST: Final = 3  # proofs that each may ask for
+_THIRD: Final = 72  # part of the candidates for a third place from each
 _PIECE: Final = 4  # the part of the pieces' budget that one gets
-_UNTOLD: Final[tuple[float, tuple[str, ...]]] = (0.0, ())
-_STEP: Final = 0.02  # cost of each filling after the first
-
-
-@dataclass(frozen=True)
-class Step:
-    """One place repaired.
-
-    doubts: of each of the guess's lines, 0 to 1. wrong: names of the results that differed. sketch: the guess with the hole that
-    was filled. filled: the lines after it.
-    """
-
-    guess: tuple[str, ...]
-    doubts: tuple[float, ...]
-    wrong: tuple[str, ...]
-    sketch: Sketch
-    filled: tuple[str, ...]
-
-    def before(self, rest: tuple[str, ...], tail: int) -> Step:
-        """The same, in a guess that has ``rest`` in place of the last ``tail`` lines."""
-        doubts = (*self.doubts[: len(self.doubts) - tail], *[0.0] * len(rest))
-        lines = (*self.sketch.lines[: len(self.sketch.lines) - tail], *((line,) for line in rest))
-        guess, filled = ((*x[: len(x) - tail], *rest) for x in (self.guess, self.filled))
-        return Step(guess, doubts, self.wrong, replace(self.sketch, lines=lines), filled)
 
 
 @dataclass(frozen=True)
@@ -79,17 +50,18 @@ def repair(problem: Problem, guess: Sequence[str], insight: Insight | None = Non
     first = None if ways.immediates_only else _with_room(problem, tuple(guess), told)
     if first:
         guess, told = first[0].filled, first[1]
-    guessed = _known(problem, tuple(guess), told, arena)
+    guessed = known(problem, tuple(guess), told, arena)
     steps = list[Step]()
     with budget.part(2 * total // 3, 2 * budget.proofs // 3) as share:
         whole = _repaired(guessed, share, ways)
-    if whole.lines is None and ways.cut:
+    if whole is None and ways.cut:
         rest = cuts(problem, guess, told.alignment, arena)
         with budget.part(total // 6, budget.proofs // 2) as share:
-            known, steps = _by_pieces(guessed, rest, share, ways)
-        whole = _repaired(known, budget, ways) if steps else whole
-    done = (*([first[0]] if first else ()), *steps, *whole.steps)
-    return Repair(whole.lines, total - budget.candidates, done if whole.lines is not None else ())
+            better, steps = _by_pieces(guessed, rest, share, ways)
+        whole = _repaired(better, budget, ways) if steps else None
+    if whole is None:
+        return Repair(None, total - budget.candidates)
+    return Repair(whole[0], total - budget.candidates, (*([first[0]] if first else ()), *steps, *whole[1]))
 
 
 def _with_room(problem: Problem, lines: tuple[str, ...], told: Insight) -> tuple[Step, Insight] | None:
@@ -113,7 +85,7 @@ def _repeated(rows: Sequence[Row], counts: Sequence[int]) -> tuple[Row, ...]:
     return tuple(row for row, count in zip(rows, counts, strict=bool(rows)) for _ in range(count))
 
 
-def _by_pieces(known: _Guess, rest: Sequence[Cut], budget: Budget, ways: Ways) -> tuple[_Guess, list[Step]]:
+def _by_pieces(known: Guess, rest: Sequence[Cut], budget: Budget, ways: Ways) -> tuple[Guess, list[Step]]:
     """The guess with the pieces repaired that end at cuts of ``rest``, as far as that goes, and how."""
     candidates, proofs = budget.candidates // _PIECE, budget.proofs // 2
     steps = list[Step]()
@@ -128,47 +100,16 @@ def _by_pieces(known: _Guess, rest: Sequence[Cut], budget: Budget, ways: Ways) -
         cut, part = wrong
         with budget.part(candidates, proofs) as share:
             found = _repaired(known.part(part, cut), share, ways)
-        if found.lines is not None:
+        if found:
             behind = known.lines[len(known.lines) - cut.rest :]
-            better = known.with_first(found.lines[: len(found.lines) - part.tail], cut.rest)
+            better = known.with_first(found[0][: len(found[0]) - part.tail], cut.rest)
             if not _is_worse(better, known):
-                known, steps = better, [*steps, *(step.before(behind, part.tail) for step in found.steps)]
+                known, steps = better, [*steps, *(step.before(behind, part.tail) for step in found[1])]
         rest = rest[rest.index(cut) + 1 :]
     return known, steps
 
 
-@dataclass(frozen=True)
-class _Guess:
-    """What is to be repaired.
-
-    told: for each line how much the model doubts it, 0 to 1, and what it thought of too; empty if it did not tell. kept: so many
-    lines, the first, are thought right. tail: so many, the last, must stay.
-    """
-
-    problem: Problem
-    arena: Arena
-    lines: tuple[str, ...]
-    told: tuple[tuple[float, tuple[str, ...]], ...] = ()
-    kept: int = 0
-    tail: int = 0
-
-    def part(self, piece: Piece, cut: Cut) -> _Guess:
-        """The piece before ``cut``."""
-        told = (*self.told[: len(self.lines) - cut.rest], *[_UNTOLD] * piece.tail) if self.told else ()
-        return _Guess(piece.problem, piece.arena, piece.lines, told, self.kept, piece.tail)
-
-    def with_first(self, lines: tuple[str, ...], rest: int) -> _Guess:
-        """With ``lines``, which are right, before the last ``rest``."""
-        kept = len(self.lines) - rest
-        told = (*[_UNTOLD] * len(lines), *self.told[kept:]) if self.told else ()
-        return replace(self, lines=(*lines, *self.lines[kept:]), told=told, kept=len(lines))
-
-    def instead(self, lines: tuple[str, ...]) -> _Guess:
-        """Other lines, of which the model tells nothing."""
-        return replace(self, lines=lines, told=())
-
-
-def _is_worse(after: _Guess, before: _Guess) -> bool:
+def _is_worse(after: Guess, before: Guess) -> bool:
     """Whether more is wrong, in the states in which neither faults."""
     codes = [assembled(guess.problem, guess.lines) for guess in (after, before)]
     try:
@@ -179,92 +120,27 @@ def _is_worse(after: _Guess, before: _Guess) -> bool:
     return sum(a - b for a, b in counts if max(a, b) < FAULTS) > 0
 
 
-def _known(problem: Problem, lines: tuple[str, ...], insight: Insight, arena: Arena) -> _Guess:
-    if not (insight.doubts or insight.least or insight.others):
-        return _Guess(problem, arena, lines)
-    return _Guess(problem, arena, lines, tuple(zip(insight.doubted(len(lines)), insight.others or [()] * len(lines), strict=True)))
+Found = tuple[tuple[str, ...], tuple[Step, ...]]
+"""Lines that are proved, and how they were found."""
 
 
-@dataclass(frozen=True)
-class _Attempt:
-    """lines: proved. steps: how; none if the guess is right. near: steps to what is less wrong."""
-
-    lines: tuple[str, ...] | None = None
-    steps: tuple[Step, ...] = ()
-    near: tuple[Step, ...] = ()
-
-
-def _repaired(guess: _Guess, budget: Budget, ways: Ways) -> _Attempt:
-    """One place repaired, or, from what came nearer, two."""
+def _repaired(guess: Guess, budget: Budget, ways: Ways) -> Found | None:
+    """One place repaired, or, from what came nearer, two or three: first with few candidates each, then with more."""
     total, proofs = budget.candidates, budget.proofs
-    with budget.part(total // 2, proofs // 2) as share:
-        first = _attempt(guess, share, ways, weigh=True)
-    if first.lines is not None:
-        return first
-    for near in first.near:
-        with budget.part(total // (2 * _SECOND), max(2, proofs // _SECOND)) as share:
-            again = _attempt(guess.instead(near.filled), share, ways)
-        if again.lines is not None:
-            return _Attempt(again.lines, (near, *again.steps))
-    return _Attempt()
-
-
-def _attempt(guess: _Guess, budget: Budget, ways: Ways, weigh: bool = False) -> _Attempt:
-    """One place repaired; or, if asked for by ``weigh``, what came nearer."""
-    problem, lines, arena = guess.problem, guess.lines, guess.arena
-    code = assembled(problem, lines)
-    wrong: frozenset[str] = frozenset()
-    asked: list[tuple[float, Sketch]] = []
-    if code is None:
-        doubt = _unassembled(problem, lines)
-    else:
-        try:
-            found = arena.focus(code)
-        except Unlinkable:
-            return _Attempt()
-        if not found:
-            verdict = verify(problem, code, explain=True, rlimit=RLIMIT)
-            if isinstance(verdict, Proved):
-                return _Attempt(lines)
-            if not isinstance(verdict, Refuted):
-                return _Attempt()
-            arena.add(verdict.counterexample, code)
-            found = arena.focus(code) or verdict.counterexample.differences
-        wrong = frozenset(d.what for d in found)
-        told = [u for line, (u, _) in zip(lines, guess.told, strict=bool(guess.told)) if not LABEL.fullmatch(line)]
-        parts = layout(problem, lines, code)
-        doubt = doubts(problem, code, parts, arena, found, told, ways).where_open(lines, guess.kept, guess.tail)
-        if ways.forced and not ways.immediates_only:
-            asked = list(forced(problem, lines, edits(problem, lines, code, parts, arena, doubt, wrong)))
-    others = [other for _, other in guess.told]
-    tail = tuple((line,) for line in lines[len(lines) - guess.tail :])
-    sketched = [(cost, sketch) for cost, sketch in [*asked, *sketches(problem, lines, doubt, others, ways)]
-                if sketch.lines[len(sketch.lines) - len(tail) :] == tail]  # fmt: skip
-    search = Search(problem, arena, budget, code, weigh)
-    proved = search.first(_candidates(problem, arena, lines, doubt, sketched))
-
-    def step(filling: Filling) -> Step:
-        return Step(lines, doubt.by_line(lines), tuple(sorted(wrong)), filling.sketch, filling.lines)
-
-    if proved is not None:
-        return _Attempt(proved.lines, (step(proved),))
-    return _Attempt(near=tuple(map(step, search.near(_SECOND))) if weigh else ())
-
-
-def _unassembled(problem: Problem, lines: Sequence[str]) -> Doubts:
-    (error,) = assemble(problem.target, [lines])
-    assert isinstance(error, AssemblyError)
-    return Doubts(tuple(1.0 if error.line in (None, n) else 0.01 for n, line in enumerate(lines) if not LABEL.fullmatch(line)))
-
-
-def _candidates(problem: Problem, arena: Arena, lines: Sequence[str], doubt: Doubts, sketched: Sequence[tuple[float, Sketch]]
-                ) -> Iterator[Filling]:  # fmt: skip
-    """Fillings of all sketches of the guess, interleaved by cost."""
-    choices = Choices(problem, lines, doubt.unset)
-    heap = [(cost, number, fillings(sketch, choices, arena)) for number, (cost, sketch) in enumerate(sketched)]
-    heapq.heapify(heap)
-    while heap:
-        cost, number, rest = heapq.heappop(heap)
-        if (candidate := next(rest, None)) is not None:
-            yield Filling(candidate, sketched[number][1])
-            heapq.heappush(heap, (cost + _STEP, number, rest))
+    first = Attempt(guess, ways, weigh=True, traced=TRACED)
+    others: dict[tuple[str, ...], tuple[Step, Attempt]] = {}
+    for part, each in _ROUNDS:
+        with budget.part(total // part, max(_LEAST, proofs // part)) as share:
+            if found := first.go_on(share):
+                return found
+        for near in first.near(_SECOND):
+            step, again = others.setdefault(near.filled, (near, Attempt(guess.instead(near.filled), ways, weigh=True)))
+            with budget.part(total // each, max(_LEAST, proofs // each)) as share:
+                if found := again.go_on(share):
+                    return found[0], (step, *found[1])
+    for step, again in others.values():
+        for near in again.near(1):
+            with budget.part(total // _THIRD, max(_LEAST, proofs // _THIRD)) as share:
+                if found := Attempt(again.guess.instead(near.filled), ways).go_on(share):
+                    return found[0], (step, near, *found[1])
+    return None

@@ -26,7 +26,7 @@ from solver.link import Unlinkable
 from solver.verdict import Proved, Refuted
 
 BATCHES: Final = (32, 128, 480)  # candidates assembled together: few at first
-WEIGHED: Final = 600  # wrong candidates that are run on all states
+WEIGHED: Final = 100  # wrong candidates that are run on all states, for each that is asked for
 TRACED: Final = 600  # wrong candidates of which it is asked whether they have more of the source's values
 
 
@@ -76,39 +76,42 @@ class Near:
 class Search:
     """Candidates for one problem, tried in turn.
 
-    made_from: the guess, None if that does not assemble. weigh: whether to look for candidates that come nearer than the guess.
+    made_from: the guess, None if that does not assemble. weigh: whether to look for candidates that come nearer than the guess;
+    traced: for so many wrong ones by the source's values, too.
     """
 
-    def __init__(self, problem: Problem, arena: Arena, budget: Budget, made_from: Assembled | None = None, weigh: bool = False
+    def __init__(self, problem: Problem, arena: Arena, made_from: Assembled | None = None, weigh: bool = False, traced: int = 0
                  ) -> None:  # fmt: skip
-        self.problem, self.arena, self.budget = problem, arena, budget
+        self.problem, self.arena = problem, arena
         self._near: list[Near] = []
+        self._weights: dict[tuple[str, ...], tuple[frozenset[int], Mapping[int, Sequence[Difference]]]] = {}
         self._seen: set[tuple[str, ...]] = set()
-        self._made_from, self._weigh, self._traced = made_from, weigh, TRACED
-        ranks = range(min(2, len(arena.everywhere(made_from)))) if made_from and weigh else ()
-        self._bars = [{d.what for d in arena.on(rank, made_from)} for rank in ranks if made_from]
-        self._missing = [self._lacking(rank, made_from) for rank in ranks if made_from]
+        self._batch: list[tuple[Filling, Assembled | AssemblyError]] = []  # to be run, the next one last
+        self._made_from, self._weigh, self._traced = made_from, weigh, traced
+        self._states = tuple(arena.numbers[:2])
+        wrong = min(2, len(arena.everywhere(made_from))) if made_from and weigh else 0
+        self._bars = [(n, {d.what for d in arena.on(n, made_from)}) for n in self._states[:wrong] if made_from]
+        self._missing = [(n, self._lacking(n, made_from)) for n in self._states[:wrong] if made_from and traced]
 
-    def _lacking(self, rank: int, code: Assembled) -> frozenset[int] | None:
-        trace = self.arena.trace(code, rank)
+    def _lacking(self, number: int, code: Assembled) -> frozenset[int] | None:
+        trace = self.arena.trace(code, number)
         return trace.missing if trace else None
 
-    def first(self, candidates: Iterable[Filling]) -> Filling | None:
-        """The first candidate that is proved, within the budget."""
+    def first(self, candidates: Iterable[Filling], budget: Budget) -> Filling | None:
+        """The first candidate that is proved, within the budget. Of an iterator, the next search goes on with what is left."""
+        self.arena.lead(self._states)
         source = self._new(candidates)
         sizes = iter(BATCHES)
-        size = next(sizes)
-        while not self.budget.is_spent():
-            batch = list(islice(source, min(size, self.budget.candidates)))
-            size = next(sizes, size)
-            if not batch:
-                return None
-            self.budget.candidates -= len(batch)
-            for filling, code in zip(batch, assemble(self.problem.target, [f.lines for f in batch]), strict=True):
-                if isinstance(code, Assembled) and self._survives(filling, code) and self._proved(filling, code):
-                    return filling
-                if self.budget.proofs <= 0:
+        while not budget.is_spent():
+            if not self._batch:
+                batch = list(islice(source, min(next(sizes, BATCHES[-1]), budget.candidates)))
+                if not batch:
                     return None
+                self._batch = list(zip(batch, assemble(self.problem.target, [f.lines for f in batch]), strict=True))[::-1]
+            filling, code = self._batch.pop()
+            budget.candidates -= 1
+            if isinstance(code, Assembled) and self._survives(filling, code) and self._proved(filling, code, budget):
+                return filling
         return None
 
     def _new(self, candidates: Iterable[Filling]) -> Iterator[Filling]:
@@ -121,28 +124,28 @@ class Search:
         try:
             state, found = self.arena.told(code)
             if found and self._weigh:
-                self._near += self._weighed(filling, code, found if state == self.arena.numbers[0] else ())
+                self._near += self._weighed(filling, code, {state: found})
         except Unlinkable:
             return False
         return not found and not self.arena.strays(code)
 
-    def _weighed(self, filling: Filling, code: Assembled, found: Sequence[Difference]) -> Iterator[Near]:
-        """Whether and why it is nearer. found: differences on the first state."""
-        differences = (self.arena.on(rank, code) if rank else found for rank in range(len(self._bars)))
-        less = [how_wrong(d) for d, bar in zip(differences, self._bars, strict=True) if nearer({x.what for x in d}, bar)]
+    def _weighed(self, filling: Filling, code: Assembled, known: Mapping[int | None, Sequence[Difference]]) -> Iterator[Near]:
+        """Whether and why it is nearer. known: its differences, by state, where it has been run."""
+        differences = ((known[n] if n in known else self.arena.on(n, code), bar) for n, bar in self._bars)
+        less = [how_wrong(found) for found, bar in differences if nearer({d.what for d in found}, bar)]
         if less or not self._bars:
             yield Near(filling, code, "results", min(less, default=0))
-        elif self._traced > 0 and all(self._missing):
+        elif self._traced > 0 and all(bar for _, bar in self._missing):
             self._traced -= 1
-            lacking = [self._lacking(rank, code) for rank in range(len(self._missing))]
-            if all(one is not None and bar and one < bar for one, bar in zip(lacking, self._missing, strict=True)):
+            lacking = [self._lacking(n, code) for n, _ in self._missing]
+            if all(one is not None and bar and one < bar for one, (_, bar) in zip(lacking, self._missing, strict=True)):
                 yield Near(filling, code, "values", sum(len(one or ()) for one in lacking))
 
     def near(self, count: int) -> list[Filling]:
         """At most ``count`` candidates that came nearer, in turn by results in all states and by values, the nearest first; of
         those with the same results one comes before all others."""
         results, values = ([n for n in sorted(self._near, key=lambda n: n.rest) if n.why == why] for why in ("results", "values"))
-        everywhere = [(self.arena.everywhere(n.code), n) for n in results[:WEIGHED]]
+        everywhere = [(self._everywhere(n), n) for n in results[: WEIGHED * count]]
         bar = _sum(self.arena.everywhere(self._made_from)) if self._made_from else math.inf
         better = ((found, near) for found, near in sorted(everywhere, key=_by_wrongness)
                   if _sum(found) < bar and not self.arena.strays(near.code))  # fmt: skip
@@ -154,8 +157,16 @@ class Search:
         turns = (one for turn in zip_longest(first, (n.filling for n in values)) for one in turn if one)
         return list(islice(turns, count))
 
-    def _proved(self, filling: Filling, code: Assembled) -> bool:
-        self.budget.proofs -= 1
+    def _everywhere(self, near: Near) -> Mapping[int, Sequence[Difference]]:
+        """Its differences by state."""
+        run, found = self._weights.get(near.filling.lines, (frozenset(), {}))
+        if len(run) < len(self.arena.numbers):
+            found = dict(sorted({**found, **self.arena.everywhere(near.code, run)}.items()))
+            self._weights[near.filling.lines] = frozenset(self.arena.numbers), found
+        return found
+
+    def _proved(self, filling: Filling, code: Assembled, budget: Budget) -> bool:
+        budget.proofs -= 1
         verdict = verify(self.problem, code, explain=True, rlimit=RLIMIT)
         if isinstance(verdict, Refuted):
             self._near.append(Near(filling, code, "results", 0))
@@ -221,7 +232,7 @@ def solve(sketch: Sketch, budget: Budget | None = None) -> tuple[str, ...] | Non
         return None
     plain = ["".join(part for part in line if isinstance(part, str)) for line in sketch.lines]
     filled = (Filling(lines, sketch) for lines in fillings(sketch, Choices(sketch.problem, plain), arena))
-    found = Search(sketch.problem, arena, budget).first(filled)
+    found = Search(sketch.problem, arena).first(filled, budget)
     return None if found is None else found.lines
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from guesssketch.sketch.repair import Repair, Step
+from guesssketch.sketch.attempt import Step
+from guesssketch.sketch.repair import Repair
 
 
 def story(repair: Repair) -> Iterator[str]:

@@ -76,6 +76,13 @@ def test_two_wrong_places_are_repaired_one_after_the_other() -> None:
     assert found.lines is not None and len(found.steps) == 2 and is_proved(asked, found.lines)
 
 
+def test_three_wrong_places_are_repaired_without_cuts() -> None:
+    asked = problem("riscv64", "lea rax, [rdi + rsi*4 + 24]; shr rdx, 3; xor ecx, esi; add rsi, r8")
+    guess = ["slli a6, a1, 2", "add a6, a6, a0", "addi a6, a6, 20", "srli a2, a2, 5", "xor a3, a3, a1", "slli a3, a3, 32", "srli a3, a3, 32", "add a1, a1, a5"]
+    found = repair(asked, guess, ways=Ways(cut=False))
+    assert found.lines is not None and len(found.steps) == 3 and is_proved(asked, found.lines)
+
+
 @pytest.mark.parametrize(("target", "source", "guess"), [
     # Right on all states that are drawn, once the shift is: only the prover's state, where both are equal, tells the other place.
     ("riscv64", "shr rdx, 3; cmp rax, rdi; je taken", "srli a2, a2, 5; addi t0, a6, 1; beq t0, a0, taken"),

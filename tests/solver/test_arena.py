@@ -29,7 +29,7 @@ def test_the_second_state_shows_the_other_fault_alone() -> None:
     problem, code = asked("add rax, rdi; cmovs rcx, rdx", "add x8, x8, x0; tbnz x8, #62, 1f; mov x3, x2; 1:")
     arena = Arena(problem)
     first = {d.what for d in arena.focus(code)}
-    assert first and arena.on(0, code) and (len(arena.everywhere(code)) == 1 or arena.on(1, code))
+    assert first and arena.on(arena.numbers[0], code) and (len(arena.everywhere(code)) == 1 or arena.on(arena.numbers[1], code))
 
 
 @pytest.mark.parametrize(("source", "code"), [
