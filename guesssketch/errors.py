@@ -51,7 +51,7 @@ class Untranslatable(InputError):
 
 
 class ToolError(GuessSketchError):
-    pass
+    step = "if it is not for want of memory or disk space, please report it with the input"
 
 
 class NotProved(GuessSketchError):
