@@ -22,6 +22,7 @@ OUTPUT = ROOT / "build" / "demo"
 DEFAULT = ("callback.O2", "varargs.O2", "switch.O0")
 SHOWN = ("arguments.O2", "pass_on.constprop.0")
 TARGETS = ("aarch64", "riscv64")
+PLACES = {"GUESSSKETCH_CACHE": str(OUTPUT / "cache"), "ZIG_GLOBAL_CACHE_DIR": str(OUTPUT / "zig"), **os.environ}
 
 
 def shown(path: Path) -> str:
@@ -31,14 +32,13 @@ def shown(path: Path) -> str:
 def run(command: Sequence[str], printed: Sequence[str]) -> subprocess.CompletedProcess[str]:
     """Show the command as a user would type it, then run it from the root of the repository."""
     print("$", shlex.join(printed), flush=True)
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=PLACES)
 
 
 def guesssketch(*arguments: str) -> bool:
     """The same with a command of ours, whose progress and results come on the terminal as it has them; whether it went well."""
     print("$", shlex.join(["guesssketch", *arguments]), flush=True)
-    places = {"GUESSSKETCH_CACHE": str(OUTPUT / "cache"), **os.environ}
-    return subprocess.run([sys.executable, "-m", "guesssketch", *arguments], cwd=ROOT, check=False, env=places).returncode == 0
+    return subprocess.run([sys.executable, "-m", "guesssketch", *arguments], cwd=ROOT, check=False, env=PLACES).returncode == 0
 
 
 def linker(target: str) -> list[str]:
