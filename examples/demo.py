@@ -66,6 +66,8 @@ def demonstrate(name: str, target: str) -> bool | None:
         return False
 
     tool = linker(target)
+    if tool[0] == sys.executable:
+        print(f"-- no {target}-linux-gnu-gcc here: the ziglang wheel links, and builds musl first, which takes a minute")
     link = [*tool, shown(compiled), "-o", shown(program)]
     done = run(link, ["python", *link[1:]] if tool[0] == sys.executable else link)
     if done.returncode:
