@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
@@ -20,7 +20,7 @@ import pytest
 from rich.console import Console
 
 from guesssketch import archive, command
-from guesssketch.cli import run
+from guesssketch.cli import main, run
 from guesssketch.progress import Progress
 
 MakeObject = Callable[..., Path]
@@ -131,6 +131,18 @@ def test_every_command_gives_json(place: str, make_object: MakeObject, tmp_path:
         report = json.loads(said.out if place == "-" else Path(place).read_text())
         assert key in report and said.err == ""
         assert place == "-" or "wrote " in said.out
+
+
+def test_no_command_is_without_json() -> None:
+    def commands(group: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
+        if isinstance(group, click.Group):
+            for below, one in group.commands.items():
+                yield from commands(one, f"{name} {below}".strip())
+        else:
+            yield name, group
+
+    asked = {name: {option for parameter in one.params for option in parameter.opts} for name, one in commands(main, "")}
+    assert {name for name, options in asked.items() if "--json" not in options} == {"completion"}  # what it prints is for a shell
 
 
 def test_progress_is_for_terminals(tmp_path: Path) -> None:
