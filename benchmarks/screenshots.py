@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-SHOTS = {"overview": (1440, 900, "light"), "function": (1440, 900, "light"), "phone": (390, 844, "dark")}
+SHOTS = {"overview": (1440, 900, "light"), "function": (1440, 1020, "light"), "phone": (390, 844, "dark")}
 
 FIND = """([name, block]) => { const fn = functions.find((f) => f.name === name);
                               visit(href(fn, fn.blocks.find((b) => b.name === block))); }"""
@@ -35,7 +35,7 @@ def main(report: str, folder: str, function: str, block: str) -> None:
                 page.keyboard.press("]")
             output = Path(folder) / f"report-{name}.png"
             page.screenshot(path=output)
-            image.open(output).quantize(256, method=image.Quantize.MAXCOVERAGE, dither=0).save(output, optimize=True)
+            image.open(output).quantize(256, method=image.Quantize.MEDIANCUT, dither=0).save(output, optimize=True)
             print(output, f"{output.stat().st_size / 1000:.0f} KB")
         browser.close()
 

@@ -21,8 +21,9 @@ What `--help` prints, written by `python docs/commands.py` and checked by a test
 [README](../README.md).
 
 Common to all: results go to standard output, everything else to standard error. A bar with rate and time left is drawn on a
-terminal only. `--json FILE` writes a report, `--json -` prints it in place of the text. An error is one line that begins with
-`guesssketch:`, and a second that begins with `guesssketch: next:` where there is something to be done.
+terminal only. `--json FILE` writes a report, `--json -` prints it in place of the text. Each thing that
+is wrong is a line that begins with `guesssketch:`; what to do next is the last line, which begins with `guesssketch: next:`. No
+output is written over an input or another output, and none is left behind by an error.
 
 | exit code | says |
 |---|---|

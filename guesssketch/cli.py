@@ -39,7 +39,7 @@ def main() -> None:
               help="Weakest verdict to let through.")  # fmt: skip
 @command.proposers
 @command.model
-@click.option("--prompt", type=a_path, help="Prompt template for a model that is not of this project.")
+@click.option("--prompt", metavar="FILE", type=a_file, help="Prompt template for a model that is not of this project.")
 @command.prototypes
 @command.memory_order
 @click.option("--assume", multiple=True, type=click.Choice(("in-range-conversions",)),
@@ -56,10 +56,11 @@ def translate(files: Sequence[Path], target: str, output: Path, kind: Any, json_
     """
     from guesssketch import outputs
 
-    outputs.plan(files, output, kind)  # what cannot be written is better known before the work
-    check_json(json_file, files)
-    if html:
-        outputs.check_file(html, files)
+    slots = outputs.plan(files, output, kind)  # what cannot be written is better known before the work
+    check_json(json_file, files, [html])
+    for path in (json_file, html):
+        if path and path.resolve() in [slot.path.resolve() for slot in slots]:
+            raise click.UsageError(f"{path}: the translation goes there")
     if tests and not html:
         raise click.UsageError("--tests is for the page: give --html too")
 
@@ -143,6 +144,7 @@ def solve(sketch: Path, candidates: int, json_file: Path | None) -> None:
     shown = "\n".join(lines or ("no filling was found",))
     deliver(lambda console: click.echo(shown), lambda: json.dumps({"lines": lines}) + "\n", json_file)
     if lines is None:
+        click.echo("guesssketch: next: other holes (docs/pairs.md), or more --candidates", err=True)
         sys.exit(1)
 
 
@@ -183,12 +185,8 @@ def test(file: Path | None, target: str | None, against: Path | None, functions:
     Every function of FILE is compared. --proposers and --memory-order are of a translation that is made here. With --program,
     --translated and --runs, two whole programs are run on the same command lines instead.
     """
-    from guesssketch import outputs
-
     inputs = [path for path in (file, program, translated) if path]
-    check_json(json_file, inputs)
-    if junit:
-        outputs.check_file(junit, inputs)
+    check_json(json_file, inputs, [junit])
     if (program or translated) and (not (program and translated and runs) or file):
         raise click.UsageError("--program, --translated and --runs FILE go together, without FILE")
     if not inputs:
@@ -322,8 +320,8 @@ def evaluate_blocks(pairs: Path, model: str | None, targets: Sequence[str], spli
               help="May be repeated.  [default: the first four]")  # fmt: skip
 @click.option("--compiler", "compilers", multiple=True, metavar="COMMAND",
               help="Makes x86-64 objects of C; may be repeated.  [default: gcc]")  # fmt: skip
-@click.option("--flags", metavar="TEXT", default="", help="More arguments for the compilers.")
-@click.option("--link", metavar="TEXT", default="", help="More arguments for all linkers.")
+@click.option("--flags", metavar="TEXT", default="", callback=command.words, help="More arguments for the compilers.")
+@click.option("--link", metavar="TEXT", default="", callback=command.words, help="More arguments for all linkers.")
 @command.proposers
 @command.model
 @command.memory_order
@@ -337,17 +335,15 @@ def evaluate_blocks(pairs: Path, model: str | None, targets: Sequence[str], spli
 @command.jobs
 @command.cache
 @command.no_cache
-def evaluate_programs(suite: Path, targets: Sequence[str], levels: Sequence[str], compilers: Sequence[str], flags: str, link: str,
-                      proposers: str, model: str | None, memory_order: Any, seconds: float, limit: int | None,
-                      results: Path | None, again: bool, json_file: Path | None, jobs: int | None, cache: Path | None,
-                      no_cache: bool) -> None:  # fmt: skip
+def evaluate_programs(suite: Path, targets: Sequence[str], levels: Sequence[str], compilers: Sequence[str],
+                      flags: tuple[str, ...], link: tuple[str, ...], proposers: str, model: str | None, memory_order: Any,
+                      seconds: float, limit: int | None, results: Path | None, again: bool, json_file: Path | None,
+                      jobs: int | None, cache: Path | None, no_cache: bool) -> None:  # fmt: skip
     """Compile, translate, link, run and compare the C programs of SUITE.
 
     SUITE is a folder of programs with what they should print, or a manifest: docs/programs.md.
     """
     check_json(json_file)
-
-    import shlex
 
     from guesssketch.cache import default_directory
     from guesssketch.evaluation import kept, program_figures, programs
@@ -357,7 +353,7 @@ def evaluate_programs(suite: Path, targets: Sequence[str], levels: Sequence[str]
     with Progress() as progress:
         report = programs.run(programs.Settings(
             suite, tuple(dict.fromkeys(targets)) or command.TARGETS, tuple(dict.fromkeys(levels)) or programs.LEVELS,
-            tuple(dict.fromkeys(compilers)) or programs.COMPILERS, tuple(shlex.split(flags)), tuple(shlex.split(link)),
+            tuple(dict.fromkeys(compilers)) or programs.COMPILERS, flags, link,
             command.names(proposers), model, memory_order, seconds, limit, jobs or command.cores(), None if no_cache else place,
             results or kept.default_results(place, suite), again, progress))  # fmt: skip
     deliver(lambda console: program_figures.show(report, console), lambda: json.dumps(report, indent=1) + "\n", json_file,

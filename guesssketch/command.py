@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 import click
 
 from guesssketch import PROPOSERS
-from guesssketch.errors import GuessSketchError, GuessSketchWarning, UsageError
+from guesssketch.errors import GuessSketchError, GuessSketchWarning, InputError, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -59,6 +59,16 @@ def names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(","))
 
 
+def words(context: click.Context, parameter: click.Parameter, text: str) -> tuple[str, ...]:
+    """An option's text, cut as a shell would. Raises click.BadParameter."""
+    import shlex
+
+    try:
+        return tuple(shlex.split(text))
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r}: {error}", context, parameter) from None
+
+
 def cores() -> int:
     return len(os.sched_getaffinity(0))
 
@@ -83,23 +93,30 @@ def deliver(show: Callable[[Console], None], to_json: Callable[[], str], json_fi
         click.echo(f"wrote {', '.join(map(str, written[:5]))}{more}")
 
 
-def check_json(json_file: Path | None, inputs: Sequence[Path] = ()) -> None:
-    """Raise UsageError unless the report can be written: better known before the work."""
+def check_json(json_file: Path | None, inputs: Sequence[Path] = (), others: Sequence[Path | None] = ()) -> None:
+    """Raise UsageError unless the report, and the ``others`` that are asked for, can be written, each into a file of its own:
+    better known before the work.
+    """
     from guesssketch import outputs
 
-    if json_file and json_file != STDOUT:
-        outputs.check_file(json_file, inputs)
+    outputs.check_files([path for path in (None if json_file == STDOUT else json_file, *others) if path], inputs)
 
 
 class Group(click.Group):
-    """Commands whose usage errors name the page that helps, and that end quietly when nobody reads on."""
+    """Commands whose errors name the page that helps where they know nothing better, and that end quietly when nobody reads on."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args and not ctx.resilient_parsing:
+            click.echo(ctx.get_help(), err=True)
+            raise SystemExit(2)
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             found = super().invoke(ctx)
             sys.stdout.flush()
             return found
-        except UsageError as error:
+        except (UsageError, InputError) as error:
             error.step = error.step or _see(f"{ctx.command_path} {ctx.invoked_subcommand}")
             raise
         except BrokenPipeError:  # the reader has seen enough (``| head``)

@@ -26,11 +26,13 @@ class GuessSketchError(Exception):
 
 
 class UsageError(GuessSketchError):
+    """The command line, an option or an argument is wrong."""
+
     exit_code = 2
 
 
 class InputError(GuessSketchError):
-    pass
+    """An input file is corrupt or unsupported."""
 
 
 class NotAnObject(InputError):
@@ -51,10 +53,14 @@ class Untranslatable(InputError):
 
 
 class ToolError(GuessSketchError):
-    pass
+    """An outside tool (assembler, back end, worker process) failed or is missing."""
+
+    step = "if it is not for want of memory or disk space, please report it with the input"
 
 
 class NotProved(GuessSketchError):
+    """Something was not proved or tested as was required."""
+
     exit_code = 1
     step = "--require tested lets these pass; guesssketch show FILE --function NAME --stage proof shows what was tried"
 

@@ -69,8 +69,18 @@ def _members(path: Path) -> list[str] | None:
         raise InputError(f"{path}: {error.strerror or error}") from error
 
 
+def check_files(paths: Sequence[Path], inputs: Sequence[Path] = ()) -> None:
+    """Raise UsageError unless a file can be written at each of ``paths``, no two of them the same, and none of ``inputs``."""
+    for number, path in enumerate(paths):
+        check_file(path, inputs)
+        if path.resolve() in [other.resolve() for other in paths[:number]]:
+            raise UsageError(f"{path}: asked for twice, for different outputs")
+
+
 def check_file(path: Path, inputs: Sequence[Path] = ()) -> None:
     """Raise UsageError unless a file can be written at ``path`` that is none of ``inputs``."""
+    if path == Path("-"):
+        raise UsageError("-: only --json goes to standard output; name a file (./- is one, too)")
     if path.is_dir():
         raise UsageError(f"{path}: is a directory; name a file")
     if not path.parent.is_dir():

@@ -31,7 +31,7 @@ from guesssketch.assembler import AssemblyError, assemble, assemble_x86
 from guesssketch.errors import InputError
 from guesssketch.problem import Exit, MemoryOrder, Problem, Symbol
 from isa import terms as t
-from isa.machine import Effect
+from isa.machine import Effect, Instruction
 from isa.statemap import CONDITIONS, FLAGS, GENERAL, MAPS, VECTORS, cell_term
 from isa.x86_64.atomics import is_atomic
 from solver import gate
@@ -40,6 +40,7 @@ from solver.verdict import Unknown, Verdict
 
 Live = tuple[tuple[str, int], ...]
 
+_STEP: Final = "docs/pairs.md says how these files are written"
 _HEADERS: Final = ("target", "live-in", "live-out", "exit", "symbols", "order", "expect")
 _WIDTHS: Final = dict.fromkeys((*GENERAL, *VECTORS), (8, 16, 32, 64)) | dict.fromkeys((*FLAGS, *CONDITIONS), (1,))
 
@@ -96,10 +97,10 @@ def parse(text: str, name: str) -> Pair:
                     raise ValueError(f"expected one of {', '.join(_HEADERS)}, source, code; got {line!r}")
                 fields[header] = _new(fields, header, _header(header, value.strip()))
         except ValueError as error:
-            raise InputError(f"{name}:{number}: {error}") from None
+            raise InputError(f"{name}:{number}: {error}", _STEP) from None
     missing = [x for x in ("target", "source", "code") if x not in fields and x not in bodies]
     if missing:
-        raise InputError(f"{name}: no {' and no '.join(missing)}")
+        raise InputError(f"{name}: no {' and no '.join(missing)}", _STEP)
     source = tuple(bodies["source"])
     default: Exit = "branch" if any("taken" in line.split() for line in source) else "fall"
     code = tuple(bodies["code"])
@@ -109,11 +110,12 @@ def parse(text: str, name: str) -> Pair:
 
 def prove_pair(pair: Pair, *, rlimit: int = RLIMIT) -> Verdict:
     """Assembles, lifts and judges, behind the same gate as a translation. Raises InputError if a side does not assemble."""
-    instructions = assemble_x86("\n".join(pair.source))
+    instructions = _source(pair)
     assembled = assemble(pair.target, [pair.code])[0]
     if isinstance(assembled, AssemblyError):
         where = "" if assembled.line is None else f"{pair.code[assembled.line]!r}: "
-        raise InputError(f"{pair.name}: {where}{assembled.message}")
+        holes = any("?" in line for line in pair.code)
+        raise InputError(f"{pair.name}: {where}{assembled.message}", "guesssketch solve fills holes" if holes else _STEP)
     if strange := strangers(pair.code, pair.symbols, instructions):
         return Unknown(f"the block has no {strange}")
     if missing := gate.unvalidated("x86_64", instructions) + gate.unvalidated(pair.target, assembled.instructions):
@@ -129,12 +131,19 @@ def prove_pair(pair: Pair, *, rlimit: int = RLIMIT) -> Verdict:
 
 
 def problem(pair: Pair) -> Problem:
-    """What the pair's source asks of a proposer. Raises UsageError if it does not assemble."""
-    instructions = tuple(assemble_x86("\n".join(pair.source)))
+    """What the pair's source asks of a proposer. Raises InputError if it does not assemble."""
+    instructions = tuple(_source(pair))
     source = isa.x86_64.lift.lift(instructions, pair.exit)
     live_in = default_live_in(source) if pair.live_in is None else pair.live_in
     live_out = default_live_out(source) if pair.live_out is None else pair.live_out
     return Problem(pair.target, instructions, pair.exit, tuple(sorted(live_in)), tuple(sorted(live_out)), pair.symbols, pair.order)
+
+
+def _source(pair: Pair) -> list[Instruction]:
+    try:
+        return assemble_x86("\n".join(pair.source))
+    except InputError as error:
+        raise InputError(f"{pair.name}: {error}", _STEP) from None
 
 
 def default_live_in(source: Effect) -> Live:

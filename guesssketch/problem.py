@@ -138,8 +138,10 @@ class Candidate:
 
 
 class Proposer(Protocol):
-    """Anything that answers problems. ``propose`` gives, for each problem, candidates from best to worst (maybe none)."""
+    """Anything that answers problems. ``name``: as reports have it."""
 
     name: str
 
-    def propose(self, problems: Sequence[Problem]) -> Iterable[Sequence[Candidate]]: ...
+    def propose(self, problems: Sequence[Problem]) -> Iterable[Sequence[Candidate]]:
+        """For each problem, in their order, candidates from best to worst (maybe none)."""
+        ...

@@ -63,12 +63,15 @@ class Report:
     candidates: dict[str, Counter[str]] = field(default_factory=dict)
 
     def verdicts(self) -> Counter[str]:
+        """How many pieces have each verdict: ``proved``, ``tested``."""
         return Counter(block.verdict for block in self.blocks)
 
     def tested(self) -> list[BlockRecord]:
+        """The pieces without a proof; each has its ``reason``."""
         return [block for block in self.blocks if block.verdict == "tested"]
 
     def to_dict(self) -> dict[str, Any]:
+        """What ``--json`` writes: options, totals, engines, times, and each piece."""
         guessed = any(block.proposer in ("lm", "sketch") for block in self.blocks)
         names = (*ENGINES, *(("torch", "transformers") if guessed else ()))
         engines = {"guesssketch": __version__, "python": platform.python_version()} | {name: version(name) for name in names}
@@ -86,6 +89,7 @@ class Report:
                 "blocks": [asdict(block) for block in self.blocks]}  # fmt: skip
 
     def to_json(self) -> str:
+        """``to_dict`` as text."""
         return json.dumps(self.to_dict(), indent=1) + "\n"
 
     def print(self, console: Console) -> None:

@@ -100,7 +100,7 @@ def spread(work: Callable[[Task], Result], tasks: Sequence[Task], jobs: int) -> 
                 yield futures[future], future.result()
             pool.shutdown()
         except BrokenProcessPool:
-            raise ToolError(f"{_DIED}: fewer jobs (-j) need less memory") from None
+            raise ToolError(_DIED, "fewer jobs (-j) need less memory") from None
 
 
 class Alone:

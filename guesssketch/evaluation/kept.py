@@ -11,7 +11,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+from guesssketch.errors import UsageError
+
 Entry = dict[str, Any]
+_HEAD: Final = '{"key": '  # each line's
 _AGAIN: Final = ("fault", "does not compile")
 
 
@@ -23,7 +26,8 @@ def default_results(cache: Path, suite: Path) -> Path:
 class Kept:
     """Results in a file, a line each, by key. One that depends on files which have changed since is not found.
 
-    Neither is what failed for want of a header, time or memory: it may do better another time.
+    Neither is what failed for want of a header, time or memory: it may do better another time. Raises UsageError for a file of
+    something else.
     """
 
     def __init__(self, path: Path | None, again: bool = False) -> None:
@@ -34,8 +38,11 @@ class Kept:
             return
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
+        text = path.read_bytes().decode(errors="replace").lstrip()
+        if text[: len(_HEAD)] != _HEAD[: len(text)]:
+            raise UsageError(f"{path}: not a file of results, and nothing else is written to", "--results names one, or a new file")
         if not again:
-            for line in path.read_text().splitlines():
+            for line in text.splitlines():
                 with suppress(ValueError, TypeError, KeyError):  # a line that says nothing is as good as none
                     told = json.loads(line)
                     self._entries[told["key"]] = told["entry"]

@@ -142,7 +142,7 @@ def _matches(folder: Path, patterns: Iterable[str]) -> tuple[Path, ...]:
     for pattern in patterns:
         paths = sorted(folder.glob(pattern))
         if not paths:
-            raise UsageError(f"{folder}: no file {pattern}")
+            raise UsageError(f"{folder / pattern}: no such file", "docs/programs.md says what a manifest holds")
         found += paths
     return tuple(dict.fromkeys(found))
 

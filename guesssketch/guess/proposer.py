@@ -181,6 +181,8 @@ def open_engine(name: Path | str, template: Path | None = None) -> Engine:
     cannot be read.
     """
     if Path(name, "card.json").is_file() or name == SHIPPED:
+        if template:
+            raise UsageError(f"{template}: {name} is of this project and takes no prompt", "--model names one that does")
         return _trained(name, identity(name))
     check(name)
     from guesssketch.guess.foreign import TEMPLATE, Foreign

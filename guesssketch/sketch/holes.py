@@ -85,7 +85,8 @@ def _hole(match: re.Match[str]) -> Hole:
     if choices is not None:
         return Hole("choice", tuple(choice.strip() for choice in choices.split("|")))
     if kind not in _KINDS:
-        raise UsageError(f"?{kind}: a hole is one of {', '.join(f'?{k}' for k in _KINDS)} or ?(a|b)")
+        kinds = ", ".join(f"?{k}" for k in _KINDS)
+        raise UsageError(f"?{kind}: a hole is one of {kinds} or ?(a|b)", "docs/pairs.md says how holes are written")
     return Hole(_KINDS[kind])
 
 

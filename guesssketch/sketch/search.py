@@ -38,6 +38,7 @@ class Budget:
     proofs: int = 72
 
     def is_spent(self) -> bool:
+        """Whether no candidate or no proof is left."""
         return self.candidates <= 0 or self.proofs <= 0
 
     @contextmanager

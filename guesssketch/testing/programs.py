@@ -186,7 +186,7 @@ def _ended(command: Sequence[str], executable: str, folder: Path, run: Run) -> t
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         output.seek(0)
-        return status, output.read()
+        return status, output.read(LARGEST)  # some may have come before the limit did
 
 
 def _row(number: int, run: Run, ours: Done, theirs: Done) -> FunctionResult:

@@ -63,7 +63,7 @@ def target_of(path: Path) -> str:
         for target, name in MACHINES.items():
             if machine == name:
                 return target
-    raise InputError(f"{path}: not an object for {' or '.join(MACHINES)}")
+    raise InputError(f"{path}: not an object for {' or '.join(MACHINES)}", "--against takes what translate writes")
 
 
 def test(path: Path, options: Options) -> Report:

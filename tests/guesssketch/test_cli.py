@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
@@ -20,7 +20,7 @@ import pytest
 from rich.console import Console
 
 from guesssketch import archive, command
-from guesssketch.cli import run
+from guesssketch.cli import main, run
 from guesssketch.progress import Progress
 
 MakeObject = Callable[..., Path]
@@ -57,21 +57,51 @@ def test_an_input_that_cannot_be_read(content: bytes, why: str, tmp_path: Path, 
     assert os.listdir(tmp_path) == ["in.o"]
 
 
-def test_an_error_says_what_to_do_next(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_error_says_what_to_do_next(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     source = tmp_path / "in.o"
     source.write_bytes(b"")
+    monkeypatch.chdir(tmp_path)
+    out = ["--target", "aarch64", "-o", "out.o"]
+    texts = {"pair": ("mips", "nop", "nop"), "source": ("aarch64", "add edi", "nop"), "holes": ("aarch64", "nop", "?opcode x0, x0"),
+             "unknown": ("aarch64", "nop", "?thing x0")}  # fmt: skip
+    for name, (target, line, translated) in texts.items():
+        (tmp_path / name).write_text(f"target: {target}\nsource:\n  {line}\ncode:\n  {translated}\n")
+    pair, source_wrong, holes, unknown = (tmp_path / name for name in texts)
+    suite = tmp_path / "suite.c"
+    suite.write_text("int main(void) { return 0; }\n")
     cases: list[tuple[int, list[object], str, str]] = [
         (3, ["translate", source, "--target", "aarch64", "-o", tmp_path / "out.o"], "not an ELF file", "gcc -c"),
         (2, ["translate", source, "--target", "aarch64", "-o", source], "overwrite the input", "guesssketch translate --help"),
         (2, ["translate"], "Missing argument", "guesssketch translate --help"),
         (2, ["evaluate", "blocks", tmp_path, "--json", tmp_path], "is a directory", "guesssketch evaluate blocks --help"),
         (2, ["frobnicate"], "No such command", "guesssketch --help"),
+        (3, ["show", tmp_path / "none.o"], "No such file", "guesssketch show --help"),
+        (3, ["prove", pair], "pair:1: target is one of", "docs/pairs.md"),
+        (3, ["prove", source_wrong], "source: x86-64 text: 'add edi'", "docs/pairs.md"),
+        (3, ["prove", holes], "neither a label nor an instruction", "guesssketch solve"),
+        (2, ["solve", unknown], "?thing: a hole is one of", "docs/pairs.md"),
+        (3, ["test", source, "--against", source], "not an object for aarch64", "--against takes"),
+        (2, ["evaluate", "programs", tmp_path, "--flags", "'"], "No closing quotation", "guesssketch evaluate programs --help"),
+        (2, ["evaluate", "programs", tmp_path, "--results", tmp_path / "suite.c"], "not a file of results", "--results"),
+        (2, ["translate", RECURSION, "--target", "aarch64", "-o", "-"], "standard output", "guesssketch translate --help"),
+        (2, ["translate", RECURSION, *out, "--json", "out.o"], "the translation goes there", "guesssketch translate --help"),
+        (2, ["translate", RECURSION, *out, "--html", "x", "--json", "x"], "asked for twice", "guesssketch translate --help"),
+        (2, ["translate", RECURSION, *out, "--prompt", "none"], "'none' does not exist", "guesssketch translate --help"),
+        (2, ["translate", RECURSION, *out, "--no-cache", "--prompt", pair], "takes no prompt", "--model"),
     ]  # fmt: skip
     for code, arguments, what, step in cases:
         assert run([str(argument) for argument in arguments]) == code
         first, second = capsys.readouterr().err.splitlines()
         assert first.startswith("guesssketch: ") and what in first
         assert second.startswith("guesssketch: next: ") and step in second
+    assert suite.read_text() == "int main(void) { return 0; }\n" and not (tmp_path / "-").exists() and not Path("out.o").exists()
+
+
+@pytest.mark.parametrize("group", [[], ["evaluate"]], ids=["all", "evaluate"])
+def test_a_group_alone_prints_its_help(group: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(group) == 2
+    said = capsys.readouterr()
+    assert said.err.startswith("Usage: guesssketch") and "\nCommands:\n" in said.err and not said.out
 
 
 def test_a_fault_of_our_own_is_none_of_the_documented_exit_codes(monkeypatch: pytest.MonkeyPatch,
@@ -101,6 +131,18 @@ def test_every_command_gives_json(place: str, make_object: MakeObject, tmp_path:
         report = json.loads(said.out if place == "-" else Path(place).read_text())
         assert key in report and said.err == ""
         assert place == "-" or "wrote " in said.out
+
+
+def test_no_command_is_without_json() -> None:
+    def commands(group: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
+        if isinstance(group, click.Group):
+            for below, one in group.commands.items():
+                yield from commands(one, f"{name} {below}".strip())
+        else:
+            yield name, group
+
+    asked = {name: {option for parameter in one.params for option in parameter.opts} for name, one in commands(main, "")}
+    assert {name for name, options in asked.items() if "--json" not in options} == {"completion"}  # what it prints is for a shell
 
 
 def test_progress_is_for_terminals(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -31,6 +32,12 @@ def test_names_are_where_the_type_checker_sees_them() -> None:
 def test_every_name_is_documented() -> None:
     page = (ROOT / "docs" / "library.md").read_text()
     assert not [name for name in gs.__all__ if f"`{name}" not in page]
+    for name in gs.__all__:
+        found = getattr(gs, name)
+        if inspect.isclass(found) or inspect.isfunction(found):
+            assert found.__doc__ and not found.__doc__.startswith(f"{name}("), name  # what a data class says by itself
+            methods = {n: m for n, m in vars(found).items() if inspect.isfunction(m) and not n.startswith("_")} if inspect.isclass(found) else {}
+            assert not [f"{name}.{n}" for n, method in methods.items() if not method.__doc__]
 
 
 def test_only_a_model_loads_pytorch() -> None:

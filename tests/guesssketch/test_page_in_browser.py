@@ -112,6 +112,31 @@ def test_the_overview_has_the_totals(opened: Any) -> None:
     assert window.page.inner_text("h1").startswith("function_") and window.count(".block.here") == 1
 
 
+def test_the_overview_ranks_blocks_and_counts_proposers(opened: Any) -> None:
+    data = made(3, 40)
+    window = opened(data)
+    blocks = [(f"{fn['name']}+{block['name']}", block["pieces"][0]) for fn in data["functions"] for block in fn["blocks"]]
+
+    def column(caption: str, number: int) -> list[str]:
+        table = window.page.locator("table", has=window.page.locator("caption", has_text=caption))
+        return list(table.locator(f"tbody td:nth-child({number})").all_inner_texts())
+
+    assert column("Slowest blocks", 1) == [name for name, _ in sorted(blocks, key=lambda b: -b[1]["seconds"])[:12]]
+    sure = sorted([b for b in blocks if "sure" in b[1]], key=lambda b: b[1]["sure"])[:12]
+    assert column("Least certain blocks", 1) == [name for name, _ in sure]
+    accepted = [sum(piece["by"] == by for _, piece in blocks) for by in range(3)]
+    assert dict(zip(column("Proposers", 1), map(int, column("Proposers", 2)), strict=True)) == dict(zip(data["texts"], accepted, strict=False))
+
+
+def test_the_less_likely_a_word_the_hotter(opened: Any) -> None:
+    data = made(1, 4)
+    data["functions"][0]["blocks"][1]["pieces"][0]["doubts"] = [[0, 0, 3, 0.9], [0, 4, 2, 0.5], [0, 8, 2, 0.01]]
+    page = opened(data).go("0.1")
+    heat = page.locator(".block.here .doubt").evaluate_all(
+        "all => all.map((one) => Number(getComputedStyle(one).backgroundColor.match(/[0-9.]+/g)[3]))")  # how opaque the colour is
+    assert len(heat) == 3 and 0 < heat[0] < heat[1] < heat[2] <= 1
+
+
 def test_a_report_of_no_functions_is_a_page_too(opened: Any) -> None:
     assert "0 functions, 0 blocks" in opened(made(0, 0)).page.inner_text(".lead")
 
