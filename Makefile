@@ -6,7 +6,6 @@ PYTHON ?= $(firstword $(shell for p in python3 python3.11 python3.12 python3.13;
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p; done; true) python3)
 JOBS ?= 2
 SECONDS ?= 900
-CPU_TORCH ?= https://download.pytorch.org/whl/cpu
 
 ARCH := $(shell uname -m)
 CROSS := $(if $(filter aarch64,$(ARCH)),gcc libc6-dev,gcc-aarch64-linux-gnu libc6-dev-arm64-cross) \
@@ -61,15 +60,11 @@ $(VENV)/.made:
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-# PyTorch comes first, so that a build for the CPU is the one that stays: 0.2 GB to fetch, where PyPI's is some 3 GB with what it
-# requires. It is what pip has been told of (PIP_FIND_LINKS, PIP_EXTRA_INDEX_URL), or, without an NVIDIA GPU, PyTorch's own index,
-# if that can be reached.
+# PyTorch comes first, so that a CPU build which pip has been told of (PIP_FIND_LINKS, PIP_EXTRA_INDEX_URL) is the one that stays: 0.2 GB
+# to fetch, where PyPI's is some 3 GB with what it requires.
 $(VENV)/.torch: $(VENV)/.made
 	@echo 'installing PyTorch into $(VENV)'
-	@command -v nvidia-smi >/dev/null || \
-		! $(PY) -c 'from urllib import request; request.urlopen("$(CPU_TORCH)/torch/", timeout=5)' 2>/dev/null || \
-		more='--extra-index-url $(CPU_TORCH)'; \
-	$(PY) -m pip install --quiet $$more torch==2.13.0 || $(PY) -m pip install --quiet $$more 'torch>=2.5,<3'
+	$(PY) -m pip install --quiet torch==2.13.0 || $(PY) -m pip install --quiet 'torch>=2.5,<3'
 	@touch $@
 
 $(VENV)/.installed: $(VENV)/.torch pyproject.toml
