@@ -120,6 +120,7 @@ def analyse(program: Program, resolver: Resolver, boundary: Boundary) -> Livenes
         live_in = before(result.effects[at], live_out)
         if live_in != result.live_in.get(at):
             result.live_in[at] = live_in
+            flow.grew(at, live_in)
             for user in flow.users[at]:
                 if user not in queued:
                     queued.add(user)
@@ -196,9 +197,14 @@ class _Flow:
             elif isinstance(block.terminator, Call) and block.terminator.next is not None:
                 self._after[callee].add(BlockId(at.object, at.function, block.terminator.next))
         self._spread(tails)
+        self._returners: dict[BlockId, list[FunctionId]] = defaultdict(list)  # block -> functions that may return to it
         for callee, continuations in self._after.items():
             for continuation in continuations:
                 self.users[continuation].update(returns[callee])
+                self._returners[continuation].append(callee)
+        self._returned = {home: dict(PRESERVED) for home in self._owed}  # function -> what is live where it returns, so far
+        for home, owed in self._owed.items():
+            join(self._returned[home], owed or {})
 
     def _spread(self, tails: dict[FunctionId, set[FunctionId]]) -> None:
         """A function reached by a tail call returns where its caller would, and owes what its caller owes."""
@@ -229,7 +235,7 @@ class _Flow:
         home = FunctionId(at.object, at.function)
         match block.terminator:
             case Return():
-                join(live, self._returned(home, live_in))
+                join(live, self._returned[home])
             case Call(callee=callee, next=after):
                 inner = self._callee(at, block)
                 if inner is not None:
@@ -251,11 +257,8 @@ class _Flow:
                     join(live, live_in.get(BlockId(at.object, at.function, target), {}))
         return live
 
-    def _returned(self, home: FunctionId, live_in: dict[BlockId, Live]) -> Live:
-        live = dict(PRESERVED)
-        owed = self._owed.get(home)
-        if owed is not None:
-            join(live, owed)
-        for continuation in self._after[home]:
-            join(live, live_in.get(continuation, {}))
-        return live
+    def grew(self, at: BlockId, live: Live) -> None:
+        """Block ``at`` has the live-in ``live`` now. It only ever grows, so what is live at returns to many callers need not be
+        joined anew each time."""
+        for function in self._returners.get(at, ()):
+            join(self._returned[function], live)
