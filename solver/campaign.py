@@ -113,15 +113,19 @@ def sample(isa: str, found: Iterable[Instruction], only: str = "") -> dict[str, 
 
 
 def try_form(task: Task) -> trials.Trials:
-    """All samples of a form, ``task.states`` states together. A mismatch of one is the form's."""
+    """All samples of a form, ``task.states`` states together. A mismatch of one is the form's; what is opaque is left out."""
     run = qemu.run if task.by_qemu else trials.run
-    done = 0
-    reason = ""
-    for number, instruction in enumerate(task.samples):
-        outcome = run(task.isa, instruction, -(-task.states // len(task.samples)), seed=number)
+    done, reason = 0, ""
+    known: Instruction | None = None  # a sample with semantics: it takes the states of those without
+    for number, instruction in enumerate((*task.samples, None)):
+        left = task.states - done
+        chosen, share = (instruction, min(left, -(-task.states // len(task.samples)))) if instruction else (known, left)
+        if chosen is None or share <= 0:
+            continue
+        outcome = run(task.isa, chosen, share, seed=number)
         if outcome.mismatch and not outcome.mismatch.startswith("opaque"):
             return trials.Trials(done + outcome.states, outcome.mismatch)
-        reason = outcome.mismatch or reason
+        known, reason = (known, outcome.mismatch) if outcome.mismatch else (chosen, reason)
         done += outcome.states
     return trials.Trials(done, "" if done else reason)
 
