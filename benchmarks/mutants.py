@@ -35,7 +35,7 @@ from guesssketch.evaluation.statistics import wilson  # noqa: E402
 from guesssketch.judge import LIFTS, prove  # noqa: E402
 from guesssketch.problem import Problem  # noqa: E402
 from guesssketch.workers import spread  # noqa: E402
-from harness import CACHE, TARGETS, Entry, print_table, resumed  # noqa: E402
+from harness import CACHE, TARGETS, Entry, in_order, print_table, resumed  # noqa: E402
 from isa import terms as t  # noqa: E402
 from isa.statemap import CONDITIONS, FLAGS, MAPS  # noqa: E402
 from solver import door  # noqa: E402
@@ -123,14 +123,9 @@ def order_told(problem: Problem, code: Assembled, right: Assembled) -> str:
 def mutants(folder: Path, target: str, limit: int, wanted: int, jobs: int, known: int) -> Iterator[Entry]:
     """Entries ``known`` to ``wanted - 1``, in order."""
     chunks = [Chunk(folder, target, limit, first, min(first + CHUNK, wanted)) for first in range(known, wanted, CHUNK)]
-    waiting: dict[int, list[Entry]] = {}
-    following = 0
     with closing(spread(tried, chunks, jobs)) as done:
-        for number, entries in done:
-            waiting[number] = entries
-            while following in waiting:
-                yield from waiting.pop(following)
-                following += 1
+        for entries in in_order(done):
+            yield from entries
 
 
 def equals(folder: Path, target: str, limit: int, equal: Sequence[int], known: int) -> Iterator[Entry]:

@@ -27,6 +27,7 @@ from guesssketch import lifted  # noqa: E402
 from guesssketch.evaluation.doubt import error_spans  # noqa: E402
 from guesssketch.evaluation.judging import Question, judge_all  # noqa: E402
 from guesssketch.guess.joining import candidate, said  # noqa: E402
+from guesssketch.guess.proposer import accelerated  # noqa: E402
 from guesssketch.guess.records import Record  # noqa: E402
 from guesssketch.judge import verify  # noqa: E402
 from guesssketch.problem import Doubt, Insight  # noqa: E402
@@ -48,11 +49,8 @@ def engine(folder: Path | str) -> Trained:
     """The model, on the accelerator if PyTorch knows one."""
     import torch
 
-    from guesssketch.guess.engine import Trained, precision
-    from guesssketch.guess.model import load
-
     torch.set_num_threads(1)  # several batches at once instead
-    return Trained(load(folder, "cuda", torch.bfloat16) if torch.cuda.is_available() else load(folder, dtype=precision()))
+    return accelerated(folder)
 
 
 def by_each(work: Callable[[Item], Entry], items: Sequence[Item], jobs: int) -> Iterator[Entry]:

@@ -24,15 +24,13 @@ if str(ROOT) not in sys.path:
 
 import forms  # noqa: E402
 import judging  # noqa: E402
-import torch  # noqa: E402
 import workpool  # noqa: E402
 from store import Shorter, Store  # noqa: E402
 
 from guesssketch.allowed import strangers  # noqa: E402
 from guesssketch.assembler import Assembled, assemble  # noqa: E402
-from guesssketch.guess.engine import How, Trained, precision  # noqa: E402
-from guesssketch.guess.model import load  # noqa: E402
-from guesssketch.guess.proposer import Guesser  # noqa: E402
+from guesssketch.guess.engine import How  # noqa: E402
+from guesssketch.guess.proposer import Guesser, accelerated  # noqa: E402
 from guesssketch.judge import verify  # noqa: E402
 from guesssketch.lowering import Lowering  # noqa: E402
 from guesssketch.problem import Candidate, Problem  # noqa: E402
@@ -85,14 +83,9 @@ def _proved(problem: Problem, candidate: Candidate, code: Assembled) -> bool:
         return False
 
 
-def _engine(folder: Path) -> Trained:
-    """The model, on the accelerator if PyTorch knows one."""
-    return Trained(load(folder, "cuda", torch.bfloat16) if torch.cuda.is_available() else load(folder, dtype=precision()))
-
-
 def _batches(store: Store, target: str, options: argparse.Namespace, end: float) -> Iterator[Batch]:
     how = How("sample", options.samples, threads=options.jobs)
-    guesser = Guesser(target, _engine(options.model), how) if options.model else None
+    guesser = Guesser(target, accelerated(options.model), how) if options.model else None
     pairs = store.unshortened(target, options.limit)
     for start in range(0, len(pairs), AHEAD):
         some = pairs[start : start + AHEAD]

@@ -18,7 +18,7 @@ from guesssketch.problem import Candidate, Problem
 from guesssketch.questions import cut
 
 if TYPE_CHECKING:
-    from guesssketch.guess.engine import Engine, Guess, How
+    from guesssketch.guess.engine import Engine, Guess, How, Trained
 
 NAME: Final = "lm"
 SHIPPED: Final = Path(__file__).parents[1] / "data" / "model"
@@ -196,6 +196,16 @@ def _trained(name: Path | str, _: str) -> Engine:
     from guesssketch.guess.model import load
 
     return Trained(load(name, dtype=precision()))
+
+
+def accelerated(folder: Path | str) -> Trained:
+    """The engine of a model folder, on the accelerator if PyTorch knows one: for making data and measuring. Raises UsageError."""
+    import torch
+
+    from guesssketch.guess.engine import Trained, precision
+    from guesssketch.guess.model import load
+
+    return Trained(load(folder, "cuda", torch.bfloat16) if torch.cuda.is_available() else load(folder, dtype=precision()))
 
 
 def _leaves(node: _Node) -> Iterator[_Node]:
