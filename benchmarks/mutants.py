@@ -29,7 +29,6 @@ if str(ROOT) not in sys.path:
 
 
 from breaking import KINDS, Broken, Rights, broken  # noqa: E402
-from guesssketch import lifted  # noqa: E402
 from guesssketch.assembler import Assembled, assemble  # noqa: E402
 from guesssketch.evaluation.statistics import wilson  # noqa: E402
 from guesssketch.judge import LIFTS, prove  # noqa: E402
@@ -72,7 +71,6 @@ def rights(folder: Path, target: str, limit: int) -> Rights:
 
 def tried(chunk: Chunk) -> list[Entry]:
     """What came of each mutant; ``verdict`` is ``none`` where there is no mutant, or its machine code is the right one's."""
-    lifted.forget()
     found = [broken(rights(chunk.folder, chunk.target, chunk.limit), n) for n in range(chunk.first, chunk.last)]
     codes = iter(assemble(chunk.target, [lines for _, one in found if one for lines in (one.lines, one.right.lines)]))
     entries = []
@@ -135,7 +133,6 @@ def equals(folder: Path, target: str, limit: int, equal: Sequence[int], known: i
     are the right ones and the question is another.
     """
     for start in range(known, len(equal), CHUNK):
-        lifted.forget()
         numbers = equal[start : start + CHUNK]
         found = [broken(rights(folder, target, limit), n) for n in numbers]
         codes = iter(assemble(target, [lines for _, one in found if one for lines in (one.lines, one.right.lines)]))

@@ -29,7 +29,6 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 
-from guesssketch import lifted  # noqa: E402
 from guesssketch.evaluation.statistics import share  # noqa: E402
 from guesssketch.guess.proposer import SHIPPED  # noqa: E402
 from guesssketch.guess.records import Record, sample  # noqa: E402
@@ -69,7 +68,6 @@ Wrong = tuple[Record, Entry]
 def repaired(way: str, task: Wrong) -> Entry:
     """What came of each. right: the verdict on its machine code, asked for anew; None if there is none. seconds: by the clock, and
     of the processor."""
-    lifted.forget()
     record, entry = task
     problem, told, started = record.problem, insight(entry), _now()
     if told and way == "unaligned":
@@ -84,7 +82,6 @@ def repaired(way: str, task: Wrong) -> Entry:
 
 def judged(task: tuple[Record, Entry, Sequence[Sequence[str]]]) -> Entry:
     """Whether one of the texts is proved; they are judged in turn."""
-    lifted.forget()
     record, entry, texts = task
     started = _now()
     codes = (assembled(record.problem, lines) for lines in texts)

@@ -23,7 +23,6 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 
-from guesssketch import lifted  # noqa: E402
 from guesssketch.evaluation.doubt import error_spans  # noqa: E402
 from guesssketch.evaluation.judging import Question, judge_all  # noqa: E402
 from guesssketch.guess.joining import candidate, said  # noqa: E402
@@ -62,7 +61,6 @@ def by_each(work: Callable[[Item], Entry], items: Sequence[Item], jobs: int) -> 
 def planted(places: int, task: tuple[int, Record]) -> Entry:
     """A fault by its number: in ``places``, or, if that is 0, in one or two in turn. There is none if the record has no place for
     it, or is right all the same, or nobody knows."""
-    lifted.forget()
     number, record = task
     pick = random.Random(number)
     kinds = [pick.choice(list(FAULTS)) for _ in range(places or 1 + number % 2)]

@@ -1,4 +1,5 @@
-"""Source blocks lifted once, each in a table of terms of its own: what becomes of a block does not depend on the others."""
+"""Source blocks lifted once, each in a table of terms of its own: what becomes of a block, and of each translation that is judged
+for it, does not depend on others."""
 
 from __future__ import annotations
 
@@ -17,9 +18,10 @@ _KEPT = 2048  # blocks whose effects are remembered
 
 @contextmanager
 def source_effect(problem: Problem) -> Iterator[Effect]:
-    """``isa.x86_64.lift.lift``, remembered; terms made while the context lasts fit to it. Nobody may change it."""
+    """``isa.x86_64.lift.lift``, remembered; terms made while the context lasts fit to it, and are forgotten then. Nobody may change
+    it."""
     effect, table = _lifted(problem.instructions, problem.exit, problem.is_shared, problem.assume)
-    with separate(table):
+    with separate(table.copy()):
         yield effect
 
 
@@ -31,7 +33,3 @@ def _lifted(instructions: tuple[Instruction, ...], exit: Exit, shared: bool, ass
         effect.assumed = conditions(effect, assume)
         return effect, table
 
-
-def forget() -> None:
-    """Give back the memory: a block's table also keeps the terms of every translation that was judged for it."""
-    _lifted.cache_clear()

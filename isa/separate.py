@@ -8,24 +8,35 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from isa import statemap, terms
 
-Table = dict[tuple[object, ...], terms.Term]
+
+@dataclass(frozen=True)
+class Table:
+    """made: every term, by what it is. cut: what ``terms.extract`` gave, by its arguments."""
+
+    made: dict[tuple[object, ...], terms.Term]
+    cut: dict[tuple[int, int, int], terms.Term] = field(default_factory=dict)
+
+    def copy(self) -> Table:
+        """A table that begins with the same terms."""
+        return Table(self.made.copy(), self.cut.copy())
 
 
 def new_table() -> Table:
-    return {("const", 1, term.attr): term for term in (terms.TRUE, terms.FALSE)}
+    return Table({("const", 1, term.attr): term for term in (terms.TRUE, terms.FALSE)})
 
 
 @contextmanager
 def separate(table: Table) -> Iterator[None]:
     """Make and find terms in ``table`` while the context lasts."""
-    outside = terms._table
-    terms._table = table
+    outside = terms._table, terms._extracts
+    terms._table, terms._extracts = table.made, table.cut
     statemap._cells.cache_clear()
     try:
         yield
     finally:
-        terms._table = outside
+        terms._table, terms._extracts = outside
         statemap._cells.cache_clear()

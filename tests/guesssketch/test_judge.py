@@ -2,11 +2,13 @@
 
 import pytest
 
-from guesssketch.assembler import assemble_x86
-from guesssketch.judge import judge
+from guesssketch import lifted
+from guesssketch.assembler import Assembled, assemble, assemble_x86
+from guesssketch.judge import judge, prove
 from guesssketch.liveness import before
 from guesssketch.problem import Candidate, Problem
 from isa.x86_64.lift import lift
+from solver import door
 from solver.verdict import Proved, Refuted, Unknown
 
 
@@ -56,3 +58,26 @@ def test_an_unvalidated_form_is_never_proved(monkeypatch: pytest.MonkeyPatch) ->
 def test_an_explained_counterexample_names_only_what_matters() -> None:
     refuted = verdict("add w8, w0, w1, lsl #2", explain=True)
     assert isinstance(refuted, Refuted) and len(refuted.counterexample.state) <= 2
+
+
+def queries(asked: Problem, *texts: str) -> list[str]:
+    """What Z3 is asked for the last of ``texts``, judged after the others."""
+    for code in assemble(asked.target, [text.split("; ") for text in texts]):
+        heard = list[str]()
+        door.listen(lambda text, answer, may_be_spurious, heard=heard: heard.append(text))  # type: ignore[misc]
+        try:
+            assert isinstance(code, Assembled) and prove(asked, code)
+        finally:
+            door.listen(None)
+    return heard
+
+
+@pytest.mark.parametrize(("source", "bits", "before", "candidate"), [
+    ("lea rax, [rdi + rsi]", 64, "orr x7, x0, x1; and x6, x0, x1; add x8, x7, x6", "and x6, x0, x1; orr x7, x0, x1; add x8, x6, x7"),
+    ("lea eax, [rax + 1]", 8, "add w8, w8, #2", "add x8, x8, #1"),
+], ids=["the same terms in another order", "a part of what is compared"])  # fmt: skip
+def test_what_is_asked_does_not_depend_on_what_was_asked_before(source: str, bits: int, before: str, candidate: str) -> None:
+    first = queries(problem(source, {"rax": bits}), candidate)
+    assert len(first) == 1 and queries(problem(source, {"rax": bits}), before, candidate) == first
+    lifted._lifted.cache_clear()
+    assert queries(problem(source, {"rax": bits}), before, candidate) == first
