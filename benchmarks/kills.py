@@ -125,7 +125,7 @@ def _unusable(folder: Path, reference: dict[str, bytes]) -> str:
 def _make(folder: Path) -> list[list[object]]:
     script = ROOT / "datasets" / "pairs"
     return [[script / "build.py", folder / "build", "--packages", "--csmith", 3, "--held-out", "", "--targets", "aarch64",
-             "--longest", 4, "--prove", 0.02, "-j", 2],
+             "--longest", 4, "--whole", 0.02, "-j", 2],
             [script / "export.py", folder / "build", folder / "made", "--plain"]]  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import random
+import subprocess
 import sys
 from pathlib import Path
 
@@ -23,3 +24,9 @@ def test_a_translation_stands_kills(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     half = tmp_path / "out" / "bits.O2.o"
     half.write_bytes(half.read_bytes()[:-1])
     assert work.wrong(tmp_path, reference) == "bits.O2.o is not what it must be"
+
+
+def test_the_recipe_of_the_pairs_takes_the_options(tmp_path: Path) -> None:
+    for script, *words in kills.WORKS["pairs"].commands(tmp_path):
+        said = subprocess.run([sys.executable, script, "--help"], capture_output=True, text=True, check=True).stdout
+        assert all(word in said for word in words if isinstance(word, str) and word.startswith("-"))
