@@ -121,7 +121,7 @@ class Slicer:
             match operation.mnemonic, operation.operands:
                 case "mov", (_, Memory() as memory):
                     self._load(result, *at, memory)
-                case "mov", (str() as name, str() as source) if name in _FAMILY.values():
+                case "mov", (str() as name, str() as source) if name in _FAMILY.values() and source in _FAMILY:
                     self._target(result, *at, _FAMILY[source], seen)
                 case "add", (str() as name, str() | int() | tuple() | Memory() as other):
                     self._sum(result, at, (name, other))
@@ -165,7 +165,7 @@ class Slicer:
             return
         tied = False
         for register in (memory.base, memory.index if memory.scale == 1 else None):
-            if register is not None:
+            if register in _FAMILY:
                 spots = self._origins(number, position, _FAMILY[register], set())
                 result.absolute |= {(spot[0], spot[1] + memory.disp) for spot in spots if spot is not None}
                 tied = tied or (bool(spots) and None not in spots)
@@ -273,7 +273,7 @@ class Slicer:
             else:
                 mem = operand.mem
                 base = None if mem.base in (0, x86_const.X86_REG_RIP) else detail.reg_name(mem.base)
-                index = detail.reg_name(mem.index) if mem.index else None
+                index = None if mem.index in (0, x86_const.X86_REG_RIZ, x86_const.X86_REG_EIZ) else detail.reg_name(mem.index)
                 operands.append(Memory(base, index, mem.scale, mem.disp, spots.get(detail.disp_offset)))
         return Operation(detail.mnemonic, writes, tuple(operands))
 
