@@ -17,11 +17,11 @@ from guesssketch.resolve import Resolver
 from guesssketch.testing import layout
 from guesssketch.testing.convention import extended
 from guesssketch.testing.coverage import Covered, Edge, Graph, Spot
-from guesssketch.testing.inputs import Input, smaller, with_memory
+from guesssketch.testing.inputs import Input, smaller, with_answer, with_memory
 from guesssketch.testing.mending import Mender
 from guesssketch.testing.pair import LONGEST, Judged, Pair, Tested
 from guesssketch.testing.paths import Paths
-from guesssketch.testing.side import STEPS, TOO_MANY
+from guesssketch.testing.side import STEPS, TOO_MANY, Answered
 from guesssketch.testing.tracing import Tracer
 from guesssketch.testing.values import Values, constants
 
@@ -34,6 +34,7 @@ _CUT: Final = 16  # runs that were cut short for being long, before they may be 
 _LONGER: Final = 16  # times as long
 _LITTERED: Final = 32  # places of an input that are littered at once
 _MENDED: Final = 12  # times in a row that an input is mended
+_ANSWERS: Final = 100  # of a run, that are changed
 _WORN: Final = 12  # changes of an input between two looks at which others there are
 
 
@@ -72,6 +73,7 @@ class _Entry:
     covered: Covered
     sound: bool  # the run could be compared
     length: int  # pieces of code that it ran
+    answered: list[Answered]
     tries: int = 0
     asked: int = 0
     accesses: tuple[list[tuple[int, int]], list[tuple[int, int]]] | None = None
@@ -127,6 +129,7 @@ class Explorer:
         self._since += 1
         source = self.pair.original(self.tested, given)
         cut = None if source.how in ("return", "no-return") else source.where
+        answered = [answer for answer in self.pair.source.answered[:_ANSWERS] if answer.is_integer]
         covered = self.graph.covered(self.graph.path(self.pair.source.process.blocks, cut))
         judged = self.pair.judge(self.tested, given, source)
         found.statuses[judged.status] += 1
@@ -143,7 +146,7 @@ class Explorer:
         self._edges |= covered.edges
         if new:
             self._since = 0
-            self._entries.append(_Entry(given, covered, sound, len(self.pair.source.process.blocks)))
+            self._entries.append(_Entry(given, covered, sound, len(self.pair.source.process.blocks), answered))
         if source.how == "steps" and source.detail in TOO_MANY and self._lengthened():
             self._pending.append((given, mended))
         bad = source.how in ("fault", "steps") and (new or 0 < mended < _MENDED or self.source.random() < 0.2)
@@ -237,6 +240,10 @@ class Explorer:
         return min(some, key=lambda e: e.tries * (1 + e.length / _LONG) + (0 if e.sound else _WORN))
 
     def _changed(self, given: Input, entry: _Entry) -> Input:
+        if entry.answered and self.source.random() < 0.25:
+            answer = self.source.choice(entry.answered)
+            pointer = answer.code in ("ptr", "unknown") and self.source.random() < 0.4
+            return with_answer(given, answer.name, answer.count, self.values.pointer() if pointer else self.values.number())
         kind = self.source.random()
         if kind < 0.6 and (places := self._accesses(entry)):
             address, size = places[self.source.randrange(len(places))]

@@ -11,29 +11,34 @@ from typing import Any
 class Input:
     """seed: of memory's content and of what unknown functions answer. arguments: each parameter's value as bytes.
     memory: (address, bytes) laid over the content, later ones over earlier. denied: how many allocations succeed before
-    one fails (-1: none fails)."""
+    one fails (-1: none fails). answers: (name, count, value): what a function outside gives back when it is asked for the
+    count-th time; what is not here hangs on the seed."""
 
     seed: int
     arguments: tuple[bytes, ...]
     memory: tuple[tuple[int, bytes], ...] = ()
     denied: int = -1
+    answers: tuple[tuple[str, int, int], ...] = ()
 
     @property
     def size(self) -> int:
         """By which inputs that show the same are compared: small ones are easier to understand."""
         patched = sum(16 + len(data) for _, data in self.memory)
+        patched += sum(16 + value.bit_length() // 8 for _, _, value in self.answers)
         return patched + sum(len(value.rstrip(b"\0")) for value in self.arguments) + (self.denied >= 0)
 
     def to_json(self) -> dict[str, Any]:
         return {"seed": self.seed, "arguments": [value.hex() for value in self.arguments],
-                "memory": [[f"{address:#x}", data.hex()] for address, data in self.memory], "denied": self.denied}  # fmt: skip
+                "memory": [[f"{address:#x}", data.hex()] for address, data in self.memory], "denied": self.denied,
+                "answers": [[name, count, f"{value:#x}"] for name, count, value in self.answers]}  # fmt: skip
 
 
 def from_json(found: Mapping[str, Any]) -> Input:
     """The inverse of ``to_json``. Raises KeyError, ValueError or TypeError for what it did not write."""
     return Input(int(found["seed"]), tuple(map(bytes.fromhex, found["arguments"])),
                  tuple((int(address, 16), bytes.fromhex(data)) for address, data in found["memory"]),
-                 int(found["denied"]))  # fmt: skip
+                 int(found["denied"]),
+                 tuple((str(name), int(count), int(value, 16)) for name, count, value in found.get("answers", ())))  # fmt: skip
 
 
 def with_memory(given: Input, address: int, data: bytes) -> Input:
@@ -42,10 +47,17 @@ def with_memory(given: Input, address: int, data: bytes) -> Input:
     return replace(given, memory=(*kept, (address, data)))
 
 
+def with_answer(given: Input, name: str, count: int, value: int) -> Input:
+    """``given`` with another answer of the function ``name`` when it is asked for the ``count``-th time."""
+    kept = tuple(answer for answer in given.answers if answer[:2] != (name, count))
+    return replace(given, answers=(*kept, (name, count, value & (1 << 64) - 1)))
+
+
 def smaller(given: Input) -> Sequence[Input]:
     """Each with one thing simpler."""
     found = [replace(given, memory=())] if len(given.memory) > 1 else []
     found += [replace(given, memory=(*given.memory[:k], *given.memory[k + 1 :])) for k in range(len(given.memory))]
+    found += [replace(given, answers=(*given.answers[:k], *given.answers[k + 1 :])) for k in range(len(given.answers))]
     for index, value in enumerate(given.arguments):
         number = int.from_bytes(value, "little")
         for simple in (0, 1, number & 0xFF, number & 0xFFFF_FFFF):

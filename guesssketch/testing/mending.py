@@ -11,7 +11,7 @@ from itertools import count
 from typing import Final
 
 from guesssketch.testing import layout
-from guesssketch.testing.inputs import Input, with_memory
+from guesssketch.testing.inputs import Input, with_answer, with_memory
 from guesssketch.testing.pair import Tested
 from guesssketch.testing.side import OVERRUN, Outcome
 from guesssketch.testing.tracing import Tracer
@@ -31,7 +31,8 @@ class Mender:
         self._tracer, self._values, self._source = tracer, values, source
 
     def mended(self, given: Input, ended: Outcome) -> Input | None:
-        """``given``, whose run of the original ended so, with a pointer where the value came from through which it faulted, or with
+        """``given``, whose run of the original ended so, with a pointer where the value came from (memory, or a function outside)
+        through which it faulted, or with
         small numbers for all where it wrote past its frame or went on for too long; None if nothing is to be changed."""
         if ended.detail == OVERRUN or ended.how == "steps":
             return self._tamed(given)
@@ -42,9 +43,14 @@ class Mender:
                 region = (layout.ARENA + index * layout.REGION).to_bytes(8, "little")
                 return replace(given, arguments=(*given.arguments[:index], region, *given.arguments[index + 1 :]))
         places = self._tracer.read_first(given)[-_RECENT:]
+        found = [with_answer(given, answer.name, answer.count, self._values.pointer()) for answer in self._tracer.answered()
+                 if answer.is_integer and 0 <= wild - answer.value < reach][-1:]  # fmt: skip
         for address, size in reversed(places):
             if size == 8 and 0 <= wild - int.from_bytes(self._tracer.held(given, address, 8), "little") < reach:
-                return with_memory(given, address, self._values.pointer().to_bytes(8, "little"))
+                found.append(with_memory(given, address, self._values.pointer().to_bytes(8, "little")))
+                break
+        if found:
+            return self._source.choice(found)
         if not places:
             return None
         large = [(at, size) for at, size in places[-_INDICES:] if self._is_index(given, at, size)]

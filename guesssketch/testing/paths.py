@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from guesssketch.testing.coverage import Edge, Graph, Spot
-from guesssketch.testing.inputs import Input, with_memory
+from guesssketch.testing.inputs import Input, with_answer, with_memory
 from guesssketch.testing.pair import Pair, Tested
+from guesssketch.testing.side import Answered
 from guesssketch.testing.symbolic import Condition, Follower
 from isa.separate import new_table, separate
 from isa.terms import Term, not_, variables
@@ -54,7 +56,7 @@ class Paths:
                 self.tried[edge] = self.tried.get(edge, 0) + 1
                 found = self._solved(followed.conditions[:number], term)
                 if found is not None:
-                    yield _input(given, found)
+                    yield _input(given, found, followed.answered)
 
     def _solved(self, before: Sequence[Condition], goal: Term) -> dict[str, int] | None:
         """Values of variables: with the whole path, else without the pinned addresses, else of the goal alone."""
@@ -86,7 +88,7 @@ def _related(before: Sequence[Condition], goal: Term) -> list[Condition]:
         names |= {name for _, more in touching for name in more}
 
 
-def _input(given: Input, values: dict[str, int]) -> Input:
+def _input(given: Input, values: dict[str, int], answered: Mapping[str, Answered]) -> Input:
     arguments = list(given.arguments)
     found = given
     memory: dict[int, int] = {}
@@ -95,10 +97,12 @@ def _input(given: Input, values: dict[str, int]) -> Input:
             arguments[int(name[1:])] = value.to_bytes(8, "little")
         elif name[0] == "m":
             memory[int(name[1:], 16)] = value
+        elif name in answered:
+            found = with_answer(found, answered[name].name, answered[name].count, value)
     for address in sorted(memory):
         if address - 1 not in memory:
             data = bytearray()
             while address + len(data) in memory:
                 data.append(memory[address + len(data)])
             found = with_memory(found, address, bytes(data))
-    return Input(found.seed, tuple(arguments), found.memory, found.denied)
+    return replace(found, arguments=tuple(arguments))

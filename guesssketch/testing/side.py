@@ -22,6 +22,7 @@ STEPS: Final = 20_000  # instructions between two calls out, if nothing else is 
 CALLS: Final = 3000  # to functions outside, in one run, likewise
 _FRAMES: Final = 100  # calls of one run with which the caller's frame is kept
 TOO_MANY: Final = ("too many instructions", "too many calls out", "too much output")
+_ANSWERED: Final = 1000  # answers of one run that are kept
 _LARGEST: Final = 1 << 20  # allocation that succeeds; bytes of output in one run
 OVERRUN: Final = "a write above its frame"
 
@@ -61,6 +62,22 @@ class Outcome:
     lost: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Answered:
+    """What the function ``name`` gave back when it was asked for the ``count``-th time. before: the number of events of a watched
+    process before it."""
+
+    name: str
+    count: int
+    code: str
+    value: int
+    before: int
+
+    @property
+    def is_integer(self) -> bool:
+        return self.name != "file" and self.code not in ("f32", "f64")
+
+
 def _may_be_called(address: int) -> bool:
     """Whether a jump to ``address``, which is no code, is a call of an unknown function: data could be there."""
     known = layout.on_stack(address) or layout.is_loaded(address)
@@ -81,6 +98,8 @@ class Side:
         self.process.load(image.code, [*image.externals, *image.redirected, layout.RETURN, layout.CALLBACK],
                           readable=image.isa != "x86_64")  # entries made by guesssketch are told by their first word
         self.blocks: dict[int, int] = {}
+        self.answered: list[Answered] = []
+        """In the last run, in order."""
         self.state: dict[str, int] = {}
 
     def run(self, address: int, signature: Signature, given: Input, environment: Environment, steps: int = STEPS,
@@ -93,7 +112,9 @@ class Side:
         self._events: list[Event] = []
         self._text: list[bytes] = []  # output that belongs to the last event
         self._told = 0  # bytes of output
+        self._chosen = {(name, count): value for name, count, value in given.answers}
         self.blocks.clear()
+        self.answered.clear()
         process = self.process
         process.reset(self._content, {})
         top = layout.STACK - 64 * environment.shift
@@ -301,9 +322,15 @@ class Side:
             self._text.clear()
 
     def answer(self, name: str, code: str) -> int:
-        """An arbitrary value of type ``code``: the same for the same name, number of times asked, and input."""
+        """A value of type ``code`` that the input chose, or else an arbitrary one: the same for the same name, number of times
+        asked, and input."""
         count = self._counts[name] = self._counts.get(name, 0) + 1
-        return answers.answer(self._given.seed, name, count, code)
+        value = self._chosen.get((name, count))
+        if value is None:
+            value = answers.answer(self._given.seed, name, count, code)
+        if len(self.answered) < _ANSWERED:
+            self.answered.append(Answered(name, count, code, value, len(self.process.history)))
+        return value
 
 
 __all__ = ["UNKNOWN", "Environment", "Outcome", "Side"]

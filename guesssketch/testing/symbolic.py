@@ -16,7 +16,7 @@ from guesssketch.testing import layout
 from guesssketch.testing.coverage import Graph, Spot
 from guesssketch.testing.inputs import Input
 from guesssketch.testing.pair import Pair, Tested
-from guesssketch.testing.side import Side
+from guesssketch.testing.side import Answered, Side
 from guesssketch.wall.places import Register, x86_places
 from isa import terms as t
 from isa.evaluate import Program
@@ -50,11 +50,13 @@ class Choice:
 @dataclass
 class Followed:
     """conditions: in order. choices: (how many conditions come before, the jump). values: what the run's input says of each
-    variable: ``aN`` for argument N, ``mADDRESS`` for a byte of memory."""
+    variable: ``aN`` for argument N, ``mADDRESS`` for a byte of memory, ``rN`` for what a function outside gave back, which
+    ``answered`` has by that name."""
 
     conditions: list[Condition] = field(default_factory=list)
     choices: list[tuple[int, Choice]] = field(default_factory=list)
     values: dict[str, int] = field(default_factory=dict)
+    answered: dict[str, Answered] = field(default_factory=dict)
 
 
 @dataclass
@@ -81,16 +83,25 @@ class Follower:
         history = list(self._side.process.history)
         walk = _Walk(self, given, self._side)
         blocks = 0
+        reached = [number for number, event in enumerate(history) if isinstance(event, Reached)]
+        answered = iter([answer for answer in self._side.answered if answer.is_integer])
+        answer = next(answered, None)
         for number, event in enumerate(history):
             if not isinstance(event, Reached):
                 walk.stored(event.address, event.data, event.outside)
                 continue
             blocks += 1
-            after = next((e for e in history[number + 1 :] if isinstance(e, Reached)), None)
-            if blocks > _BLOCKS or after is None or walk.made > _NODES:
+            if blocks > _BLOCKS or blocks == len(reached) or walk.made > _NODES:
                 break
+            until = reached[blocks]
+            after = history[until]
+            assert isinstance(after, Reached)
             if not walk.block(self._spots[event.address], event.state, self._spots[after.address]):
                 break
+            while answer is not None and answer.before <= until:
+                if answer.value == after.state["rax"]:
+                    walk.answered(answer)
+                answer = next(answered, None)
         return walk.followed
 
     def lifted(self, spot: Spot) -> _Lifted | None:
@@ -139,6 +150,12 @@ class _Walk:
         if outside and self.made:  # the library's; before the first block, the arguments'
             for k in range(len(data)):
                 self._bytes.pop(address + k, None)
+
+    def answered(self, answer: Answered) -> None:
+        """The result of a function outside is in its place."""
+        name = f"r{len(self.followed.answered)}"
+        self.followed.answered[name], self.followed.values[name] = answer, answer.value
+        self._cells["rax"] = t.var(name, 64)
 
     def block(self, spot: Spot, state: Mapping[str, int], after: Spot) -> bool:
         """Follow one block; false where nothing more can be said."""

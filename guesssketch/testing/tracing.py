@@ -7,7 +7,7 @@ from typing import Final
 from guesssketch.testing import layout
 from guesssketch.testing.inputs import Input
 from guesssketch.testing.pair import Pair, Tested
-from guesssketch.testing.side import Side
+from guesssketch.testing.side import Answered, Side
 
 _TRACED: Final = 8000  # accesses of a run that are looked at
 _KEPT: Final = 4096  # places of a run that are told
@@ -41,6 +41,10 @@ class Tracer:
             elif address not in written:
                 found[address, size] = None
         return list(found)[:_KEPT], list(only)[:_KEPT]
+
+    def answered(self) -> list[Answered]:
+        """What functions outside gave back in the run that was looked at last."""
+        return self._side().answered
 
     def held(self, given: Input, address: int, size: int) -> bytes:
         """What memory holds at first."""
