@@ -40,6 +40,7 @@ class Runner(Protocol):
     framed: str
     blocks: dict[int, int]
     state: dict[str, int]
+    unequal: list[tuple[int, bytes]]
 
     def allocate(self, size: int) -> int: ...
     def record(self, what: str, items: Sequence[Item]) -> None: ...
@@ -82,6 +83,11 @@ class Call:
             if len(found) > 1 << 22:
                 raise Ended("steps", f"{self.name} of a string without end")
         return found if limit is None else found[: limit * unit]
+
+    def unequal(self, a: int, x: bytes, b: int, y: bytes) -> None:
+        """``x``, which is at ``a``, was found unlike ``y`` at ``b``: an input could have them alike."""
+        if len(self.side.unequal) < 64:
+            self.side.unequal += [(a, y), (b, x)]
 
     def variable(self) -> Variable:
         """The arguments behind the named ones, or in the ``va_list`` that is the last of them."""

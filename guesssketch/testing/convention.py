@@ -89,6 +89,9 @@ class Convention:
         if places.hidden is not None:
             cells[places.hidden.name] = layout.RESULT
         for kind, pieces, value in zip(signature.parameters, places.arguments, values, strict=True):
+            if kind.code == "va_list" and (made := self._made_list(int.from_bytes(value, "little"))):
+                self.process.write(copies, made)
+                value, copies = copies.to_bytes(8, "little"), copies + len(made)
             for piece in pieces:
                 if piece.code == "reference":
                     self.process.write(copies, value)
@@ -103,6 +106,13 @@ class Convention:
             self.process.write(start - 8, back.to_bytes(8, "little"))
             return cells | {"rsp": start - 8}, start - 8
         return cells | {self.pointer: start, _LINK[self.isa]: back}, start
+
+    def _made_list(self, address: int) -> bytes:
+        """A ``va_list`` of arguments that all lie from ``address`` on, as those do that have found no register; RISC-V's is the
+        address alone."""
+        if self.isa == "x86_64":
+            return struct.pack("<IIQQ8x", 48, 176, address, 0)
+        return struct.pack("<QQQii", address, 0, 0, 0, 0) if self.isa == "aarch64" else b""
 
     def _bits(self, raw: bytes, piece: Piece) -> int:
         value = int.from_bytes(raw, "little")

@@ -35,6 +35,8 @@ _LONGER: Final = 16  # times as long
 _LITTERED: Final = 32  # places of an input that are littered at once
 _MENDED: Final = 12  # times in a row that an input is mended
 _ANSWERS: Final = 100  # of a run, that are changed
+_TEXT: Final = 64  # bytes of memory that are made like others
+_COMPARED: Final = 8  # pairs of a run, in which that is done
 _WORN: Final = 12  # changes of an input between two looks at which others there are
 
 
@@ -130,6 +132,7 @@ class Explorer:
         source = self.pair.original(self.tested, given)
         cut = None if source.how in ("return", "no-return") else source.where
         answered = [answer for answer in self.pair.source.answered[:_ANSWERS] if answer.is_integer]
+        self._unequal = list(dict.fromkeys(self.pair.source.unequal))
         covered = self.graph.covered(self.graph.path(self.pair.source.process.blocks, cut))
         judged = self.pair.judge(self.tested, given, source)
         found.statuses[judged.status] += 1
@@ -146,6 +149,7 @@ class Explorer:
         self._edges |= covered.edges
         if new:
             self._since = 0
+            self._alike(given)
             self._entries.append(_Entry(given, covered, sound, len(self.pair.source.process.blocks), answered))
         if source.how == "steps" and source.detail in TOO_MANY and self._lengthened():
             self._pending.append((given, mended))
@@ -153,6 +157,11 @@ class Explorer:
         if bad and len(self._pending) <= 200 and len(given.memory) <= 64 and (better := self._mender.mended(given, source)):
             self._pending.append((better, mended + 1))  # tried before anything else
         return judged
+
+    def _alike(self, given: Input) -> None:
+        """Try ``given`` with what the library has found unlike made alike: text is not guessed."""
+        self._pending += [(with_memory(given, address, data), 0) for address, data in self._unequal
+                          if len(data) <= _TEXT and self._tracer.is_given(address)][:_COMPARED]  # fmt: skip
 
     def _lengthened(self) -> bool:
         """Whether runs may be longer from now on, as nearly all were cut short. If the longest are, too, short ones have to do."""

@@ -26,7 +26,7 @@ from guesssketch.wall.places import TARGET_PLACES, Unsupported, x86_places
 from isa.statemap import MAPS
 
 LONGEST: Final = 256 * STEPS  # instructions of the original between two calls out, at most
-_CALLS_LONGER: Final = 8  # times as many calls out, at most, in the longest runs: each takes as long as 500 instructions
+_CALLS_LONGER: Final = 48  # times as many calls out, at most, in the longest runs: each takes as long as 500 instructions
 _SLACK: Final = 64  # times as many for the translation
 _MORE_CALLS: Final = 8  # times as many calls out of the translation: code may be a call elsewhere
 _RELRO: Final = (".data.rel.ro", ".init_array", ".fini_array", ".ctors", ".dtors")

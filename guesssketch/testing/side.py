@@ -19,7 +19,7 @@ from guesssketch.wall.places import Unsupported
 from solver.process import Process, Stop
 
 STEPS: Final = 20_000  # instructions between two calls out, if nothing else is said
-CALLS: Final = 3000  # to functions outside, in one run, likewise
+CALLS: Final = 500  # to functions outside, in one run, likewise
 _FRAMES: Final = 100  # calls of one run with which the caller's frame is kept
 TOO_MANY: Final = ("too many instructions", "too many calls out", "too much output")
 _ANSWERED: Final = 1000  # answers of one run that are kept
@@ -98,6 +98,8 @@ class Side:
         self.process.load(image.code, [*image.externals, *image.redirected, layout.RETURN, layout.CALLBACK],
                           readable=image.isa != "x86_64")  # entries made by guesssketch are told by their first word
         self.blocks: dict[int, int] = {}
+        self.unequal: list[tuple[int, bytes]] = []
+        """Of the last run: places that the library found unlike something, and what would have been alike."""
         self.answered: list[Answered] = []
         """In the last run, in order."""
         self.state: dict[str, int] = {}
@@ -115,6 +117,7 @@ class Side:
         self._chosen = {(name, count): value for name, count, value in given.answers}
         self.blocks.clear()
         self.answered.clear()
+        self.unequal.clear()
         process = self.process
         process.reset(self._content, {})
         top = layout.STACK - 64 * environment.shift

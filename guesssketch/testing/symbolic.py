@@ -134,7 +134,7 @@ class _Walk:
     def _arguments(self, given: Input) -> None:
         places = x86_places(self.follower.tested.signature)
         for number, (pieces, value) in enumerate(zip(places.arguments, given.arguments, strict=True)):
-            if len(pieces) != 1 or len(value) != 8:
+            if len(pieces) != 1 or len(value) != 8 or self.follower.tested.signature.parameters[number].code == "va_list":
                 continue
             variable = t.var(f"a{number}", 64)
             self.followed.values[f"a{number}"] = int.from_bytes(value, "little")

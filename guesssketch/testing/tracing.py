@@ -51,6 +51,10 @@ class Tracer:
         page = self._side().held(given, address // layout.PAGE) or bytes(layout.PAGE)
         return page[address % layout.PAGE : address % layout.PAGE + size].ljust(size, b"\0")
 
+    def is_given(self, address: int) -> bool:
+        """Whether an input may choose what is there."""
+        return layout.is_given(address) or (layout.is_loaded(address) and not self._constant(address))
+
     def _constant(self, address: int) -> bool:
         """Whether an input may not choose what is there: code, constants, the linker's tables."""
         return layout.is_loaded(address) and address // layout.PAGE not in self.pair.prepared.writable

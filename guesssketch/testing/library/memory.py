@@ -78,6 +78,7 @@ def _memcmp(call: Call) -> int:
         step = min(size, -a % 4096 or 4096, -b % 4096 or 4096)
         left, right = call.read(a, step), call.read(b, step)
         if left != right:
+            call.unequal(a, left, b, right)
             return compared(left, right)
         a, b, size = a + step, b + step, size - step
     return 0

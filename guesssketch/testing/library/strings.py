@@ -15,6 +15,9 @@ def _strlen(call: Call) -> int:
 def _strcmp(call: Call) -> int:
     limit = call.given[2] if "ncmp" in call.name or "ncase" in call.name else None
     a, b = (call.string(address, limit) for address in call.given[:2])
+    if a != b:
+        end = b"" if limit is not None and limit <= max(len(a), len(b)) else b"\0"
+        call.unequal(call.given[0], a + end, call.given[1], b + end)
     return compared(a.lower(), b.lower()) if "case" in call.name else compared(a, b)
 
 
