@@ -18,7 +18,7 @@ import json
 import random
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -30,8 +30,8 @@ if str(ROOT) not in sys.path:
 
 from guesssketch.evaluation.statistics import share  # noqa: E402
 from guesssketch.sketch.faults import FAULTS  # noqa: E402
-from guesssketch.testing import run as testing  # noqa: E402
-from guesssketch.testing.explore import Limits  # noqa: E402
+from guesssketch.testing.explore import Found, Limits  # noqa: E402
+from guesssketch.testing.rounds import Task, explore  # noqa: E402
 from guesssketch.workers import spread  # noqa: E402
 from harness import CACHE, TARGETS, print_table, whole_lines  # noqa: E402
 from planting import judged  # noqa: E402
@@ -44,27 +44,25 @@ FOLDER = CACHE / "testing"
 Entry = dict[str, Any]
 
 
-def kept(path: Path, tasks: Sequence[Any], work: Callable[[Any], Entry], jobs: int) -> None:
-    """Add what ``work`` says of each task to the lines of ``path``, as it is done."""
-    with path.open("a", encoding="utf-8") as file, closing(spread(work, tasks, jobs)) as done:
-        for number, (_, entry) in enumerate(done, 1):
+def kept(path: Path, entries: Iterable[Entry], count: int) -> None:
+    """Add ``entries``, ``count`` of them, to the lines of ``path``, as they are done."""
+    with path.open("a", encoding="utf-8") as file:
+        for number, entry in enumerate(entries, 1):
             file.write(json.dumps(entry) + "\n")
             file.flush()
-            if number % 10 == 0 or number == len(tasks):
-                print(f"{path.stem}: {number} of {len(tasks)}", file=sys.stderr, flush=True)
+            if number % 10 == 0 or number == count:
+                print(f"{path.stem}: {number} of {count}", file=sys.stderr, flush=True)
 
 
 # --- functions --------------------------------------------------------------------------------------------------------
 
 
-def explored(limits: Limits, task: tuple[Subject, str]) -> Entry:
-    """In a worker: one function of a subject that is `ready`."""
-    subject, name = task
-    found = testing.explored(subject.stored, limits, (name, ()))
+def told(subject: Subject, found: Found) -> Entry:
+    """What came of one function of ``subject``."""
     shown = None
     if found.difference is not None:
         shown = {"input": found.difference[0].to_json(), "differences": [str(d) for d in found.difference[1].differences[:4]]}
-    return {"key": subject.key, "function": name, "runs": found.runs, "seconds": round(found.seconds, 2),
+    return {"key": subject.key, "function": found.name, "runs": found.runs, "seconds": round(found.seconds, 2),
             "statuses": found.statuses, "why": found.why, "solved": found.solved, "difference": shown,
             "blocks": sorted(found.covered.blocks), "edges": sorted(found.covered.edges)}  # fmt: skip
 
@@ -96,10 +94,10 @@ def _functions(path: Path, objects: Sequence[Subject], limits: Limits, options: 
             about = {"key": subject.key, "function": None, "all_blocks": blocks, "all_edges": edges, "left_out": made.left_out}
             with path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(about) + "\n")
-    if options.minutes:
-        limits = Limits(60 * options.minutes * options.jobs / max(len(tasks), 1), limits.runs, limits.seed, limits.guided,
-                        limits.solver)  # fmt: skip
-    kept(path, [task for task in tasks if (task[0].key, task[1]) not in done], partial(explored, limits), options.jobs)
+    left = [(subject, name) for subject, name in tasks if (subject.key, name) not in done]
+    box = 60 * options.minutes * options.jobs * len(left) / max(len(tasks), 1) if options.minutes else None
+    with closing(explore([Task(subject.stored, name) for subject, name in left], limits, options.jobs, box)) as results:
+        kept(path, (told(left[number][0], found) for number, found in results), len(left))
 
 
 def functions_table(entries: Sequence[Entry]) -> list[list[object]]:
@@ -138,7 +136,8 @@ def faults(options: argparse.Namespace) -> list[Entry]:
                   for subject in all_subjects(packages, levels, targets) for made in (ready(subject),) for tested in made.functions]
         drawn = [(number, *random.Random(number).choice(places)) for number in range(options.faults)]
         tasks = sorted((task for task in drawn if task[0] not in entries), key=lambda task: (task[1].key, task[0]))
-        kept(path, tasks, partial(judged, options.seconds), options.jobs)
+        with closing(spread(partial(judged, options.seconds), tasks, options.jobs)) as done:
+            kept(path, (entry for _, entry in done), len(tasks))
         entries = {entry["n"]: entry for entry in whole_lines(path)}
     return [entry for number, entry in sorted(entries.items()) if number < options.faults and entry["kind"]]
 

@@ -22,6 +22,7 @@ from guesssketch.testing.mending import Mender
 from guesssketch.testing.pair import LONGEST, Judged, Pair, Tested
 from guesssketch.testing.paths import Paths
 from guesssketch.testing.side import STEPS, TOO_MANY, Answered
+from guesssketch.testing.states import State, called, left
 from guesssketch.testing.tracing import Tracer
 from guesssketch.testing.values import Values, constants
 
@@ -35,6 +36,8 @@ _LONGER: Final = 16  # times as long
 _LITTERED: Final = 32  # places of an input that are littered at once
 _MENDED: Final = 12  # times in a row that an input is mended
 _ANSWERS: Final = 100  # of a run, that are changed
+_PATCHES: Final = 100  # of memory, in one input
+_KEPT: Final = 4  # states that are left to others
 _TEXT: Final = 64  # bytes of memory that are made like others
 _COMPARED: Final = 8  # pairs of a run, in which that is done
 _WORN: Final = 12  # changes of an input between two looks at which others there are
@@ -53,8 +56,9 @@ class Limits:
 
 @dataclass
 class Found:
-    """What became of one function. covered: by runs that could be compared. reached: by others, too. difference: the smallest
-    input that shows one. instructions: of the translation, (address, size) of pieces that were run."""
+    """What became of one function, in all rounds so far. covered: by runs that could be compared. difference: the smallest input that
+    shows one. instructions: of the translation, (address, size) of pieces that were run. states: that it left behind.
+    whole: whether everything is covered."""
 
     name: str
     runs: int = 0
@@ -67,6 +71,8 @@ class Found:
     why: Counter[str] = field(default_factory=Counter)
     solved: int = 0
     """Inputs that the solver made."""
+    states: tuple[State, ...] = ()
+    whole: bool = False
 
 
 @dataclass
@@ -98,15 +104,19 @@ def goals(pair: Pair, graph: Graph, tested: Tested) -> set[int]:
 
 
 class Explorer:
-    """Inputs for ``tested``, as long as ``limits`` let it."""
+    """Inputs for ``tested``, as long as ``limits`` let it. states: that other functions left. before: what came of it so far, whose
+    runs count in the limit on runs."""
 
-    def __init__(self, pair: Pair, graph: Graph, tested: Tested, limits: Limits) -> None:
+    def __init__(self, pair: Pair, graph: Graph, tested: Tested, limits: Limits, states: Sequence[State] = (),
+                 before: Found | None = None) -> None:  # fmt: skip
+        self.states = states
         self.pair, self.graph, self.tested, self.limits = pair, graph, tested, limits
         self.source = random.Random(f"{limits.seed}.{tested.name}")
         functions = pair.prepared.program.functions[0]
         self.goals = goals(pair, graph, tested)
         self.values = Values(self.source, constants([functions[n] for n in sorted(self.goals)]))
-        self.found = Found(tested.name)
+        self.found = before or Found(tested.name)
+        self._left: list[tuple[int, State]] = []
         self._tracer = Tracer(pair, tested)
         self._mender = Mender(tested, self._tracer, self.values, self.source)
         self._blocks: set[Spot] = set()
@@ -150,11 +160,13 @@ class Explorer:
         if new:
             self._since = 0
             self._alike(given)
+            if sound and source.how == "return" and (state := left(self.pair.source, source, given, self.pair.prepared.writable)):
+                self._left.append((len(covered.edges), state))
             self._entries.append(_Entry(given, covered, sound, len(self.pair.source.process.blocks), answered))
         if source.how == "steps" and source.detail in TOO_MANY and self._lengthened():
             self._pending.append((given, mended))
         bad = source.how in ("fault", "steps") and (new or 0 < mended < _MENDED or self.source.random() < 0.2)
-        if bad and len(self._pending) <= 200 and len(given.memory) <= 64 and (better := self._mender.mended(given, source)):
+        if bad and len(self._pending) <= 200 and len(given.memory) <= _PATCHES and (better := self._mender.mended(given, source)):
             self._pending.append((better, mended + 1))  # tried before anything else
         return judged
 
@@ -183,8 +195,10 @@ class Explorer:
     def run(self, saved: Sequence[Input] = ()) -> Found:
         """Go on until the limits are reached, everything is covered, or a difference is found."""
         started = time.monotonic()
-        self._deadline = started + self.limits.seconds
         found = self.found
+        done = found.seconds
+        self._deadline = started + self.limits.seconds
+        self._fresh = _FIRST
         self.pair.steps = STEPS
         self._pending = [(given, 0) for given in saved if len(given.arguments) == len(self.tested.signature.parameters)]
         while found.runs < self.limits.runs and time.monotonic() < self._deadline:
@@ -194,15 +208,19 @@ class Explorer:
                 found.difference = self._smallest(given, judged)
                 break
             if found.runs >= _ENOUGH and self._wanted_blocks <= self._sound_blocks and self._wanted_edges <= self._sound_edges:
+                found.whole = True
                 break
-        found.seconds = time.monotonic() - started
-        found.covered = Covered(frozenset(self._sound_blocks), frozenset(self._sound_edges))
+        found.seconds = done + time.monotonic() - started
+        found.covered = Covered(found.covered.blocks | self._sound_blocks, found.covered.edges | self._sound_edges)
         found.corpus = self._least()
+        found.states = tuple(state for _, state in sorted(self._left, key=lambda pair: -pair[0])[:_KEPT]) or found.states
         return found
 
     # --- new inputs ---
 
     def fresh(self) -> Input:
+        if self.states and self.source.random() < 0.7:
+            return called(self.source.choice(self.states), self.tested.signature, self.values, self.source)
         arguments = tuple(self.values.argument(kind, n) for n, kind in enumerate(self.tested.signature.parameters))
         return Input(self.source.randrange(1 << 16), arguments)
 
@@ -212,7 +230,8 @@ class Explorer:
             if solved := self._turned():
                 self._pending += [(given, 0) for given in solved[:-1]]
                 return solved[-1]
-        if self.found.runs < _FIRST or not self.limits.guided or not self._entries or self.source.random() < 0.1:
+        self._fresh -= 1
+        if self._fresh >= 0 or not self.limits.guided or not self._entries or self.source.random() < 0.1:
             return self.fresh()
         entry = self._chosen()
         entry.tries += 1
@@ -277,7 +296,7 @@ class Explorer:
         if kind < 0.96:
             return replace(given, denied=self.source.choice((-1, 0, 1, 2, 3)))
         other = self.source.choice(self._entries).given
-        return replace(given, memory=(*given.memory, *other.memory)[-64:])
+        return replace(given, memory=(*given.memory, *other.memory)[-_PATCHES:])
 
     def _copied(self, given: Input, entry: _Entry, size: int) -> bytes:
         """What stands elsewhere: comparisons of two places need to come out equal."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import pickle
 import shlex
@@ -20,14 +19,13 @@ from guesssketch.program import ObjectFile
 from guesssketch.progress import Tell, quiet
 from guesssketch.testing import corpus
 from guesssketch.testing.coverage import Covered, Graph, Spot
-from guesssketch.testing.explore import Explorer, Found, Limits
-from guesssketch.testing.inputs import Input
+from guesssketch.testing.explore import Found, Limits
 from guesssketch.testing.instructions import placed
 from guesssketch.testing.pair import LONGEST, Pair, Prepared, Tested, prepare
 from guesssketch.testing.parting import parting
 from guesssketch.testing.plan import MACHINES
 from guesssketch.testing.report import FunctionResult, Report, Shown, Uncovered
-from guesssketch.workers import spread
+from guesssketch.testing.rounds import Task, explore
 
 
 @dataclass(frozen=True)
@@ -78,18 +76,17 @@ def test(path: Path, options: Options) -> Report:
     if options.replay is not None:
         return _replayed(path, prepared, options)
     saved = options.corpus and options.corpus / f"{path.stem}-{options.target}"
-    tasks = [(tested.name, tuple(corpus.load(saved, tested))) for tested in chosen]
     results: dict[str, Found] = {}
-    by_name = {tested.name: tested for tested in chosen}
     with tempfile.TemporaryDirectory(prefix="guesssketch-") as folder:
         stored = Path(folder) / "prepared"
         stored.write_bytes(pickle.dumps(prepared))
-        options.progress("test", 0, len(tasks))
-        with closing(spread(functools.partial(explored, stored, options.limits), tasks, options.jobs)) as done:
-            for _, found in done:
+        options.progress("test", 0, len(chosen))
+        tasks = [Task(stored, tested.name, tuple(corpus.load(saved, tested))) for tested in chosen]
+        with closing(explore(tasks, options.limits, options.jobs)) as done:
+            for number, found in done:
                 results[found.name] = found
                 if saved:
-                    corpus.save(saved, by_name[found.name], found.corpus)
+                    corpus.save(saved, chosen[number], found.corpus)
                 options.progress("test", len(results), len(tasks))
     return _report(path, name, prepared, chosen, results, options, saved)
 
@@ -112,19 +109,6 @@ def _chosen(prepared: Prepared, options: Options) -> list[Tested]:
             why = prepared.left_out.get(name, "no such function")
             raise UsageError(f"{name} cannot be tested: {why}")
     return [tested for tested in prepared.functions if not options.functions or tested.name in options.functions]
-
-
-@functools.lru_cache(maxsize=1)
-def _pair(stored: Path) -> tuple[Pair, Graph]:
-    prepared: Prepared = pickle.loads(stored.read_bytes())
-    return Pair(prepared), Graph(prepared.program, prepared.bases)
-
-
-def explored(stored: Path, limits: Limits, task: tuple[str, Sequence[Input]]) -> Found:
-    """In a worker: one function, by name and with the inputs that are known. ``stored``: what is prepared, pickled."""
-    pair, graph = _pair(stored)
-    (tested,) = (t for t in pair.prepared.functions if t.name == task[0])
-    return Explorer(pair, graph, tested, limits).run(task[1])
 
 
 def _replayed(path: Path, prepared: Prepared, options: Options) -> Report:

@@ -109,7 +109,7 @@ class Side:
         """Call the function at ``address``. ``steps``: instructions between two calls out, at most. ``calls``: out, at most."""
         self._steps, self._most = steps, calls
         self._choose(given, environment)
-        self._heap, self._allocations, self._calls, self._depth = layout.HEAP, 0, 0, 0
+        self._heap, self._allocations, self._calls, self._depth = self._free(), 0, 0, 0
         self._counts: dict[str, int] = {}
         self._events: list[Event] = []
         self._text: list[bytes] = []  # output that belongs to the last event
@@ -154,6 +154,11 @@ class Side:
             for number in range(at // layout.PAGE, (at + len(data) - 1) // layout.PAGE + 1):
                 self._patches.setdefault(number, []).append((at, data))
 
+    def _free(self) -> int:
+        """Where allocations begin: behind those of a state that the input begins with, whose memory is in whole pages."""
+        return max((at + layout.PAGE for at, data in self._given.memory
+                    if layout.HEAP <= at < layout.GROWN and len(data) == layout.PAGE), default=layout.HEAP)  # fmt: skip
+
     def held(self, given: Input, number: int) -> bytes | None:
         """What page ``number`` holds at first on the input ``given``."""
         self._choose(given, Environment())
@@ -178,9 +183,8 @@ class Side:
         if number in self._patches:
             changed = bytearray(data)
             for at, patch in self._patches[number]:
-                for k, value in enumerate(patch, at - address):
-                    if 0 <= k < layout.PAGE:
-                        changed[k] = value
+                low, high = max(at, address), min(at + len(patch), address + layout.PAGE)
+                changed[low - address : high - address] = patch[low - at : high - at]
             data = bytes(changed)
         return data
 

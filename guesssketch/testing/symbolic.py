@@ -86,7 +86,7 @@ class Follower:
         reached = [number for number, event in enumerate(history) if isinstance(event, Reached)]
         answered = iter([answer for answer in self._side.answered if answer.is_integer])
         answer = next(answered, None)
-        for number, event in enumerate(history):
+        for event in history:
             if not isinstance(event, Reached):
                 walk.stored(event.address, event.data, event.outside)
                 continue
