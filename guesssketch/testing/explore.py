@@ -28,7 +28,7 @@ from guesssketch.testing.values import Values, constants
 
 _FIRST: Final = 60  # inputs made at random before any is changed
 _ENOUGH: Final = 2000  # runs after which a function that is wholly covered is left
-_STUCK: Final = 40  # runs that reached nothing new, before the solver is asked
+_STUCK: Final = 10  # runs that reached nothing new, before the solver is asked
 _ASKED: Final = 3  # times that the solver is given one input
 _LONG: Final = 500  # pieces of code after which a run counts twice
 _CUT: Final = 16  # runs that were cut short for being long, before they may be longer, where hardly any is not
@@ -56,8 +56,8 @@ class Limits:
 
 @dataclass
 class Found:
-    """What became of one function, in all rounds so far. covered: by runs that could be compared. difference: the smallest input that
-    shows one. instructions: of the translation, (address, size) of pieces that were run. states: that it left behind.
+    """What became of one function, in all rounds so far. covered: by runs that could be compared. difference: the smallest input
+    that shows one. instructions: of the translation, (address, size) of pieces that were run. states: that it left behind.
     whole: whether everything is covered."""
 
     name: str
