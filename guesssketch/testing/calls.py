@@ -8,6 +8,7 @@ from typing import Protocol
 
 from guesssketch.prototypes import Signature
 from guesssketch.testing.convention import Convention, Value, Variable
+from guesssketch.testing.inputs import Handed
 from solver.process import Process
 
 Item = Value | bytes | str
@@ -22,6 +23,15 @@ class Event:
     what: str
     items: tuple[Item, ...]
     frame: bytes = field(default=b"", compare=False)
+
+
+@dataclass(frozen=True)
+class Unequal:
+    """What the library found at ``address`` was not ``data``. handed: who was the last to be given the address."""
+
+    address: int
+    data: bytes
+    handed: Handed | None
 
 
 class Ended(Exception):
@@ -40,11 +50,13 @@ class Runner(Protocol):
     framed: str
     blocks: dict[int, int]
     state: dict[str, int]
-    unequal: list[tuple[int, bytes]]
+    unequal: list[Unequal]
+    handed: dict[int, Handed]
 
     def allocate(self, size: int) -> int: ...
     def record(self, what: str, items: Sequence[Item]) -> None: ...
     def answer(self, name: str, code: str) -> int: ...
+    def chosen(self, name: str, usual: int) -> int: ...
     def call(self, address: int, signature: Signature, values: Sequence[bytes]) -> list[Value]: ...
 
 
@@ -87,7 +99,8 @@ class Call:
     def unequal(self, a: int, x: bytes, b: int, y: bytes) -> None:
         """``x``, which is at ``a``, was found unlike ``y`` at ``b``: an input could have them alike."""
         if len(self.side.unequal) < 64:
-            self.side.unequal += [(a, y), (b, x)]
+            handed = self.side.handed
+            self.side.unequal += [Unequal(a, y, handed.get(a)), Unequal(b, x, handed.get(b))]
 
     def variable(self) -> Variable:
         """The arguments behind the named ones, or in the ``va_list`` that is the last of them."""

@@ -17,7 +17,7 @@ from guesssketch.resolve import Resolver
 from guesssketch.testing import layout
 from guesssketch.testing.convention import extended
 from guesssketch.testing.coverage import Covered, Edge, Graph, Spot
-from guesssketch.testing.inputs import Input, smaller, with_answer, with_memory
+from guesssketch.testing.inputs import Input, smaller, with_answer, with_filled, with_memory
 from guesssketch.testing.mending import Mender
 from guesssketch.testing.pair import LONGEST, Judged, Pair, Tested
 from guesssketch.testing.paths import Paths
@@ -172,8 +172,11 @@ class Explorer:
 
     def _alike(self, given: Input) -> None:
         """Try ``given`` with what the library has found unlike made alike: text is not guessed."""
-        self._pending += [(with_memory(given, address, data), 0) for address, data in self._unequal
-                          if len(data) <= _TEXT and self._tracer.is_given(address)][:_COMPARED]  # fmt: skip
+        for unequal in [u for u in self._unequal if len(u.data) <= _TEXT][:_COMPARED]:
+            if self._tracer.is_given(unequal.address):
+                self._pending.append((with_memory(given, unequal.address, unequal.data), 0))
+            if unequal.handed is not None:  # the code may have written there before, as it does before it reads
+                self._pending.append((with_filled(given, unequal.handed, unequal.data), 0))
 
     def _lengthened(self) -> bool:
         """Whether runs may be longer from now on, as nearly all were cut short. If the longest are, too, short ones have to do."""

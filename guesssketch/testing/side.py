@@ -9,11 +9,11 @@ from typing import Final
 from guesssketch.noreturn import NO_RETURN
 from guesssketch.prototypes import VOID, Signature, Type, scalar
 from guesssketch.testing import answers, content, layout
-from guesssketch.testing.calls import Call, Ended, Event, Item
+from guesssketch.testing.calls import Call, Ended, Event, Item, Unequal
 from guesssketch.testing.convention import UNKNOWN, Convention, Value
 from guesssketch.testing.frames import clobber, frame
 from guesssketch.testing.image import Image
-from guesssketch.testing.inputs import Input
+from guesssketch.testing.inputs import Handed, Input
 from guesssketch.testing.library import MODELS
 from guesssketch.wall.places import Unsupported
 from solver.process import Process, Stop
@@ -98,8 +98,9 @@ class Side:
         self.process.load(image.code, [*image.externals, *image.redirected, layout.RETURN, layout.CALLBACK],
                           readable=image.isa != "x86_64")  # entries made by guesssketch are told by their first word
         self.blocks: dict[int, int] = {}
-        self.unequal: list[tuple[int, bytes]] = []
-        """Of the last run: places that the library found unlike something, and what would have been alike."""
+        self.unequal: list[Unequal] = []
+        self.handed: dict[int, Handed] = {}
+        """In the last run, which function outside was the last to be given a pointer to this address."""
         self.answered: list[Answered] = []
         """In the last run, in order."""
         self.state: dict[str, int] = {}
@@ -118,6 +119,8 @@ class Side:
         self.blocks.clear()
         self.answered.clear()
         self.unequal.clear()
+        self.handed.clear()
+        self._filled = {fill[:3]: fill[3] for fill in given.filled}
         process = self.process
         process.reset(self._content, {})
         top = layout.STACK - 64 * environment.shift
@@ -254,10 +257,20 @@ class Side:
             self.record(name, items)
             if name in NO_RETURN:
                 raise Ended("no-return", name)
+            self._fill(name, signature, given)
             value = self._answered(name, signature.result)
         hidden = self.convention.hidden(signature)
         self._return(signature.result, value, hidden)
         return back
+
+    def _fill(self, name: str, signature: Signature, given: Sequence[int]) -> None:
+        """Write what the input has the call ``name`` write through the pointers that it is given."""
+        count = self._counts[f"{name}()"] = self._counts.get(f"{name}()", 0) + 1
+        for index, (kind, address) in enumerate(zip(signature.parameters, given, strict=True)):
+            if kind.code == "ptr" and layout.is_given(address):
+                self.handed[address] = name, count, index
+                if data := self._filled.get((name, count, index)):
+                    self.process.write(address, data)
 
     def _answered(self, name: str, kind: Type) -> int | None:
         if kind.code == "struct":
@@ -328,6 +341,11 @@ class Side:
             self._events[-1] = replace(last, items=(last.items[0], b"".join([first, *self._text])))
             self._text.clear()
 
+    def chosen(self, name: str, usual: int) -> int:
+        """What the input has ``name`` give back, or else ``usual``."""
+        count = self._counts[name] = self._counts.get(name, 0) + 1
+        return self._told_of(name, count, "i64", self._chosen.get((name, count), usual))
+
     def answer(self, name: str, code: str) -> int:
         """A value of type ``code`` that the input chose, or else an arbitrary one: the same for the same name, number of times
         asked, and input."""
@@ -335,6 +353,9 @@ class Side:
         value = self._chosen.get((name, count))
         if value is None:
             value = answers.answer(self._given.seed, name, count, code)
+        return self._told_of(name, count, code, value)
+
+    def _told_of(self, name: str, count: int, code: str, value: int) -> int:
         if len(self.answered) < _ANSWERED:
             self.answered.append(Answered(name, count, code, value, len(self.process.history)))
         return value

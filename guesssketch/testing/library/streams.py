@@ -28,9 +28,10 @@ def _puts(call: Call) -> int:
 @model("fwrite", "write")
 def _fwrite(call: Call) -> int:
     if call.name == "write":
-        return _written(call, Value("i32", call.given[0]), call.read(call.given[1], call.given[2]))
-    _written(call, Value("ptr", call.given[3]), call.read(call.given[0], call.given[1] * call.given[2]))
-    return call.given[2]
+        _written(call, Value("i32", call.given[0]), call.read(call.given[1], call.given[2]))
+    else:
+        _written(call, Value("ptr", call.given[3]), call.read(call.given[0], call.given[1] * call.given[2]))
+    return call.side.chosen(call.name, call.given[2])
 
 
 # Name without v, __ and _chk -> index of the stream or buffer (-1: stdout), and of the format, unchecked and checked.
