@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from guesssketch.prototypes import Signature
+from guesssketch.testing import layout
 from guesssketch.testing.convention import Convention, Value, Variable
 from guesssketch.testing.inputs import Handed
 from solver.process import Process
@@ -76,9 +77,16 @@ class Call:
     def read(self, address: int, size: int) -> bytes:
         if size > 1 << 22:
             raise Ended("steps", f"{self.name} of {size} bytes")
+        self._shared(address, size)
         return self.side.process.read(address, size)
 
+    def _shared(self, address: int, size: int) -> None:
+        """Raises MemoryError where only the original's process has something: its code, which no program may read."""
+        if address < layout.TARGET_CODE and address + size > layout.SOURCE_CODE:
+            raise MemoryError(f"{max(address, layout.SOURCE_CODE):#x}")
+
     def write(self, address: int, data: bytes) -> None:
+        self._shared(address, len(data))
         self.side.process.write(address, data)
 
     def string(self, address: int, limit: int | None = None, unit: int = 1) -> bytes:
@@ -86,7 +94,7 @@ class Call:
         found = b""
         while limit is None or len(found) < limit * unit:
             page = -address % 4096 or 4096
-            data = self.side.process.read(address, page)
+            data = self.read(address, page)
             end = data.find(b"\0") if unit == 1 else next((k for k in range(0, page, unit) if not any(data[k : k + unit])), -1)
             found += data if end < 0 else data[:end]
             address += page

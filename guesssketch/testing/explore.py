@@ -28,7 +28,7 @@ from guesssketch.testing.values import Values, constants
 
 _FIRST: Final = 60  # inputs made at random before any is changed
 _ENOUGH: Final = 2000  # runs after which a function that is wholly covered is left
-_STUCK: Final = 10  # runs that reached nothing new, before the solver is asked
+_STUCK: Final = 20  # runs that reached nothing new, before the solver is asked
 _ASKED: Final = 3  # times that the solver is given one input
 _LONG: Final = 500  # pieces of code after which a run counts twice
 _CUT: Final = 16  # runs that were cut short for being long, before they may be longer, where hardly any is not

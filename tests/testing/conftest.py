@@ -10,10 +10,11 @@ import pytest
 from guesssketch import objfile
 from guesssketch.testing.coverage import Graph
 from guesssketch.testing.explore import Explorer, Found, Limits
-from guesssketch.testing.pair import Pair, prepare
+from guesssketch.testing.pair import Pair, Prepared, prepare
 
 Compile = Callable[..., Path]
 Explore = Callable[..., Found]
+Prepare = Callable[..., Prepared]
 
 
 @pytest.fixture
@@ -33,12 +34,22 @@ def compile_c(tmp_path: Path) -> Compile:
 
 
 @pytest.fixture
-def explore(compile_c: Compile) -> Explore:
+def prepare_c(compile_c: Compile) -> Prepare:
+    """``prepare_c(text, other, machine)``: ``text`` for x86-64 and ``other`` (or ``text``) for ``machine``, ready to run."""
+
+    def make(text: str, other: str | None = None, machine: str = "aarch64") -> Prepared:
+        (file,) = objfile.read(compile_c(text, "x86_64"))
+        return prepare(file, compile_c(other or text, machine).read_bytes(), "other", machine)
+
+    return make
+
+
+@pytest.fixture
+def explore(prepare_c: Prepare) -> Explore:
     """``explore(text, other, machine, name="f", ...)``: what became of ``name``, with ``other`` (or ``text``) for ``machine``."""
 
     def run(text: str, other: str | None = None, machine: str = "aarch64", name: str = "f", **limits: object) -> Found:
-        (file,) = objfile.read(compile_c(text, "x86_64"))
-        prepared = prepare(file, compile_c(other or text, machine).read_bytes(), "other", machine)
+        prepared = prepare_c(text, other, machine)
         (tested,) = (t for t in prepared.functions if t.name == name)
         settings: dict[str, object] = {"seconds": 60.0, "runs": 300, **limits}
         return Explorer(Pair(prepared), Graph(prepared.program, prepared.bases), tested, Limits(**settings)).run()  # type: ignore[arg-type]

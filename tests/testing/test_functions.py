@@ -2,7 +2,10 @@
 
 import pytest
 
-from tests.testing.conftest import Explore
+from guesssketch.testing import layout
+from guesssketch.testing.inputs import Input
+from guesssketch.testing.pair import Pair
+from tests.testing.conftest import Explore, Prepare
 
 MACHINES = ["aarch64", "riscv64"]
 
@@ -28,6 +31,8 @@ RIGHT = {
                "int f(struct z *p, int a) { if (!p->own) p->own = twice; return p->hook ? p->hook(a) + p->own(a) : 0; }",
     "struct": "struct pair { int a; double b; }; struct big { long x[4]; };"
               "struct big f(struct pair p, struct big q) { q.x[1] += p.a; q.x[2] = p.b > 7; return q; }",
+    "arguments": "int vsnprintf(char *, unsigned long, const char *, __builtin_va_list);"
+                 "int f(char *p, __builtin_va_list a) { return vsnprintf(p, 64, \"%d %ld %g\", a); }",
     "end": "void abort(void); void work(int); int f(int a) { if (a == 7) abort(); work(a); return a / 3; }",
     "constants": "static const char *const names[] = { \"zero\", \"one\", \"two\" }; static int seen[4];"
                  "const char *f(unsigned k) { seen[k & 3]++; return k < 3 ? names[k] : \"?\"; }",
@@ -108,6 +113,46 @@ def test_the_solver_reaches_what_chance_does_not(explore: Explore) -> None:
     helped = explore(MAGIC, runs=400)
     assert len(helped.covered.edges) > len(alone.covered.edges)
     assert helped.solved >= 1
+
+
+OUTSIDE = {
+    "what it gives back": "int g(void); int f(void) { int a = g(); if (a == 0x5eed1234) { if (g() == a - 99) return 1; return 2; } return 3; }",
+    "output that fails": "unsigned long fwrite(const void *, unsigned long, unsigned long, void *); int g(int);"
+                         "int f(char *p, void *s) { if (fwrite(p, 1, 8, s) != 8) return g(1); return g(2); }",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_the_solver_chooses_what_functions_outside_do(name: str, explore: Explore) -> None:
+    alone, helped = explore(OUTSIDE[name], solver=False, runs=300), explore(OUTSIDE[name], runs=300)
+    assert len(helped.covered.blocks) > len(alone.covered.blocks)
+    assert helped.whole
+
+
+TEXT = {
+    "found": "int strcmp(const char *, const char *); int g(int); int f(const char *p) { if (strcmp(p, \"open sesame\")) return g(1); return g(2); }",
+    "read": "int strcmp(const char *, const char *); int fetch(char *, int); int g(int);"
+            "int f(char *p) { p[0] = 'x'; p[1] = 0; fetch(p, 9); if (strcmp(p, \"hello\")) return g(1); return g(2); }",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TEXT)
+def test_text_that_is_asked_for_is_given(name: str, explore: Explore) -> None:
+    found = explore(TEXT[name], solver=False, runs=100)
+    assert len(found.covered.edges) == 2
+
+
+def test_a_callee_that_succeeds_does_not_for_ever(explore: Explore) -> None:
+    found = explore("int g(void); int f(void) { int n = 0; while (!g()) n++; return n; }", runs=100)
+    assert found.statuses["equal"] == 100
+
+
+def test_nobody_reads_the_originals_code(prepare_c: Prepare) -> None:
+    prepared = prepare_c("void *memcpy(void *, const void *, unsigned long); void f(char *p, char *q) { memcpy(p, q, 99); }")
+    (tested,) = prepared.functions
+    words = [layout.ARENA, layout.SOURCE_CODE - 8]
+    judged = Pair(prepared).judge(tested, Input(0, tuple(word.to_bytes(8, "little") for word in words)))
+    assert judged.status == "faults"
 
 
 def test_the_same_seed_makes_the_same_runs(explore: Explore) -> None:
