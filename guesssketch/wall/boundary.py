@@ -24,14 +24,15 @@ from guesssketch.wall.places import Piece, Register, Unsupported, x86_places
 
 MAIN: Final = parse_signature("i32(i32,ptr,ptr)")
 _BITS: Final = {"char": 8, "i8": 8, "u8": 8, "i16": 16, "u16": 16, "i32": 32, "u32": 32, "f32": 32}
-_UNKNOWN_ENTRY: Final = "a function of unknown type that native code calls takes at most 14 integers and 8 floats, no structs"
+_UNKNOWN_ENTRY: Final = ("a function of unknown type that native code calls takes at most 14 integers and 8 floats, no structs, "
+                         "no va_list")  # fmt: skip
 _UNKNOWN_RESULT: Final = ("a function of unknown type that native code calls stops the program when its result is in "
                           "2**31..2**32-1, which a 32-bit and a 64-bit type would extend differently")  # fmt: skip
 _INDIRECT: Final = {
-    "aarch64": "an indirect call that leaves the program passes at most 14 integers and 8 floats, no structs, "
+    "aarch64": "an indirect call that leaves the program passes at most 14 integers and 8 floats, no structs, no va_list, "
                "and returns scalars in registers",
-    "riscv64": "an indirect call that leaves the program passes at most 16 scalars, none variadic (those below 2**32 have "
-               "32 bits, none is a float of 32 bits) and returns one or two in registers",
+    "riscv64": "an indirect call that leaves the program passes at most 16 scalars, no va_list, none variadic (those below "
+               "2**32 have 32 bits, none is a float of 32 bits) and returns one or two in registers",
 }
 
 
@@ -260,9 +261,11 @@ class Boundary:
                         self.assumptions.add(_UNKNOWN_RESULT)
 
     def entry(self, at: FunctionId, inner: str, floats: Sequence[str]) -> list[str]:
-        """The native entry's lines, behind its label. ``floats``: see ``riscv64.native_entry``."""
-        wall = TARGETS[self.target]
-        lines: list[str] = wall.closed_entry(inner) if at in self.closed else wall.native_entry(inner, self.signature(at), floats)
+        """The native entry's lines, behind its label. ``floats``: see ``riscv64.native_entry``. Raises Unsupported."""
+        wall, signature = TARGETS[self.target], self.signature(at)
+        if at not in self.closed and signature and any(kind.code == "va_list" for kind in signature.parameters):
+            raise Unsupported("it takes a va_list, and native code's is another")
+        lines: list[str] = wall.closed_entry(inner) if at in self.closed else wall.native_entry(inner, signature, floats)
         return barriers.inward(lines, self.target) if self.order == "tso" else lines
 
     def indirect_call(self, label: str) -> list[str]:

@@ -82,6 +82,25 @@ def test_dynamic_thread_local_storage(target: str, tmp_path: Path) -> None:
     assert output_of(tmp_path / "static", target) == expected
 
 
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_native_va_list_stops_the_program(target: str, tmp_path: Path) -> None:
+    """Read as x86-64's it would be garbage. Between translated functions it goes as ever."""
+    cross = linker(target)
+    head = "#include <stdarg.h>\n#include <stdio.h>\nint listed(char *, const char *, va_list), guest(char *);\n"
+    made = ("static int made(char *out, const char *format, ...)\n"
+            "{ va_list list; va_start(list, format); int n = listed(out, format, list); va_end(list); return n; }\n"
+            "int NAME(char *out) { return made(out, \"%d %s %g\", 42, \"text\", 2.5); }\n")  # fmt: skip
+    body = "int listed(char *out, const char *format, va_list list) { return vsnprintf(out, 60, format, list); }\n"
+    main = "int main(int count, char **words) { char out[60]; (count > 1 ? native : guest)(out); puts(out); return 0; }\n"
+    (tmp_path / "guest.c").write_text(head + body + made.replace("NAME", "guest"))
+    (tmp_path / "native.c").write_text(head + made.replace("NAME", "native") + main)
+    guest = translated(tmp_path / "guest.c", target, tmp_path, "-O1")
+    subprocess.run([*cross, "-static", guest, tmp_path / "native.c", "-o", tmp_path / "program"], check=True)
+    assert output_of(tmp_path / "program", target) == "42 text 2.5\n"
+    stopped = subprocess.run([f"qemu-{target}", str(tmp_path / "program"), "native"], capture_output=True, text=True, check=False)
+    assert stopped.returncode and stopped.stdout == ""
+
+
 @pytest.mark.parametrize(("source", "reason"), [
     ("#include <setjmp.h>\nint (*taken)(struct __jmp_buf_tag *) = _setjmp;", "the address of _setjmp"),
     ("int vfork(void); int (*taken)(void) = vfork;", "the address of vfork"),
