@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from guesssketch.guess.network import Network
 from guesssketch.guess.runner import pad_token, padded, positions, start_token
 
 Heads = Sequence[tuple[int, int]]
@@ -25,13 +26,18 @@ def cross(network: Any, sources: Sequence[Sequence[int]], texts: Sequence[Sequen
 
     A token's row is the attention paid when the token was predicted.
     """
-    pad, device = pad_token(network), network.device
-    source, source_mask = padded(sources, pad, device)
-    target, _ = padded([[start_token(network), *text] for text in texts], pad, device)
-    with _telling(network):
-        output = network(input_ids=source, attention_mask=source_mask, decoder_input_ids=target, use_cache=False,
-                         output_attentions=True)  # fmt: skip
-    mean = _mean(output.cross_attentions, heads)
+    if isinstance(network, Network):
+        config = network.config
+        target, _ = padded([[config.decoder_start_token_id, *text] for text in texts], config.pad_token_id, network.device)
+        _, layers = network.read(sources).read(target)
+    else:
+        pad, device = pad_token(network), network.device
+        source, source_mask = padded(sources, pad, device)
+        target, _ = padded([[start_token(network), *text] for text in texts], pad, device)
+        with _telling(network):
+            layers = network(input_ids=source, attention_mask=source_mask, decoder_input_ids=target, use_cache=False,
+                             output_attentions=True).cross_attentions  # fmt: skip
+    mean = _mean(layers, heads)
     return [mean[n, : len(text), : len(sources[n])] for n, text in enumerate(texts)]
 
 

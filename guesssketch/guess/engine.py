@@ -18,7 +18,8 @@ import torch
 
 from guesssketch.guess import alignment
 from guesssketch.guess.form import Form
-from guesssketch.guess.runner import EncoderDecoder, Runner, padded
+from guesssketch.guess.network import Network
+from guesssketch.guess.runner import Runner, padded
 from guesssketch.guess.search import Found, beam, drawn, follow, forced
 from guesssketch.guess.tokens import UnknownToken, source_spans, source_tokens, target_lines, target_tokens
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 Method = Literal["greedy", "beam", "sample"]
 ROWS: Final = 256  # texts written at once
+TOKENS: Final = 4096  # of the sources that are read at once, with padding: bounds the memory
 
 
 @dataclass(frozen=True)
@@ -135,13 +137,14 @@ def guess(model: Model, sources: Sequence[Sequence[int]], *, method: Method = "g
     short = [n for n, source in enumerate(sources) if 0 < len(source) <= card["longest_source"]]
     groups = list(batches(short, lambda n: len(sources[n]), max(1, ROWS // how.rows)))
     guesses: list[list[Guess]] = [[] for _ in sources]
+    over = threading.Event()
 
     @torch.inference_mode()
     def written(batch: Sequence[int]) -> list[list[Found]]:
         asked = [sources[n] for n in batch]
-        return search(EncoderDecoder(network, asked), asked, frozenset([vocabulary.EOS]), card["longest_target"] + 1, how)
+        return search(_Stoppable(_read(network, asked), over), asked, frozenset([vocabulary.EOS]), card["longest_target"] + 1, how)
 
-    with _pool(threads, network) as pool:
+    with _pool(threads, over) as pool:
         for batch, found in zip(groups, pool.map(written, groups), strict=True):
             for n, texts in zip(batch, found, strict=True):
                 guesses[n] = [_guess(vocabulary, sources[n], text) for text in texts]
@@ -162,39 +165,53 @@ def reread(model: Model, sources: Sequence[Sequence[int]], texts: Sequence[Seque
     for batch in batches(known, lambda n: len(texts[n]), ROWS):
         asked, said = [sources[n] for n in batch], [[*texts[n], vocabulary.EOS] for n in batch]
         tokens, _ = padded(said, vocabulary.EOS, network.device)
-        found = follow(EncoderDecoder(network, asked), frozenset([vocabulary.EOS]), tokens.shape[1], forced(tokens))
+        found = follow(_read(network, asked), frozenset([vocabulary.EOS]), tokens.shape[1], forced(tokens))
         for n, text in zip(batch, found, strict=True):
             guesses[n] = [_guess(vocabulary, sources[n], text)]
         _align(model, batch, sources, guesses)
     return [group[0] if group else None for group in guesses]
 
 
-@contextmanager
-def _pool(threads: int, network: torch.nn.Module) -> Iterator[ThreadPoolExecutor]:
-    """Threads that run ``network``. Work that is going on when the context ends, by an interrupt say, ends where the network comes
-    to its next module, not with its batch."""
-    over = threading.Event()
+def _read(network: Any, sources: Sequence[Sequence[int]]) -> Runner:
+    if isinstance(network, Network):
+        return network.read(sources)
+    from guesssketch.guess.foreign_runner import EncoderDecoder
 
-    def go_on(*_: object) -> None:
-        if over.is_set():
+    return EncoderDecoder(network, sources)
+
+
+class _Stoppable:
+    """A runner that takes no step any more when it is over."""
+
+    def __init__(self, runner: Runner, over: threading.Event) -> None:
+        self.runner, self.over, self.first, self.select = runner, over, runner.first, runner.select
+
+    def step(self, tokens: torch.Tensor) -> torch.Tensor:
+        if self.over.is_set():
             raise CancelledError
-
-    hooks = [module.register_forward_pre_hook(go_on) for module in network.modules()]
-    try:
-        with ThreadPoolExecutor(threads) as pool:
-            try:
-                yield pool
-            finally:
-                over.set()
-    finally:
-        for hook in hooks:
-            hook.remove()
+        return self.runner.step(tokens)
 
 
-def batches(items: Sequence[int], length: Callable[[int], int], size: int) -> Iterator[list[int]]:
-    """``items`` by length, ``size`` together."""
-    order = sorted(items, key=lambda n: (length(n), n))
-    yield from (order[i : i + size] for i in range(0, len(order), size))
+@contextmanager
+def _pool(threads: int, over: threading.Event) -> Iterator[ThreadPoolExecutor]:
+    """Threads; when the context ends, by an interrupt say, it is over."""
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            yield pool
+        finally:
+            over.set()
+
+
+def batches(items: Sequence[int], length: Callable[[int], int], size: int, tokens: int = TOKENS) -> Iterator[list[int]]:
+    """``items`` of like length together, the longest first: at most ``size``, and ``tokens`` with padding, but at least one."""
+    batch: list[int] = []
+    for n in sorted(items, key=lambda n: (-length(n), n)):
+        if batch and (len(batch) == size or (len(batch) + 1) * length(batch[0]) > tokens):
+            yield batch
+            batch = []
+        batch.append(n)
+    if batch:
+        yield batch
 
 
 def search(runner: Runner, sources: Sequence[Sequence[int]], ends: frozenset[int], longest: int, how: How) -> list[list[Found]]:

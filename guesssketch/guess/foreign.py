@@ -18,8 +18,8 @@ import torch
 from guesssketch.errors import UsageError
 from guesssketch.guess import alignment
 from guesssketch.guess.engine import Guess, How, batches, search
+from guesssketch.guess.foreign_runner import Causal, EncoderDecoder
 from guesssketch.guess.form import Form
-from guesssketch.guess.runner import Causal, EncoderDecoder
 from guesssketch.guess.search import Found
 
 TEMPLATE: Final = Path(__file__).parents[1] / "data" / "prompt.txt"

@@ -5,33 +5,31 @@
     vocabulary.json     tokens in the order of their numbers
     card.json           longest_source, longest_target (tokens), cut (instructions), and facts of the training
 
-The network is mBART's (Liu et al. 2020, arXiv:2001.08210): layer norm before each part, learned positions, attention by
-PyTorch's fused kernels. Its encoder is deep and its decoder shallow (Kasai et al. 2021, arXiv:2006.10369), since a decoder
-layer runs once a token and an encoder layer once a block.
+The network is mBART's (Liu et al. 2020, arXiv:2001.08210): layer norm before each part, learned positions. transformers trains
+it (``create``), ``network`` guesses with it (``load``). Its encoder is deep and its decoder shallow (Kasai et al. 2021,
+arXiv:2006.10369), since a decoder layer runs once a token and an encoder layer once a block.
 """
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-_CHOSEN = "TORCHINDUCTOR_CACHE_DIR" in os.environ
-from transformers import MBartConfig, MBartForConditionalGeneration  # noqa: E402
+from guesssketch.errors import UsageError
+from guesssketch.guess.network import Config, Network
+from guesssketch.guess.tokens import Vocabulary
 
-from guesssketch.errors import UsageError  # noqa: E402
-from guesssketch.guess.tokens import Vocabulary  # noqa: E402
-
-if not _CHOSEN:
-    with suppress(KeyError, OSError):  # importing it makes PyTorch make this folder, which stays empty unless something is compiled
-        os.rmdir(os.environ["TORCHINDUCTOR_CACHE_DIR"])
+if TYPE_CHECKING:
+    from transformers import MBartForConditionalGeneration
 
 PARTS: Final = ("model.safetensors", "config.json", "vocabulary.json", "card.json")
 SIZES: Final = {  # width, heads, encoder layers, decoder layers; parameters with a vocabulary of 800
@@ -47,9 +45,9 @@ _SHARED: Final = ("lm_head.weight", "model.encoder.embed_tokens.weight", "model.
 
 @dataclass
 class Model:
-    """network: in evaluation mode. card: what ``card.json`` holds."""
+    """network: a ``Network``, or an encoder-decoder of transformers in evaluation mode. card: what ``card.json`` holds."""
 
-    network: MBartForConditionalGeneration
+    network: Any
     vocabulary: Vocabulary
     card: dict[str, Any] = field(default_factory=dict)
 
@@ -59,7 +57,8 @@ def create(size: str, vocabulary: Vocabulary, dropout: float = 0.0) -> MBartForC
     if size not in SIZES:
         raise UsageError(f"no model size {size!r}: {', '.join(SIZES)}")
     width, heads, encoder, decoder = SIZES[size]
-    config = MBartConfig(
+    transformers = _transformers()
+    config = transformers.MBartConfig(
         vocab_size=len(vocabulary.tokens),
         max_position_embeddings=POSITIONS,
         d_model=width,
@@ -76,11 +75,29 @@ def create(size: str, vocabulary: Vocabulary, dropout: float = 0.0) -> MBartForC
         decoder_start_token_id=Vocabulary.BOS,
         forced_eos_token_id=None,
     )
-    return MBartForConditionalGeneration(config)
+    return transformers.MBartForConditionalGeneration(config)
+
+
+def fill(network: MBartForConditionalGeneration, weights: Mapping[str, torch.Tensor]) -> None:
+    """Raises RuntimeError if they are of a network of another size."""
+    missing, surplus = network.load_state_dict(weights, strict=False)
+    if set(missing) - set(_SHARED) or surplus:
+        raise RuntimeError("other layers")
+
+
+def _transformers() -> Any:
+    """The module; importing mBART makes PyTorch make a folder for what it compiles, which is taken away if it stays empty."""
+    chosen = "TORCHINDUCTOR_CACHE_DIR" in os.environ
+    import transformers.models.mbart.modeling_mbart
+
+    if not chosen:
+        with suppress(KeyError, OSError):
+            os.rmdir(os.environ["TORCHINDUCTOR_CACHE_DIR"])
+    return transformers
 
 
 def save(model: Model, path: Path | str) -> None:
-    """Write the folder, each file whole or not at all; weights are rounded to bf16."""
+    """Write the folder, each file whole or not at all; weights are rounded to bf16. The network is transformers'."""
     folder = Path(path)
     folder.mkdir(parents=True, exist_ok=True)
     weights = {
@@ -112,14 +129,12 @@ def load(path: Path | str, device: str = "cpu", dtype: torch.dtype = torch.float
     try:
         vocabulary = Vocabulary.from_json((folder / "vocabulary.json").read_text())
         card = json.loads((folder / "card.json").read_text())
-        config = MBartConfig.from_dict(json.loads((folder / "config.json").read_text()))
+        config = Config.of(json.loads((folder / "config.json").read_text()))
         if config.vocab_size != len(vocabulary.tokens):
             raise ValueError(f"{len(vocabulary.tokens)} tokens for {config.vocab_size} embeddings")
-        network = MBartForConditionalGeneration(config)
-        missing, surplus = network.load_state_dict(load_file(folder / "model.safetensors"), strict=False)
-        if set(missing) - set(_SHARED) or surplus:
-            raise ValueError("weights and configuration do not fit each other")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
+        weights = load_file(folder / "model.safetensors")
+        network = Network(config, {name: weight.to(device=device, dtype=dtype) for name, weight in weights.items()})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
         reason = str(error).partition("\n")[0]
         raise UsageError(f"{folder}: broken model folder: {type(error).__name__}: {reason}") from error
-    return Model(network.to(device=torch.device(device), dtype=dtype).eval(), vocabulary, card)
+    return Model(network, vocabulary, card)

@@ -297,7 +297,7 @@ class _Run:
 
 def _begin_with(network: Any, folder: Path) -> None:
     try:
-        network.load_state_dict(model.load(folder).network.state_dict())
+        model.fill(network, model.load(folder).network.weights)
     except RuntimeError as error:
         raise UsageError(f"{folder}: a model of another size") from error
 

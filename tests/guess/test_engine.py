@@ -5,7 +5,11 @@ from __future__ import annotations
 import math
 import random
 import signal
+import subprocess
+import sys
 import time
+from dataclasses import replace
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -13,7 +17,8 @@ import torch
 from transformers import BartConfig, BartForConditionalGeneration, T5Config, T5ForConditionalGeneration
 
 from guesssketch.guess.engine import Guess, guess, reread
-from guesssketch.guess.model import Model, create
+from guesssketch.guess.model import Model, create, load, save
+from guesssketch.guess.network import Network
 from guesssketch.guess.tokens import Vocabulary, source_tokens, target_tokens
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -26,6 +31,8 @@ VOCABULARY = Vocabulary(("<pad>", "<s>", "</s>", *dict.fromkeys([*ASKED, *target
 
 def network(kind: str) -> Any:
     torch.manual_seed(1)
+    if kind == "own":
+        return _own(network("mbart"))
     if kind == "mbart":
         return _sharp(create("tiny", VOCABULARY))
     marks = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 1, "vocab_size": len(VOCABULARY.tokens)}
@@ -34,6 +41,15 @@ def network(kind: str) -> Any:
     config = BartConfig(d_model=32, encoder_layers=2, decoder_layers=2, encoder_attention_heads=2, decoder_attention_heads=2,
                         encoder_ffn_dim=64, decoder_ffn_dim=64, max_position_embeddings=128, dropout=0.0, **marks)  # fmt: skip
     return _sharp(BartForConditionalGeneration(config))
+
+
+def _own(made: Any) -> Network:
+    """The same network without transformers, by way of a file."""
+    with TemporaryDirectory() as folder:
+        save(Model(made.bfloat16(), VOCABULARY), folder)
+        own: Network = load(folder).network
+    made.float()
+    return own
 
 
 def _sharp(made: Any) -> Any:
@@ -47,9 +63,20 @@ def _sharp(made: Any) -> Any:
     return made.eval()
 
 
-@pytest.fixture(scope="module", params=["mbart", "bart", "t5"])
-def model(request: pytest.FixtureRequest) -> Model:
-    return Model(network(request.param), VOCABULARY, {"longest_source": 60, "longest_target": LONGEST, "alignment": [[0, 0], [0, 1]]})
+@pytest.fixture(scope="module", params=["own", "mbart", "bart", "t5"])
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def model(kind: str) -> Model:
+    return Model(network(kind), VOCABULARY, {"longest_source": 60, "longest_target": LONGEST, "alignment": [[0, 0], [0, 1]]})
+
+
+@pytest.fixture(scope="module")
+def plain(kind: str) -> Any:
+    """The network as transformers has it, its weights rounded as in a file."""
+    return network("mbart").bfloat16().float() if kind == "own" else network(kind)
 
 
 @pytest.fixture(scope="module")
@@ -64,22 +91,22 @@ def _ids(found: Guess) -> list[int]:
     return VOCABULARY.encode(found.tokens)
 
 
-def _plainly(model: Model, source: list[int]) -> tuple[list[int], float]:
+def _plainly(plain: Any, source: list[int]) -> tuple[list[int], float]:
     """Greedy: the whole network, on the whole text, for each token."""
     text, score = [VOCABULARY.BOS], 0.0
     with torch.inference_mode():
         while len(text) <= LONGEST + 1 and text[-1] != VOCABULARY.EOS:
-            logits = model.network(input_ids=torch.tensor([source]), decoder_input_ids=torch.tensor([text]), use_cache=False).logits
+            logits = plain(input_ids=torch.tensor([source]), decoder_input_ids=torch.tensor([text]), use_cache=False).logits
             logs = torch.log_softmax(logits[0, -1], 0)
             text.append(int(logs.argmax()))
             score += float(logs[text[-1]])
     return [token for token in text[1:] if token != VOCABULARY.EOS], score
 
 
-def test_greedy_is_the_likeliest_token_each_time(model: Model, sources: list[list[int]]) -> None:
+def test_greedy_is_the_likeliest_token_each_time(model: Model, plain: Any, sources: list[list[int]]) -> None:
     lengths = set()
     for source, (found,) in zip(sources, guess(model, sources), strict=True):
-        tokens, score = _plainly(model, source)
+        tokens, score = _plainly(plain, source)
         assert _ids(found) == tokens
         assert found.score == pytest.approx(score, abs=1e-3)
         logs = sum(map(math.log, found.probabilities)) + (math.log(found.end) if found.end else 0.0)
@@ -125,14 +152,16 @@ def test_alternatives_are_the_likeliest_others(model: Model, sources: list[list[
         assert values == sorted(values, reverse=True) and values[0] <= probability and sum(values) + probability <= 1.0001
 
 
-def test_alignment_shares_out_each_line(model: Model) -> None:
+def test_alignment_shares_out_each_line(model: Model, plain: Any) -> None:
     source = VOCABULARY.encode(ASKED)
-    before = model.network.config._attn_implementation
-    (plain,), (found,) = guess(model, [source])[0], guess(model, [source], align=True)[0]
-    assert model.network.config._attn_implementation == before
-    assert plain.alignment is None and found.tokens == plain.tokens and found.alignment
+    (unaligned,), (found,) = guess(model, [source])[0], guess(model, [source], align=True)[0]
+    assert unaligned.alignment is None and found.tokens == unaligned.tokens and found.alignment
     for row in found.alignment:
         assert len(row) == len(SOURCE) and sum(row) == pytest.approx(1.0, abs=1e-4)
+    before = plain.config._attn_implementation
+    (other,) = guess(replace(model, network=plain), [source], align=True)[0]
+    assert plain.config._attn_implementation == before
+    assert other.alignment is not None and torch.allclose(torch.tensor(other.alignment), torch.tensor(found.alignment), atol=1e-3)
 
 
 def test_text_is_told_only_where_there_is_one(model: Model, sources: list[list[int]]) -> None:
@@ -146,10 +175,16 @@ def test_too_long_a_source_has_no_guess(model: Model, sources: list[list[int]]) 
     assert guess(model, [sources[0] * 20, sources[0], []]) [0::2] == [[], []]
 
 
-def test_an_interrupt_does_not_wait_for_what_is_being_written(sources: list[list[int]]) -> None:
-    model = Model(network("mbart"), VOCABULARY, {"longest_source": 60, "longest_target": LONGEST})
+def test_an_interrupt_does_not_wait_for_what_is_being_written(sources: list[list[int]], monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Model(network("own"), VOCABULARY, {"longest_source": 60, "longest_target": LONGEST})
     untouched = guess(model, sources)
-    slow = model.network.get_decoder().register_forward_pre_hook(lambda *_: time.sleep(0.4))  # in all ten seconds
+    decode = Network.decode
+
+    def slow(*args: Any) -> Any:
+        time.sleep(0.4)  # in all ten seconds
+        return decode(*args)
+
+    monkeypatch.setattr(Network, "decode", slow)
     before = signal.signal(signal.SIGALRM, signal.default_int_handler)
     started = time.monotonic()
     signal.setitimer(signal.ITIMER_REAL, 0.3)
@@ -160,7 +195,7 @@ def test_an_interrupt_does_not_wait_for_what_is_being_written(sources: list[list
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
     assert time.monotonic() - started < 4
-    slow.remove()
+    monkeypatch.undo()
     assert guess(model, sources) == untouched
 
 
@@ -198,3 +233,12 @@ def test_what_was_guessed_is_thought_of_alike_when_it_is_read(model: Model, sour
         (other,) = reread(model, [source], [[3 + ids[0] % 7]]) if ids else (None,)
         assert not ids or (other is not None and other.probabilities[0] < 0.5)
     assert reread(model, sources[:1], [[VOCABULARY.EOS + 1] * (LONGEST + 1)]) == [None]
+
+
+def test_the_shipped_model_needs_no_transformers() -> None:
+    program = (
+        "import sys\nfrom guesssketch.guess.proposer import SHIPPED, open_engine\nopen_engine(SHIPPED)\n"
+        "print('LOADED', *(m for m in ('torch', 'transformers') if m in sys.modules))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert done.stdout == "LOADED torch\n", done.stderr
