@@ -1,9 +1,9 @@
-"""Where a wrong guess is wrong, by the teacher's text, and whether its tokens' probabilities told.
+"""Where a wrong guess is wrong, by the teacher's text, and whether the certainty of its tokens (``confidence``) told.
 
 An *error span* is a run of the guess's tokens that the teacher's text has not (``difflib`` on tokens); where the teacher
 has tokens that the guess lacks, the span is the two tokens between which they belong. A threshold *finds* a wrong guess
 
-- partly, if one of its spans holds a token of lower probability: something in the guess is known to be wrong there;
+- partly, if one of its spans holds a token of lower certainty: something in the guess is known to be wrong there;
 - wholly, if each of its spans does: a sketch that leaves the doubted tokens open can become the teacher's text.
 
 The cost is the share of tokens in right guesses that are below the threshold.
@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from guesssketch.evaluation.outcome import Outcome
 from guesssketch.evaluation.statistics import Share, share
+from guesssketch.guess.confidence import certainties
 
 RECALL: Final = 0.95  # of wrong guesses, that the threshold is to find wholly
 CURVE: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995,
@@ -45,9 +46,9 @@ class Needed:
     wholly: float
 
 
-def needed(probabilities: Sequence[float], spans: Sequence[range]) -> Needed:
-    """probabilities: of the guess's tokens and of its end. spans: at least one."""
-    least = [min(probabilities[n] for n in span) for span in spans]
+def needed(certainty: Sequence[float], spans: Sequence[range]) -> Needed:
+    """certainty: of the guess's tokens and of its end. spans: at least one."""
+    least = [min(certainty[n] for n in span) for span in spans]
     return Needed(min(least), max(least))
 
 
@@ -62,7 +63,7 @@ class Point:
 
 
 class Doubts:
-    """wrong: of each wrong guess whose truth is known. right: probabilities of all tokens in right guesses."""
+    """wrong: of each wrong guess whose truth is known. right: certainties of all tokens in right guesses."""
 
     def __init__(self, wrong: Sequence[Needed], right: Sequence[float]) -> None:
         self.wrong = wrong
@@ -96,12 +97,12 @@ def doubts(outcomes: Sequence[Outcome]) -> Doubts:
         guess, record = outcome.guess, outcome.record
         if guess is None or guess.lines is None:
             continue
-        probabilities = [*guess.probabilities, guess.end]
+        certainty = certainties(guess)
         if outcome.proved:
-            right += probabilities
+            right += certainty
         elif record.verdict == "proved" and record.target_tokens is not None:
             spans = error_spans(guess.tokens, record.target_tokens)
-            wrong += [needed(probabilities, spans)] if spans else []
+            wrong += [needed(certainty, spans)] if spans else []
     return Doubts(wrong, right)
 
 

@@ -4,7 +4,7 @@ Both are read off the probabilities of the guess's tokens. The card of a model h
 training never saw (``guesssketch evaluate blocks --calibrate``):
 
     calibration   {"score": name in SCORES, "knots": [[score, probability of being proved], ...]}, both rising
-    doubt         {"threshold": a token of lower probability is doubted}
+    doubt         {"threshold": a token of lower certainty is doubted}
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
+
+_LEAST: Final = 2**-24  # what float32 tells from 1, half of it
 
 
 class Told(Protocol):
@@ -48,10 +50,17 @@ def confidence(guess: Told, card: Mapping[str, Any]) -> float:
     return interpolated(SCORES[calibration["score"]](guess), calibration["knots"])
 
 
+def certainties(guess: Told) -> list[float]:
+    """Of each token, and last of the end: one less the geometric mean of the chance that it is another, and that any is. A wrong
+    token is often likely by itself, in a text that is not."""
+    whole = SCORES["product"](guess)
+    return [1 - math.sqrt(max(1 - p, _LEAST) * (1 - min(whole, 1.0))) for p in (*guess.probabilities, guess.end)]
+
+
 def doubted(guess: Told, card: Mapping[str, Any]) -> list[bool]:
     """For each token whether it is doubted, and last whether the end is. Without a threshold in the card, all are."""
     threshold = card.get("doubt", {}).get("threshold", math.inf)
-    return [p < threshold for p in (*guess.probabilities, guess.end)]
+    return [certainty < threshold for certainty in certainties(guess)]
 
 
 def interpolated(x: float, knots: Sequence[Sequence[float]]) -> float:

@@ -95,7 +95,7 @@ def test_what_is_wrong_or_silent_is_not_proved_and_is_told(pairs: Path, monkeypa
     assert sum(level["forms"] for name, level in found["levels"].items() if name in figures.LEVELS) == COUNT
     doubt = {point["threshold"]: point for point in report["doubt"]["aarch64"]["curve"]}
     assert report["doubt"]["aarch64"]["wrong"] == len(wrong)
-    assert doubt[0.2]["partly"]["count"] == 0 and doubt[0.3]["partly"]["count"] == len(wrong) and doubt[0.3]["doubted"] == 0
+    assert doubt[0.1]["partly"]["count"] == 0 and doubt[0.2]["partly"]["count"] == len(wrong) and doubt[0.2]["doubted"] == 0
     assert doubt[0.995]["doubted"] == 1
 
 

@@ -11,7 +11,7 @@ import pytest
 from guesssketch.evaluation import calibration
 from guesssketch.evaluation.doubt import Doubts, Needed, error_spans, needed
 from guesssketch.evaluation.statistics import bootstrap, calibration_error, isotonic, reliability, share, weighted_share, wilson
-from guesssketch.guess.confidence import SCORES, confidence, doubted, interpolated
+from guesssketch.guess.confidence import SCORES, certainties, confidence, doubted, interpolated
 
 
 @dataclass
@@ -98,7 +98,9 @@ def test_scores() -> None:
     told = Told([0.5, 0.5], 0.5)
     assert {name: score(told) for name, score in SCORES.items()} == pytest.approx({"product": 0.125, "least": 0.5, "mean": 0.5})
     assert confidence(told, {}) == pytest.approx(0.125)
-    assert doubted(Told([0.9, 0.4], 0.6), {"doubt": {"threshold": 0.6}}) == [False, True, False]
+    assert doubted(Told([0.9, 0.4], 0.6), {"doubt": {"threshold": 0.4}}) == [False, True, False]
+    assert certainties(Told([0.5], 0.5)) == pytest.approx([1 - (0.5 * 0.75) ** 0.5] * 2)
+    assert certainties(Told([0.9, 0.4]))[0] < certainties(Told([0.9, 0.99]))[0] < certainties(Told([1.0, 0.99]))[0] < 1
     assert SCORES["product"](Told([0.0])) == pytest.approx(0)
 
 
