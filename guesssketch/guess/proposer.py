@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import os
 import re
@@ -151,6 +152,8 @@ def guess_ahead(problems: Sequence[Problem], guesser: Guesser, jobs: int, progre
             progress(len(guesses))
     finally:
         torch.set_num_threads(before)
+        if hasattr(library := ctypes.CDLL(None), "malloc_trim"):  # glibc's threads keep what they freed, as the workers come
+            library.malloc_trim(0)
     return guesses
 
 
