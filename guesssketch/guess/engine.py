@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 Method = Literal["greedy", "beam", "sample"]
 ROWS: Final = 256  # texts written at once
 TOKENS: Final = 4096  # of the sources that are read at once, with padding: bounds the memory
+CLOSE: Final = 0.56  # what is likelier stays the likeliest whoever is in the batch: that has changed 0.03 at most
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,8 @@ def guess(model: Model, sources: Sequence[Sequence[int]], *, method: Method = "g
           temperature: float = 1.0, align: bool = False, threads: int = 1) -> list[list[Guess]]:  # fmt: skip
     """Guesses for each source (token ids of ``tokens.source_tokens``), all different, best score first.
 
-    None for a source longer than the card's ``longest_source``. threads: batches written at once; a batch on each core is
+    None for a source longer than the card's ``longest_source``. The likeliest text is the same whoever is written with it: where a
+    token is hardly likelier than another, it is written anew, alone. threads: batches written at once; a batch on each core is
     better than several cores on a batch, whose steps are short.
     """
     how = How(method, count, seed, temperature)
@@ -144,10 +146,15 @@ def guess(model: Model, sources: Sequence[Sequence[int]], *, method: Method = "g
         asked = [sources[n] for n in batch]
         return search(_Stoppable(_read(network, asked), over), asked, frozenset([vocabulary.EOS]), card["longest_target"] + 1, how)
 
-    with _pool(threads, over) as pool:
-        for batch, found in zip(groups, pool.map(written, groups), strict=True):
+    def write(some: Sequence[Sequence[int]]) -> None:
+        for batch, found in zip(some, pool.map(written, some), strict=True):
             for n, texts in zip(batch, found, strict=True):
                 guesses[n] = [_guess(vocabulary, sources[n], text) for text in texts]
+
+    with _pool(threads, over) as pool:
+        write(groups)
+        if method == "greedy":
+            write([[n] for n in short if any(min([*g.probabilities, g.end]) < CLOSE for g in guesses[n])])
     if align:  # when all is written: it changes how the network computes
         for batch in groups:
             _align(model, batch, sources, guesses)

@@ -16,9 +16,10 @@ import pytest
 import torch
 from transformers import BartConfig, BartForConditionalGeneration, T5Config, T5ForConditionalGeneration
 
+from guesssketch.guess import engine
 from guesssketch.guess.engine import Guess, guess, reread
 from guesssketch.guess.model import Model, create, load, save
-from guesssketch.guess.network import Network
+from guesssketch.guess.network import Network, Texts
 from guesssketch.guess.tokens import Vocabulary, source_tokens, target_tokens
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -242,3 +243,20 @@ def test_the_shipped_model_needs_no_transformers() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
     assert done.stdout == "LOADED torch\n", done.stderr
+
+
+def test_who_is_written_with_it_does_not_matter(monkeypatch: pytest.MonkeyPatch, sources: list[list[int]]) -> None:
+    """With a little noise wherever several are written together, as another order of additions makes it."""
+    many = [source[cut:] for source in sources for cut in range(3)]
+    model = Model(network("own"), VOCABULARY, {"longest_source": 60, "longest_target": LONGEST})
+    alone = [guess(model, [source])[0][0].tokens for source in many]
+    step, noise = Texts.step, torch.Generator().manual_seed(1)
+
+    def noisy(texts: Texts, tokens: torch.Tensor) -> torch.Tensor:
+        logits = step(texts, tokens)
+        return logits + (torch.rand(logits.shape, generator=noise) - 0.5) * 0.2 * (len(logits) > 1)
+
+    monkeypatch.setattr(Texts, "step", noisy)
+    assert [found[0].tokens for found in guess(model, many)] == alone
+    monkeypatch.setattr(engine, "CLOSE", 0.0)
+    assert [found[0].tokens for found in guess(model, many)] != alone  # the noise is enough to tell
