@@ -32,7 +32,9 @@ RIGHT = {
     "struct": "struct pair { int a; double b; }; struct big { long x[4]; };"
               "struct big f(struct pair p, struct big q) { q.x[1] += p.a; q.x[2] = p.b > 7; return q; }",
     "arguments": "int vsnprintf(char *, unsigned long, const char *, __builtin_va_list);"
-                 "int f(char *p, __builtin_va_list a) { return vsnprintf(p, 64, \"%d %ld %g\", a); }",
+                 "static int v(char *p, ...) { __builtin_va_list a; __builtin_va_start(a, p);"
+                 "int n = vsnprintf(p, 64, \"%d %ld %g\", a); __builtin_va_end(a); return n; }"
+                 "int f(char *p, int a, long b, double c) { return v(p, a, b, c); }",
     "end": "void abort(void); void work(int); int f(int a) { if (a == 7) abort(); work(a); return a / 3; }",
     "constants": "static const char *const names[] = { \"zero\", \"one\", \"two\" }; static int seen[4];"
                  "const char *f(unsigned k) { seen[k & 3]++; return k < 3 ? names[k] : \"?\"; }",
