@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 import torch
 
 from guesssketch.guess import alignment
+from guesssketch.guess.confidence import SCORES
 from guesssketch.guess.form import Form
 from guesssketch.guess.network import Network
 from guesssketch.guess.runner import Runner, padded
@@ -154,7 +155,7 @@ def guess(model: Model, sources: Sequence[Sequence[int]], *, method: Method = "g
     with _pool(threads, over) as pool:
         write(groups)
         if method == "greedy":
-            write([[n] for n in short if any(min([*g.probabilities, g.end]) < CLOSE for g in guesses[n])])
+            write([[n] for n in short if any(SCORES["least"](found) < CLOSE for found in guesses[n])])
     if align:  # when all is written: it changes how the network computes
         for batch in groups:
             _align(model, batch, sources, guesses)
