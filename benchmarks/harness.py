@@ -205,6 +205,11 @@ def in_order(done: Iterable[tuple[int, Result]]) -> Iterator[Result]:
             following += 1
 
 
+def processor_seconds() -> float:
+    """Of this process, and of those that it started and that ended."""
+    return sum(os.times()[:4])
+
+
 def plugin() -> Path:
     """The plugin for QEMU that counts what is run (``guesssketch/testing/coverage.c``), compiled."""
     source = ROOT / "guesssketch" / "testing" / "coverage.c"

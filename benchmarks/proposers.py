@@ -12,7 +12,6 @@ clock, and of processors. Results are kept in
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import shutil
 import sys
@@ -26,7 +25,7 @@ from typing import Any, Final
 from elftools.elf.elffile import ELFFile
 
 from building import Built, Recipe, build, link, recipes
-from harness import CACHE, ROOT, TARGETS, FailedError, Results, print_table
+from harness import CACHE, ROOT, TARGETS, FailedError, Results, print_table, processor_seconds
 from workloads import counting, differences, emulated, run_workload
 
 sys.path.insert(0, str(ROOT))
@@ -118,11 +117,6 @@ def measure(recipe: Recipe, built: Built, expected: Path, target: str, asked: st
             executed.update(pieces.executed(counts))
     shutil.rmtree(folder)
     return entry | {"executed": executed}
-
-
-def processor_seconds() -> float:
-    """Of this process, and of those that it started and that ended."""
-    return sum(os.times()[:4])
 
 
 def table(entries: dict[str, dict[str, Any]]) -> None:

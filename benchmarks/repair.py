@@ -37,7 +37,7 @@ from guesssketch.sketch.faults import FAULTS  # noqa: E402
 from guesssketch.sketch.repair import Repair, repair  # noqa: E402
 from guesssketch.sketch.search import assembled  # noqa: E402
 from guesssketch.sketch.ways import ALL, Ways  # noqa: E402
-from harness import CACHE, TARGETS, Entry, print_table, resumed  # noqa: E402
+from harness import CACHE, TARGETS, Entry, print_table, processor_seconds, resumed  # noqa: E402
 from solver.verdict import Proved  # noqa: E402
 from wrong import THRESHOLDS, by_each, engine, faults, guesses, insight  # noqa: E402
 
@@ -90,7 +90,7 @@ def judged(task: tuple[Record, Entry, Sequence[Sequence[str]]]) -> Entry:
 
 
 def _now() -> tuple[float, float]:
-    return time.perf_counter(), sum(os.times()[:4])
+    return time.perf_counter(), processor_seconds()
 
 
 def _since(started: tuple[float, float]) -> list[float]:
